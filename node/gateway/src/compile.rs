@@ -155,7 +155,7 @@ impl Interned {
                 format!("a mapping template has at most {} bytes", limits::TEMPLATE_BYTES_MAX),
             ));
         }
-        crate::table::parse_template(text).map_err(|error| site.error(field, Some(text), error))?;
+        crate::transform::parse_template(text).map_err(|error| site.error(field, Some(text), error))?;
         Ok(self.templates.add(text))
     }
 

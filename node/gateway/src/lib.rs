@@ -6,16 +6,20 @@ mod archive;
 mod compile;
 mod phase;
 mod rejection;
+mod request;
 mod router;
 mod snapshot;
 mod table;
 #[cfg(test)]
 mod testing;
+mod transform;
 
 pub use address::{Address, address};
 pub use compile::{CompileError, compile};
 pub use phase::{Admitted, ApiKeyTable, Authorized, Routed, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};
+pub use request::{Facts, Request, common_log_time, verb};
 pub use router::{PathRanges, verb_index};
 pub use snapshot::Snapshot;
 pub use table::{LoadError, StageTable};
+pub use transform::{Call, CallBody, Carry, Intake, Response, ResponseBody, Selected, Step};

@@ -15,6 +15,7 @@ use tidegate_proto::{
 use crate::{
     archive::Archive,
     compile::{CompileError, compile},
+    transform::{ParsedTemplate, parse_template},
 };
 
 /// Why a compiled stage cannot be loaded.
@@ -147,12 +148,4 @@ impl StatusSet {
     fn contains(&self, status: u16) -> bool {
         self.0.get(usize::from(status / 64)).is_some_and(|word| word & (1 << (status % 64)) != 0)
     }
-}
-
-/// A mapping template, ready to render.
-pub(crate) struct ParsedTemplate(pub(crate) String);
-
-/// Parses a mapping template.
-pub(crate) fn parse_template(text: &str) -> Result<ParsedTemplate, String> {
-    Ok(ParsedTemplate(text.to_owned()))
 }
