@@ -8,3 +8,4 @@ pub mod health;
 pub mod limits;
 pub mod metrics;
 mod slot;
+pub mod trace;
