@@ -4,14 +4,16 @@
 //! Absent optional values are absent on the wire too, as API Gateway omits them.
 
 mod api;
+mod cluster;
 mod deployment;
 mod method;
 mod stage;
 
 pub use api::{ApiKeySource, EndpointConfiguration, Model, Resource, RestApi};
+pub use cluster::{Authority, Drain, JoinTokenRecord, NodeCounter};
 pub use deployment::{ApiDefinition, Deployment};
 pub use method::{Integration, IntegrationResponse, Method, MethodResponse, TlsConfig};
-pub use stage::{Credential, JoinTokenRecord, Stage};
+pub use stage::{Credential, Stage};
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -4,6 +4,7 @@
 //! [`frame`] header, so that another version's bytes are refused instead of misread.
 
 pub mod compiled;
+pub mod dev;
 pub mod document;
 pub mod frame;
 pub mod id;

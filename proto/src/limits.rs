@@ -51,8 +51,14 @@ pub const PAGE_LIMIT_DEFAULT: usize = 25;
 pub const PAGE_LIMIT_MAX: usize = 500;
 /// How often a control operation is re-run when another writer touched the same records first.
 pub const COMMIT_ATTEMPTS_MAX: usize = 8;
-/// How long a control write waits for a quorum, in milliseconds, before it answers 503.
-pub const PROPOSE_TIMEOUT_MS: u64 = 5_000;
+/// How long a small control write waits for a quorum, in milliseconds, before it answers 503.
+pub const PROPOSE_TIMEOUT_MS: u64 = 1_000;
+/// Time added to that per MiB of transaction, in milliseconds.
+pub const PROPOSE_TIMEOUT_MS_PER_MIB: u64 = 500;
+/// How long a control read waits for a linearizable read point, in milliseconds, before it answers from this node's state.
+pub const READ_TIMEOUT_MS: u64 = 500;
+/// How long status waits for one node to describe itself, in milliseconds.
+pub const DESCRIBE_TIMEOUT_MS: u64 = 300;
 
 /// Largest replicated transaction, in bytes: a deployment of 20,000 routes with room to spare.
 pub const TRANSACTION_BYTES_MAX: usize = 48 * 1024 * 1024;
@@ -62,8 +68,10 @@ pub const TRANSACTION_OPERATIONS_MAX: usize = 65_536;
 pub const PEER_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest record key, in bytes.
 pub const KEY_BYTES_MAX: usize = 512;
-/// Largest frame body, in bytes.
-pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Largest frame body, in bytes; above [`STATE_BYTES_MAX`] with the overhead of the archive.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Most bytes of keys and documents in the replicated state; a transaction that would pass it is refused.
+pub const STATE_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// Steps one mapping template may take; a template at the limits of AWS stays far below.
 pub const TEMPLATE_STEPS_MAX: u64 = 2_000_000;

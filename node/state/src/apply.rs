@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_proto::{
-    limits::{KEY_BYTES_MAX, TRANSACTION_OPERATIONS_MAX},
+    limits::{KEY_BYTES_MAX, STATE_BYTES_MAX, TRANSACTION_OPERATIONS_MAX},
     transaction::{OutcomeV1, TransactionV1},
 };
 
@@ -28,6 +28,14 @@ impl State {
             if found != compare.revision {
                 return OutcomeV1::Conflict { key: compare.key.clone(), found };
             }
+        }
+        let added: usize = transaction.puts.iter().map(|put| put.key.len() + put.bytes.len()).sum();
+        if added > 0 && self.bytes + added > STATE_BYTES_MAX {
+            let reason = format!(
+                "the configuration would have {} bytes, the limit is {STATE_BYTES_MAX}",
+                self.bytes + added
+            );
+            return OutcomeV1::Refused { reason };
         }
         let revision = self.revision + 1;
         for prefix in &transaction.delete_prefixes {

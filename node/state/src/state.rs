@@ -20,6 +20,7 @@ pub struct State {
     pub(crate) records: OrdMap<Arc<str>, Record>,
     pub(crate) revision: u64,
     pub(crate) hash: u128,
+    pub(crate) bytes: usize,
 }
 
 /// A record that differs between two states.
@@ -60,6 +61,11 @@ impl State {
         self.records.is_empty()
     }
 
+    /// Bytes of all keys and documents.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The record at `key`.
     pub fn get(&self, key: &str) -> Option<&Record> {
         self.records.get(key)
@@ -93,15 +99,18 @@ impl State {
 
     pub(crate) fn put(&mut self, key: Arc<str>, record: Record) {
         self.hash ^= record_hash(&key, &record);
+        self.bytes += key.len() + record.bytes.len();
         let fresh = key.clone();
         if let Some(old) = self.records.insert(key, record) {
             self.hash ^= record_hash(&fresh, &old);
+            self.bytes -= fresh.len() + old.bytes.len();
         }
     }
 
     pub(crate) fn delete(&mut self, key: &str) {
         if let Some(old) = self.records.remove(key) {
             self.hash ^= record_hash(key, &old);
+            self.bytes -= key.len() + old.bytes.len();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Stages, access keys and join tokens.
+//! Stages and access keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,16 +61,4 @@ impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credential").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
     }
-}
-
-/// An unused join token; its key carries the hash of the secret.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct JoinTokenRecord {
-    /// Seconds since the Unix epoch after which the token is refused.
-    pub expires: i64,
-}
-
-impl Document for JoinTokenRecord {
-    const NOUN: &'static str = "JoinToken";
 }

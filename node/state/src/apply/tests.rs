@@ -99,5 +99,9 @@ fn two_replicas_agree_and_the_difference_rebuilds() {
     }
     rebuilt.revision = one.revision;
     assert_eq!(rebuilt.hash(), one.hash());
+    assert_eq!(
+        one.bytes(),
+        contents(&one).iter().map(|(key, _, text)| key.len() + text.len()).sum::<usize>()
+    );
     assert_eq!(contents(&rebuilt), contents(&one));
 }
