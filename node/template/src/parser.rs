@@ -118,10 +118,6 @@ impl Parser<'_> {
     fn statement(&mut self) -> Result<Option<Node>, ParseError> {
         let node = match self.peek(0)? {
             Kind::If => self.if_statement()?,
-            Kind::Stop => {
-                self.next()?;
-                Node::Stop
-            }
             Kind::Identifier => {
                 self.peek(1)?;
                 Node::Reference(self.reference()?)
@@ -200,7 +196,7 @@ impl Parser<'_> {
         let last = image.rfind('\\').unwrap_or(0);
         let (slashes, name) = image.split_at((last + 1).min(image.len()));
         let bare = name.trim_start_matches('#').trim_start_matches('{').trim_end_matches('}');
-        let control = matches!(bare, "if" | "end" | "set" | "else" | "elseif" | "stop");
+        let control = matches!(bare, "if" | "end" | "set" | "else" | "elseif");
         if !control && !directive::is_known(bare) && !self.program.macros.iter().any(|m| m.name == bare) {
             return Ok(image);
         }
@@ -214,7 +210,7 @@ impl Parser<'_> {
             count += 1;
         }
         let control = match self.peek(0)? {
-            Kind::If | Kind::Else | Kind::ElseIf | Kind::End | Kind::Stop => true,
+            Kind::If | Kind::Else | Kind::ElseIf | Kind::End => true,
             _ => self.ahead.front().and_then(|token| token.image.get(1..)).is_some_and(directive::is_known),
         };
         Ok(if control { "\\" } else { "\\\\" }.repeat(count))
