@@ -63,7 +63,17 @@ impl Interpreter<'_> {
             Expr::Chain(first, rest) => match rest.first() {
                 Some((Operator::Or, _)) => interpreter.any(program, first, rest, true),
                 Some((Operator::And, _)) => Ok(!interpreter.any(program, first, rest, false)?),
-                _ => Ok(matches!(interpreter.chain(program, first, rest)?, Value::Bool(true))),
+                // A calculation is false without being made.
+                Some((
+                    Operator::Add
+                    | Operator::Subtract
+                    | Operator::Multiply
+                    | Operator::Divide
+                    | Operator::Modulus,
+                    _,
+                ))
+                | None => Ok(false),
+                Some(_) => Ok(matches!(interpreter.chain(program, first, rest)?, Value::Bool(true))),
             },
             _ => Ok(false),
         })

@@ -12,7 +12,11 @@ const ELEMENT_BYTES: usize = 32;
 impl Interpreter<'_> {
     pub(super) fn list_method(&mut self, id: ListId, name: &str, args: &[Value]) -> Outcome<Value> {
         let list = self.heap.list(id)?;
-        let (length, positions) = (list.items.len(), list.kind != ListKind::Set);
+        let (length, kind) = (list.items.len(), list.kind);
+        if kind == ListKind::Iterator {
+            return self.iterator_method(id, name, args);
+        }
+        let positions = kind != ListKind::Set;
         self.step(1)?;
         Ok(match (name, args) {
             ("size" | "length", []) => Value::integer(i64::try_from(length).unwrap_or(i64::MAX)),
@@ -91,11 +95,28 @@ impl Interpreter<'_> {
                 self.new_list(ListKind::Array, items)?
             }
             ("iterator" | "listIterator" | "toArray", []) => {
-                let items = self.heap.list(id)?.items.clone();
-                self.new_list(ListKind::Array, items)?
+                let mut items = self.heap.list(id)?.items.clone();
+                if name == "toArray" {
+                    self.new_list(ListKind::Array, items)?
+                } else {
+                    // The next element is the last of the handle's list, where taking it is cheap.
+                    items.reverse();
+                    self.new_list(ListKind::Iterator, items)?
+                }
             }
             _ => Value::Null,
         })
+    }
+
+    fn iterator_method(&mut self, id: ListId, name: &str, args: &[Value]) -> Outcome<Value> {
+        match (name, args) {
+            ("hasNext", []) => Ok(Value::Bool(!self.heap.list(id)?.items.is_empty())),
+            ("next", []) => {
+                let next = self.heap.list_mut(id)?.items.pop();
+                next.ok_or_else(|| RenderError::Method(name.to_owned()).into())
+            }
+            _ => Ok(Value::Null),
+        }
     }
 
     pub(super) fn map_method(&mut self, id: MapId, name: &str, args: &[Value]) -> Outcome<Value> {
