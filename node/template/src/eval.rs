@@ -312,7 +312,7 @@ impl<'a> Interpreter<'a> {
         self.step(items.len() / 16)?;
         let names = [variable, "velocityCount", "velocityHasNext", "foreach"];
         let saved = names.map(|name| self.scopes.peek(name));
-        let parent = match &saved[3] {
+        let parent = match saved.last().and_then(Option::as_ref) {
             Some(Value::Loop(id)) => Some(*id),
             _ => None,
         };

@@ -24,7 +24,7 @@ pub(crate) fn parse(source: &str) -> Result<Program, ParseError> {
 fn parse_into(source: &str, program: &mut Program, depth: usize) -> Result<Block, ParseError> {
     let mut parser = Parser { lexer: Lexer::new(source), ahead: VecDeque::new(), program, depth, raw: None };
     let block = parser.block()?;
-    parser.expect(Kind::EndOfTemplate)?;
+    parser.require(Kind::EndOfTemplate)?;
     Ok(block)
 }
 
@@ -57,7 +57,7 @@ impl Parser<'_> {
         Ok(token)
     }
 
-    fn expect(&mut self, kind: Kind) -> Result<Token, ParseError> {
+    fn require(&mut self, kind: Kind) -> Result<Token, ParseError> {
         let token = self.next()?;
         if token.kind == kind { Ok(token) } else { Err(self.unexpected(&token)) }
     }
@@ -165,16 +165,16 @@ impl Parser<'_> {
         self.next()?;
         loop {
             self.skip(Kind::Whitespace)?;
-            self.expect(Kind::LeftParen)?;
+            self.require(Kind::LeftParen)?;
             let condition = self.expression()?;
-            self.expect(Kind::RightParen)?;
+            self.require(Kind::RightParen)?;
             arms.push((condition, self.block()?));
             if !self.skip(Kind::ElseIf)? {
                 break;
             }
         }
         let otherwise = if self.skip(Kind::Else)? { self.block()? } else { Block::new() };
-        self.expect(Kind::End)?;
+        self.require(Kind::End)?;
         Ok(Node::If { arms, otherwise })
     }
 
@@ -183,9 +183,9 @@ impl Parser<'_> {
         self.skip(Kind::Whitespace)?;
         let target = self.reference()?;
         self.skip(Kind::Whitespace)?;
-        self.expect(Kind::Assign)?;
+        self.require(Kind::Assign)?;
         let value = self.expression()?;
-        self.expect(Kind::RightParen)?;
+        self.require(Kind::RightParen)?;
         self.lexer.in_set = false;
         Ok(Node::Set { target, value })
     }

@@ -38,7 +38,7 @@ impl Parser<'_> {
             let block = self.block();
             let body = self.raw.take().unwrap_or_default();
             let block = block?;
-            let end = self.expect(Kind::End)?;
+            let end = self.require(Kind::End)?;
             literal = literal + &body + &end.image;
             let call_text = format!("{}{literal}", token.image);
             self.block_directive(&token, &name, args, block, body, call_text)?
@@ -68,7 +68,7 @@ impl Parser<'_> {
 
     fn directive_arguments(&mut self, name: &str, token: &Token) -> Result<Vec<Expr>, ParseError> {
         self.skip(Kind::Whitespace)?;
-        self.expect(Kind::LeftParen)?;
+        self.require(Kind::LeftParen)?;
         let mut args = Vec::new();
         loop {
             let blank = usize::from(self.peek(0)? == Kind::Whitespace);
@@ -93,7 +93,7 @@ impl Parser<'_> {
             args.push(arg);
         }
         self.skip(Kind::Whitespace)?;
-        self.expect(Kind::RightParen)?;
+        self.require(Kind::RightParen)?;
         Ok(args)
     }
 
