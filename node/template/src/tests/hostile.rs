@@ -67,6 +67,31 @@ fn cycles_and_deep_values_neither_hang_nor_overflow() {
 }
 
 #[test]
+fn the_deepest_rendering_fits_a_small_stack() {
+    for (before, open, core, close, after) in [
+        ("#set($x=", "[", "\"#m()\"", "]", ")"),
+        ("#set($x=", "(1+", "\"#m()\"", ")", ")"),
+        ("#if(", "!(true && ", "\"#m()\" == 1", ")", ")a#end"),
+        ("", "#if(true)", "#m()", "#end", ""),
+        ("", "$l.add($l", ".add(\"#m()\")", ")", ""),
+        ("#foreach($i in [1])", "#evaluate('", "#m()", "')", "#end"),
+    ] {
+        let nested = |depth| {
+            format!(
+                "#set($l=[])#macro(m){before}{}{core}{}{after}#end#m()",
+                open.repeat(depth),
+                close.repeat(depth)
+            )
+        };
+        let source = (1..64).rev().map(nested).find(|source| Template::parse(source).is_ok()).unwrap();
+        let shown = source.clone();
+        let thread = std::thread::Builder::new().stack_size(1 << 20);
+        let result = thread.spawn(move || outcome(&source, "")).unwrap().join().unwrap();
+        assert_eq!(result, Err(RenderError::TooDeep), "{shown}");
+    }
+}
+
+#[test]
 fn deep_syntax_is_refused() {
     for (open, close) in [
         ("#if(true)", "#end"),
