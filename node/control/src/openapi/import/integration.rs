@@ -219,6 +219,13 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Checks the templates of responses that were not read from the integration itself.
+pub(super) fn check_responses(reading: &mut Reading<'_>, site: &Site<'_>, method: &Method) {
+    for response in method.method_integration.iter().flat_map(|found| found.integration_responses.values()) {
+        check_templates(reading, site, response.response_templates.values().flatten().map(String::as_str));
+    }
+}
+
 fn check_templates<'a>(reading: &mut Reading<'_>, site: &Site<'_>, templates: impl Iterator<Item = &'a str>) {
     for _ in templates.filter(|template| template.len() > TEMPLATE_BYTES_MAX) {
         site.refuse_integration(reading, &format!("a mapping template is larger than {TEMPLATE_BYTES_MAX} bytes"));

@@ -88,7 +88,10 @@ pub(super) fn read<'d>(
     method.method_integration = integration::read(reading, site, operation, &method);
     if let Some(extra) = operation.get(tidegate::METHOD) {
         match serde_json::from_value::<tidegate::MethodExtra>(extra.clone()) {
-            Ok(extra) => extra.apply(&mut method),
+            Ok(extra) => {
+                extra.apply(&mut method);
+                integration::check_responses(reading, site, &method);
+            }
             Err(error) => reading.notes.error(format!("Parse issue: attribute {place}.{}: {error}", tidegate::METHOD)),
         }
     }
@@ -125,7 +128,7 @@ fn responses<'d>(
     };
     for (status, response) in responses {
         let place = site.place(&format!(".responses.{}", quote(status)));
-        if status.starts_with("x-") {
+        if status.starts_with("x-") || response.get(tidegate::IMPLIED) == Some(&Value::Bool(true)) {
             continue;
         }
         if !is_status(status) {
