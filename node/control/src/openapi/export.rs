@@ -4,6 +4,8 @@ mod complete;
 mod integration;
 mod operation;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tidegate_proto::document::{ApiDefinition, ApiKeySource, EndpointConfiguration, Resource, Stage};
 
@@ -121,10 +123,11 @@ fn tags(definition: &ApiDefinition, options: &ExportOptions) -> Option<(String, 
 fn paths(definition: &ApiDefinition, options: &ExportOptions) -> Result<Value, ExportError> {
     let mut resources: Vec<&Resource> = definition.resources.iter().collect();
     resources.sort_by(|a, b| a.path.cmp(&b.path));
+    let parents: BTreeSet<&str> =
+        resources.iter().filter_map(|resource| Some(resource.path.rsplit_once('/')?.0)).collect();
     let mut paths = Fields::new();
     for resource in &resources {
-        let below = format!("{}/", resource.path);
-        let implied = resource.path == "/" || resources.iter().any(|other| other.path.starts_with(&below));
+        let implied = resource.path == "/" || parents.contains(resource.path.as_str());
         if implied && resource.resource_methods.is_empty() {
             continue;
         }

@@ -10,6 +10,8 @@ pub(crate) const YAML_REPLAYED_EVENTS_MAX: usize = 50_000;
 pub(crate) const YAML_TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most `$ref`s followed from one place before it counts as a cycle.
 pub(crate) const REFERENCE_HOPS_MAX: usize = 16;
+/// Most bytes that a document may come to when its references are followed wherever they stand.
+pub(crate) const EXPANDED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most warnings and most errors that are listed; the rest are counted.
 pub(crate) const NOTES_MAX: usize = 200;
 /// Longest text quoted from a document inside a message, in characters.

@@ -13,6 +13,12 @@ use super::Format;
 /// Stands for the id of the API in imported schemas until the caller knows it.
 pub const MODEL_API_PLACEHOLDER: &str = "{restapi_id}";
 
+/// Hexadecimal digits in a generated name, as API Gateway has; more only when two schemas collide.
+pub(crate) const GENERATED_DIGITS: usize = 6;
+/// All digits there are.
+pub(crate) const GENERATED_DIGITS_MAX: usize = 64;
+
+const GENERATED_PREFIX: &str = "MODEL";
 const MODEL_URL: &str = "https://apigateway.amazonaws.com/restapis/";
 
 /// Puts `rest_api_id` into every model reference of a schema's text.
@@ -61,7 +67,14 @@ pub(crate) fn is_model_name(name: &str) -> bool {
 pub(crate) fn generated_name(schema_text: &str, digits: usize) -> String {
     let hash = Sha256::digest(schema_text.as_bytes());
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("MODEL{}", hex.get(..digits.min(hex.len())).unwrap_or(&hex))
+    format!("{GENERATED_PREFIX}{}", hex.get(..digits).unwrap_or(&hex))
+}
+
+/// Whether `name` is one of the names that [`generated_name`] gives.
+pub(crate) fn is_generated_name(name: &str, schema_text: &str) -> bool {
+    name.len() >= GENERATED_PREFIX.len() + GENERATED_DIGITS
+        && name.starts_with(GENERATED_PREFIX)
+        && generated_name(schema_text, GENERATED_DIGITS_MAX).starts_with(name)
 }
 
 /// A document's schema as a model's: references to `known` definitions become URLs with the placeholder.

@@ -1,9 +1,11 @@
 //! Reads the written document as an import would, and adds what it lost as `x-tidegate-*`.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use tidegate_proto::document::ApiDefinition;
 
-use super::super::{Format, ImportOptions, Imported, import, tidegate};
+use super::super::{Format, ImportOptions, Imported, ImportedResource, import, tidegate};
 use super::operation;
 
 /// Makes `document` say everything that `definition` holds.
@@ -15,8 +17,10 @@ pub(super) fn complete(document: &mut Value, definition: &ApiDefinition, format:
 }
 
 fn methods(document: &mut Value, definition: &ApiDefinition, read: &Imported) {
+    let found: BTreeMap<&str, &ImportedResource> =
+        read.resources.iter().map(|resource| (resource.path.as_str(), resource)).collect();
     for resource in &definition.resources {
-        let found = read.resources.iter().find(|found| found.path == resource.path);
+        let found = found.get(resource.path.as_str());
         for (verb, method) in &resource.resource_methods {
             let (Some(found), Some(key)) = (found.and_then(|found| found.methods.get(verb)), operation::key(verb))
             else {

@@ -24,6 +24,9 @@ const OPERATION_SWAGGER: &[&str] = &["consumes", "produces", "schemes"];
 const OPERATION_OAS30: &[&str] = &["requestBody", "callbacks", "servers"];
 const RESPONSE: &[&str] = &["description", "headers", "schema", "examples", "content", "links"];
 
+/// About the memory that a media type and its model take.
+const MEDIA_TYPE_BYTES: usize = 64;
+
 /// Which operation is read, for messages.
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
@@ -205,6 +208,10 @@ pub(super) fn media_types<'d>(reading: &mut Reading<'d>, operation: &'d Fields, 
     let root = reading.root;
     let own = reading.array(operation, name, "operation");
     let listed = if own.is_empty() { reading.array(root, name, "document") } else { own };
+    // A list of the document is read again for every body.
+    if !reading.charge(listed.iter().filter_map(Value::as_str).map(|kind| kind.len() + MEDIA_TYPE_BYTES).sum()) {
+        return Vec::new();
+    }
     let types: Vec<String> = listed.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     if types.is_empty() { vec!["application/json".into()] } else { types }
 }

@@ -7,10 +7,6 @@ use tidegate_proto::limits::MODELS_PER_API_MAX;
 use super::super::{Format, schema, tidegate};
 use super::reading::{Fields, Reading, quote};
 
-/// Hexadecimal digits in the name of a generated model, as API Gateway has; more only when two schemas collide.
-const GENERATED_DIGITS: usize = 6;
-const GENERATED_DIGITS_MAX: usize = 64;
-
 /// Reads all definitions.
 pub(super) fn read(reading: &mut Reading<'_>) {
     let Some(definitions) = definitions(reading) else { return };
@@ -67,7 +63,7 @@ fn generated(reading: &mut Reading<'_>, found: &Value, place: &str) -> Option<St
         reading.notes.error(format!("The document has more than {MODELS_PER_API_MAX} models"));
         return None;
     }
-    let name = (GENERATED_DIGITS..=GENERATED_DIGITS_MAX)
+    let name = (schema::GENERATED_DIGITS..=schema::GENERATED_DIGITS_MAX)
         .map(|digits| schema::generated_name(&text, digits))
         .find(|name| !reading.model_names.contains(name))?;
     let model = Model {
@@ -94,9 +90,7 @@ fn model(reading: &mut Reading<'_>, name: &str, definition: &Value) -> Model {
         content_type: "application/json".into(),
         ..Model::default()
     };
-    model.generated = model.schema.as_ref().is_some_and(|text| {
-        (GENERATED_DIGITS..=GENERATED_DIGITS_MAX).any(|digits| schema::generated_name(text, digits) == name)
-    });
+    model.generated = model.schema.as_ref().is_some_and(|text| schema::is_generated_name(name, text));
     if let Some(extra) = extra {
         match serde_json::from_value::<tidegate::ModelExtra>(extra) {
             Ok(extra) => extra.apply(&mut model),

@@ -33,9 +33,10 @@ pub(super) fn read(reading: &mut Reading<'_>, basepath: Basepath) -> Vec<Importe
     };
     let prefix = base(reading, basepath);
     let mut tree = Tree::new();
-    let templates: Vec<&str> = paths.keys().map(String::as_str).filter(|path| !path.starts_with("x-")).collect();
-    reading.check_fields(paths, &templates, "paths");
-    for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("x-")) {
+    let (extensions, paths): (Vec<_>, Vec<_>) = paths.iter().partition(|(path, _)| path.starts_with("x-"));
+    let extensions = extensions.into_iter().map(|(name, _)| (name.clone(), Value::Null)).collect();
+    reading.check_fields(&extensions, &[], "paths");
+    for (path, item) in paths {
         let Some(full) = tree.insert(reading, &prefix, path) else { continue };
         if let Some(methods) = methods(reading, path, &full, item) {
             let known = tree.resources.entry(full.clone()).or_default();
