@@ -79,8 +79,8 @@ pub(crate) fn is_generated_name(name: &str, schema_text: &str) -> bool {
 
 /// A document's schema as a model's: references to `known` definitions become URLs with the placeholder.
 ///
-/// `own` is the definition the schema belongs to. References that lead nowhere become the empty schema and are
-/// handed to `lost`.
+/// `own` is the definition the schema belongs to. References that lead nowhere are left out, which allows any value
+/// there, and handed to `lost`.
 pub(crate) fn to_model(
     schema: &Value,
     format: Format,
@@ -91,21 +91,17 @@ pub(crate) fn to_model(
     match schema {
         Value::Array(items) => items.iter().map(|item| to_model(item, format, own, known, lost)).collect(),
         Value::Object(fields) => {
-            if let Some(Value::String(reference)) = fields.get("$ref")
-                && reference.starts_with('#')
-            {
-                return match model_reference(reference, format, own, known) {
-                    Some(target) => serde_json::json!({ "$ref": target }),
-                    None => {
+            let convert = |(key, value): (&String, &Value)| match (key.as_str(), value) {
+                ("$ref", Value::String(reference)) if reference.starts_with('#') => {
+                    let target = model_reference(reference, format, own, known);
+                    if target.is_none() {
                         lost(reference);
-                        Value::Object(serde_json::Map::new())
                     }
-                };
-            }
-            let convert = |(key, value): (&String, &Value)| {
-                (key.clone(), to_model(value, format, own, known, lost))
+                    Some((key.clone(), Value::String(target?)))
+                }
+                _ => Some((key.clone(), to_model(value, format, own, known, lost))),
             };
-            Value::Object(fields.iter().map(convert).collect())
+            Value::Object(fields.iter().filter_map(convert).collect())
         }
         other => other.clone(),
     }

@@ -109,7 +109,7 @@ fn parameters(resource: &Resource, method: &Method, options: &ExportOptions) -> 
             continue;
         };
         let place = match location {
-            "path" => "path",
+            "path" if path_variables(&resource.path).any(|variable| variable == name) => "path",
             "querystring" => "query",
             "header" => "header",
             _ => continue,
