@@ -33,11 +33,7 @@ pub(crate) fn export(
     serde_json::to_vec_pretty(&document).map_err(|error| ExportError::Encode(error.to_string()))
 }
 
-fn oas30(
-    definition: &ApiDefinition,
-    stage: &Stage,
-    options: &ExportOptions,
-) -> Result<Value, ExportError> {
+fn oas30(definition: &ApiDefinition, stage: &Stage, options: &ExportOptions) -> Result<Value, ExportError> {
     let server = Server::new(&options.server_url, stage);
     let mut printed = json!({
         "url": format!("{}://{}/{{basePath}}", server.scheme, server.host),
@@ -60,11 +56,7 @@ fn oas30(
     Ok(Value::Object(document))
 }
 
-fn swagger(
-    definition: &ApiDefinition,
-    stage: &Stage,
-    options: &ExportOptions,
-) -> Result<Value, ExportError> {
+fn swagger(definition: &ApiDefinition, stage: &Stage, options: &ExportOptions) -> Result<Value, ExportError> {
     let server = Server::new(&options.server_url, stage);
     let mut document = Fields::new();
     document.insert("swagger".into(), "2.0".into());
@@ -116,7 +108,8 @@ fn info(definition: &ApiDefinition, options: &ExportOptions, order: &[&str]) -> 
 
 fn tags(definition: &ApiDefinition, options: &ExportOptions) -> Option<(String, Value)> {
     let tags = &definition.api.tags;
-    let printed = tags.iter().map(|(name, value)| json!({ "name": name, "x-amazon-apigateway-tag-value": value }));
+    let printed =
+        tags.iter().map(|(name, value)| json!({ "name": name, "x-amazon-apigateway-tag-value": value }));
     (options.extensions.apigateway && !tags.is_empty()).then(|| ("tags".into(), printed.collect()))
 }
 

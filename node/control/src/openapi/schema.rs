@@ -131,9 +131,7 @@ fn model_reference(
 /// A model's schema as a document's: the reverse of [`to_model`], without the `$schema` that OpenAPI does not know.
 pub(crate) fn to_document(schema: &Value, format: Format, own: &str, rest_api_id: &str) -> Value {
     match schema {
-        Value::Array(items) => {
-            items.iter().map(|item| to_document(item, format, own, rest_api_id)).collect()
-        }
+        Value::Array(items) => items.iter().map(|item| to_document(item, format, own, rest_api_id)).collect(),
         Value::Object(fields) => {
             let convert = |(key, value): (&String, &Value)| match (key.as_str(), value) {
                 ("$schema", Value::String(_)) => None,

@@ -4,6 +4,6 @@ mod definition;
 mod documents;
 mod exports;
 mod fuzz;
-mod refusals;
 mod random;
+mod refusals;
 mod round_trip;

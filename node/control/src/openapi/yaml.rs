@@ -45,10 +45,21 @@ fn node(out: &mut String, value: &Value, level: usize, fresh_line: bool) {
             quoted(out, text);
             out.push('\n');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
+        Value::Number(number) => {
+            let _ = writeln!(out, " {}", signed_exponent(&number.to_string()));
+        }
+        Value::Null | Value::Bool(_) => {
             let _ = writeln!(out, " {value}");
         }
     }
+}
+
+/// A JSON number in the form that YAML 1.1 takes for a number too: `1e30` is text there, `1.0e+30` is not.
+fn signed_exponent(number: &str) -> String {
+    let Some((digits, exponent)) = number.split_once('e') else { return number.to_owned() };
+    let point = if digits.contains('.') { "" } else { ".0" };
+    let sign = if exponent.starts_with(['-', '+']) { "" } else { "+" };
+    format!("{digits}{point}e{sign}{exponent}")
 }
 
 fn start_line(out: &mut String, level: usize, first: &mut bool) {
@@ -96,11 +107,55 @@ fn quoted(out: &mut String, text: &str) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             // Controls, line breaks of YAML 1.1, the byte order mark and non-characters may not stand as they are.
-            '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            '\0'..='\x1f'
+            | '\x7f'..='\u{a0}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             c => out.push(c),
         }
     }
     out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::source;
+    use super::*;
+
+    #[test]
+    fn values_have_one_form() {
+        for (value, text) in [
+            (json!({}), "--- {}\n"),
+            (json!([]), "--- []\n"),
+            (json!("a"), "--- \"a\"\n"),
+            (json!({ "a": 1, "on": true, "200": null }), "---\na: 1\n\"on\": true\n\"200\": null\n"),
+            (
+                json!({ "a": { "b": [1, { "c": 2, "d": [] }] } }),
+                "---\na:\n  b:\n  - 1\n  - c: 2\n    d: []\n",
+            ),
+            (json!([[1, [2]], [{ "a": [3] }]]), "---\n-\n  - 1\n  -\n    - 2\n-\n  - a:\n    - 3\n"),
+            (json!({ "/a/{b+}": "x: #\n\u{2028}\u{85}" }), "---\n/a/{b+}: \"x: #\\n\\u2028\\u0085\"\n"),
+            (json!([1e30, -2.5e-9, 0.5]), "---\n- 1.0e+30\n- -2.5e-9\n- 0.5\n"),
+        ] {
+            assert_eq!(write(&value), text);
+            assert_eq!(source::read(text.as_bytes()), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn long_keys_are_written_out() {
+        let key = "k:".repeat(400);
+        for value in [json!({ &key: 1 }), json!([{ &key: { "a": [1] }, "b": [{ &key: [2] }] }])] {
+            let text = write(&value);
+            assert!(text.contains("? \"k:"), "{text}");
+            assert_eq!(source::read(text.as_bytes()), Ok(value), "{text}");
+        }
+    }
 }

@@ -22,12 +22,14 @@ fn methods(document: &mut Value, definition: &ApiDefinition, read: &Imported) {
     for resource in &definition.resources {
         let found = found.get(resource.path.as_str());
         for (verb, method) in &resource.resource_methods {
-            let (Some(found), Some(key)) = (found.and_then(|found| found.methods.get(verb)), operation::key(verb))
+            let (Some(found), Some(key)) =
+                (found.and_then(|found| found.methods.get(verb)), operation::key(verb))
             else {
                 continue;
             };
             if let Some(extra) = tidegate::MethodExtra::between(found, method) {
-                let operation = document.get_mut("paths").and_then(|paths| paths.get_mut(&resource.path)?.get_mut(key));
+                let operation =
+                    document.get_mut("paths").and_then(|paths| paths.get_mut(&resource.path)?.get_mut(key));
                 insert(operation, tidegate::METHOD, &extra);
             }
         }
@@ -40,7 +42,9 @@ fn models(document: &mut Value, definition: &ApiDefinition, read: &Imported, for
         if let Some(extra) = tidegate::ModelExtra::between(found, model, &definition.api.id) {
             let schemas = match format {
                 Format::Swagger => document.get_mut("definitions"),
-                Format::Oas30 => document.get_mut("components").and_then(|components| components.get_mut("schemas")),
+                Format::Oas30 => {
+                    document.get_mut("components").and_then(|components| components.get_mut("schemas"))
+                }
             };
             insert(schemas.and_then(|schemas| schemas.get_mut(name)), tidegate::MODEL, &extra);
         }

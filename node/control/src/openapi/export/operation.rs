@@ -64,12 +64,9 @@ pub(super) fn write(
         operation.insert("x-amazon-apigateway-auth".into(), json!({ "type": method.authorization_type }));
     }
     if extensions.apigateway || extensions.integrations {
-        operation.extend(
-            method
-                .method_integration
-                .as_ref()
-                .map(|found| (integration::KEY.to_owned(), integration::write(found, &resource.id, options.format))),
-        );
+        operation.extend(method.method_integration.as_ref().map(|found| {
+            (integration::KEY.to_owned(), integration::write(found, &resource.id, options.format))
+        }));
     }
     Value::Object(operation)
 }
@@ -94,7 +91,9 @@ fn media_types(method: &Method) -> (BTreeSet<&str>, BTreeSet<&str>) {
         }
         if produces.is_empty() {
             let responses = integration.integration_responses.values();
-            produces.extend(responses.flat_map(|response| response.response_templates.keys()).map(String::as_str));
+            produces.extend(
+                responses.flat_map(|response| response.response_templates.keys()).map(String::as_str),
+            );
         }
     }
     (consumes, produces)
@@ -104,7 +103,8 @@ fn media_types(method: &Method) -> (BTreeSet<&str>, BTreeSet<&str>) {
 fn parameters(resource: &Resource, method: &Method, options: &ExportOptions) -> Vec<Value> {
     let mut printed = Vec::new();
     for (source, required) in &method.request_parameters {
-        let Some((location, name)) = source.strip_prefix("method.request.").and_then(|rest| rest.split_once('.'))
+        let Some((location, name)) =
+            source.strip_prefix("method.request.").and_then(|rest| rest.split_once('.'))
         else {
             continue;
         };

@@ -55,7 +55,9 @@ impl Site<'_> {
     /// The integration cannot be had.
     pub(super) fn refuse_integration(&self, reading: &mut Reading<'_>, reason: &str) {
         let Self { full, verb, .. } = self;
-        reading.notes.error(format!("Unable to put integration on '{verb}' for resource at path '{full}': {reason}"));
+        reading
+            .notes
+            .error(format!("Unable to put integration on '{verb}' for resource at path '{full}': {reason}"));
     }
 }
 
@@ -73,7 +75,9 @@ pub(super) fn read<'d>(
     };
     let known: Vec<&str> = OPERATION.iter().chain(flavour).copied().collect();
     reading.check_fields(operation, &known, &place);
-    for (name, effect) in [("callbacks", "they are not called"), ("servers", "the server is that of the document")] {
+    for (name, effect) in
+        [("callbacks", "they are not called"), ("servers", "the server is that of the document")]
+    {
         if operation.contains_key(name) {
             reading.notes.warn(format!("{place}.{name} is not supported: {effect}"));
         }
@@ -95,18 +99,15 @@ pub(super) fn read<'d>(
                 extra.apply(&mut method);
                 integration::check_responses(reading, site, &method);
             }
-            Err(error) => reading.notes.error(format!("Parse issue: attribute {place}.{}: {error}", tidegate::METHOD)),
+            Err(error) => {
+                reading.notes.error(format!("Parse issue: attribute {place}.{}: {error}", tidegate::METHOD))
+            }
         }
     }
     method
 }
 
-fn request_body<'d>(
-    reading: &mut Reading<'d>,
-    site: &Site<'_>,
-    operation: &'d Fields,
-    method: &mut Method,
-) {
+fn request_body<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'d Fields, method: &mut Method) {
     let place = site.place(".requestBody");
     if reading.format == Format::Oas30
         && let Some(body) = operation.get("requestBody")
@@ -117,11 +118,7 @@ fn request_body<'d>(
     }
 }
 
-fn responses<'d>(
-    reading: &mut Reading<'d>,
-    site: &Site<'_>,
-    operation: &'d Fields,
-) -> Map<MethodResponse> {
+fn responses<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'d Fields) -> Map<MethodResponse> {
     let mut found = Map::new();
     let Some(responses) = reading.object(operation, "responses", &site.place("")) else {
         if !operation.contains_key("responses") && site.verb != "ANY" {
@@ -135,7 +132,9 @@ fn responses<'d>(
             continue;
         }
         if !is_status(status) {
-            reading.notes.warn(format!("{place} is not a status code; a method response needs one. Ignoring."));
+            reading
+                .notes
+                .warn(format!("{place} is not a status code; a method response needs one. Ignoring."));
             continue;
         }
         let Some(response) = reading.resolve(response, &place) else { continue };
@@ -143,15 +142,18 @@ fn responses<'d>(
         if response.contains_key("links") {
             reading.notes.warn(format!("{place}.links is not supported: it is not kept"));
         }
-        found.insert(status.clone(), MethodResponse {
-            status_code: status.clone(),
-            response_parameters: headers(reading, response, &place),
-            response_models: match reading.format {
-                Format::Oas30 => content(reading, response, &place),
-                Format::Swagger => schema(reading, operation, response, &place),
+        found.insert(
+            status.clone(),
+            MethodResponse {
+                status_code: status.clone(),
+                response_parameters: headers(reading, response, &place),
+                response_models: match reading.format {
+                    Format::Oas30 => content(reading, response, &place),
+                    Format::Swagger => schema(reading, operation, response, &place),
+                },
+                ..MethodResponse::default()
             },
-            ..MethodResponse::default()
-        });
+        );
     }
     found
 }
@@ -209,7 +211,9 @@ pub(super) fn media_types<'d>(reading: &mut Reading<'d>, operation: &'d Fields, 
     let own = reading.array(operation, name, "operation");
     let listed = if own.is_empty() { reading.array(root, name, "document") } else { own };
     // A list of the document is read again for every body.
-    if !reading.charge(listed.iter().filter_map(Value::as_str).map(|kind| kind.len() + MEDIA_TYPE_BYTES).sum()) {
+    if !reading
+        .charge(listed.iter().filter_map(Value::as_str).map(|kind| kind.len() + MEDIA_TYPE_BYTES).sum())
+    {
         return Vec::new();
     }
     let types: Vec<String> = listed.iter().filter_map(Value::as_str).map(str::to_owned).collect();

@@ -55,7 +55,8 @@ pub(super) fn for_body<'d>(reading: &mut Reading<'d>, found: &'d Value, place: &
 fn generated(reading: &mut Reading<'_>, found: &Value, place: &str) -> Option<String> {
     let converted = converted(reading, found, None, place);
     let text = schema::text(&converted);
-    if let Some(known) = reading.models.values().find(|model| model.schema.as_ref() == Some(&text) && model.generated)
+    if let Some(known) =
+        reading.models.values().find(|model| model.schema.as_ref() == Some(&text) && model.generated)
     {
         return Some(known.name.clone());
     }
@@ -115,7 +116,11 @@ fn converted(reading: &mut Reading<'_>, found: &Value, own: Option<&str>, place:
 }
 
 fn lost(reading: &mut Reading<'_>, name: &str, place: &str) {
-    reading.notes.warn(format!("Reference to model {} not found at {}. Ignoring.", quote(name), quote(place)));
+    reading.notes.warn(format!(
+        "Reference to model {} not found at {}. Ignoring.",
+        quote(name),
+        quote(place)
+    ));
 }
 
 fn description(schema: &Value) -> Option<String> {

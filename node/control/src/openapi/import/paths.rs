@@ -50,12 +50,7 @@ pub(super) fn read(reading: &mut Reading<'_>, basepath: Basepath) -> Vec<Importe
     tree.resources.into_iter().map(|(path, methods)| ImportedResource { path, methods }).collect()
 }
 
-fn methods<'d>(
-    reading: &mut Reading<'d>,
-    path: &str,
-    full: &str,
-    item: &'d Value,
-) -> Option<Map<Method>> {
+fn methods<'d>(reading: &mut Reading<'d>, path: &str, full: &str, item: &'d Value) -> Option<Map<Method>> {
     let place = format!("paths.'{path}'");
     let item = reading.resolve(item, &place)?;
     if item.contains_key("servers") {
@@ -178,7 +173,8 @@ fn base(reading: &mut Reading<'_>, basepath: Basepath) -> String {
 fn server_path(reading: &mut Reading<'_>) -> String {
     let servers: Vec<&Fields> =
         reading.array(reading.root, "servers", "document").iter().filter_map(Value::as_object).collect();
-    let variables = |server: &Fields| server.get("variables").and_then(Value::as_object).cloned().unwrap_or_default();
+    let variables =
+        |server: &Fields| server.get("variables").and_then(Value::as_object).cloned().unwrap_or_default();
     let chosen =
         servers.iter().find(|server| variables(server).contains_key("basePath")).or_else(|| servers.first());
     let Some(server) = chosen else { return String::new() };

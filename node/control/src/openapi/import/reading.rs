@@ -42,7 +42,10 @@ impl<'d> Reading<'d> {
             (None, None) => return Err("neither swagger nor openapi names a version".into()),
             (Some(version), _) => return Err(format!("swagger {} is not 2.0", quote(&version))),
             (_, Some(version)) => {
-                return Err(format!("OpenAPI {} is not supported, only 3.0 and Swagger 2.0", quote(&version)));
+                return Err(format!(
+                    "OpenAPI {} is not supported, only 3.0 and Swagger 2.0",
+                    quote(&version)
+                ));
             }
         };
         Ok(Self {
@@ -85,7 +88,9 @@ impl<'d> Reading<'d> {
         let before = self.expanded_bytes;
         self.expanded_bytes = before.saturating_add(bytes);
         if before <= EXPANDED_BYTES_MAX && self.expanded_bytes > EXPANDED_BYTES_MAX {
-            self.notes.error(format!("The document comes to more than {EXPANDED_BYTES_MAX} bytes with its references"));
+            self.notes.error(format!(
+                "The document comes to more than {EXPANDED_BYTES_MAX} bytes with its references"
+            ));
         }
         self.expanded_bytes <= EXPANDED_BYTES_MAX
     }

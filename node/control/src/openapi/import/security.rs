@@ -33,7 +33,10 @@ pub(super) fn read<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'
     if let Some(auth) = reading.object(operation, AUTH, &place) {
         let kind = reading.text(auth, "type", &format!("{place}.{AUTH}")).unwrap_or_default();
         if !kind.eq_ignore_ascii_case("NONE") {
-            site.refuse_method(reading, &format!("authorization type {} is not supported by this version", quote(&kind)));
+            site.refuse_method(
+                reading,
+                &format!("authorization type {} is not supported by this version", quote(&kind)),
+            );
         }
     }
     let root = reading.root;
@@ -74,7 +77,9 @@ pub(super) fn finish(reading: &mut Reading<'_>) {
     }
     let Some((schemes, place)) = schemes(reading) else { return };
     for (name, _) in schemes.iter().filter(|(_, scheme)| scheme.get(AUTHORIZER).is_some()) {
-        reading.notes.warn(format!("{place}.{} is not created: this version has no authorizers", quote(name)));
+        reading
+            .notes
+            .warn(format!("{place}.{} is not created: this version has no authorizers", quote(name)));
     }
 }
 

@@ -110,7 +110,9 @@ pub(super) fn read(reading: &mut Reading<'_>, imported: &mut Imported) {
                 imported.binary_media_types.push(text.to_owned());
             }
             Some(_) => {}
-            None => reading.notes.error(format!("Parse issue: attribute {BINARY}[{index}] is not of type string")),
+            None => {
+                reading.notes.error(format!("Parse issue: attribute {BINARY}[{index}] is not of type string"))
+            }
         }
     }
     if let Some(source) = reading.text(root, KEY_SOURCE, "document") {
@@ -159,7 +161,8 @@ fn tags(reading: &mut Reading<'_>, imported: &mut Imported) {
 fn endpoint(reading: &mut Reading<'_>, imported: &mut Imported) {
     let root = reading.root;
     let mut configurations: Vec<(String, &Fields)> = Vec::new();
-    configurations.extend(reading.object(root, ENDPOINT, "document").map(|found| (ENDPOINT.to_owned(), found)));
+    configurations
+        .extend(reading.object(root, ENDPOINT, "document").map(|found| (ENDPOINT.to_owned(), found)));
     if reading.format == Format::Oas30 {
         for (index, server) in reading.array(root, "servers", "document").iter().enumerate() {
             let Some(server) = server.as_object() else { continue };

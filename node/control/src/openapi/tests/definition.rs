@@ -16,7 +16,8 @@ pub(super) fn definition(mut imported: Imported) -> ApiDefinition {
     }
     let mut resources: Vec<Resource> = Vec::new();
     for (index, found) in imported.resources.into_iter().enumerate() {
-        let parent = found.path.rsplit_once('/').map(|(parent, _)| if parent.is_empty() { "/" } else { parent });
+        let parent =
+            found.path.rsplit_once('/').map(|(parent, _)| if parent.is_empty() { "/" } else { parent });
         let parent_id = match found.path.as_str() {
             "/" => None,
             _ => resources.iter().find(|r| Some(r.path.as_str()) == parent).map(|r| r.id.clone()),
@@ -30,7 +31,9 @@ pub(super) fn definition(mut imported: Imported) -> ApiDefinition {
             resource_methods: found.methods,
             ..Resource::default()
         };
-        for integration in resource.resource_methods.values_mut().filter_map(|m| m.method_integration.as_mut()) {
+        for integration in
+            resource.resource_methods.values_mut().filter_map(|m| m.method_integration.as_mut())
+        {
             if integration.cache_namespace.is_empty() {
                 integration.cache_namespace = resource.id.clone();
             }
@@ -63,7 +66,9 @@ pub(super) fn essence(definition: &ApiDefinition) -> Value {
         .resources
         .into_iter()
         .map(|mut resource| {
-            for integration in resource.resource_methods.values_mut().filter_map(|m| m.method_integration.as_mut()) {
+            for integration in
+                resource.resource_methods.values_mut().filter_map(|m| m.method_integration.as_mut())
+            {
                 if integration.cache_namespace == resource.id {
                     integration.cache_namespace = "the resource".into();
                 }
@@ -71,8 +76,10 @@ pub(super) fn essence(definition: &ApiDefinition) -> Value {
             (resource.path, resource.resource_methods)
         })
         .collect();
-    let models: Map<Value> = definition.models.into_iter().map(|(name, model)| (name, model_essence(model))).collect();
-    let api = RestApi { id: String::new(), created_date: 0, root_resource_id: String::new(), ..definition.api };
+    let models: Map<Value> =
+        definition.models.into_iter().map(|(name, model)| (name, model_essence(model))).collect();
+    let api =
+        RestApi { id: String::new(), created_date: 0, root_resource_id: String::new(), ..definition.api };
     json!({ "api": api, "resources": resources, "models": models })
 }
 
@@ -122,7 +129,10 @@ pub(super) fn assert_round_trip(wanted: &ApiDefinition, name: &str) {
         );
         for model in wanted.models.keys() {
             let schema = |d: &ApiDefinition| d.models[model].schema.clone();
-            assert!(tidegate::same_schema(schema(&read).as_deref(), schema(wanted).as_deref()), "{name} {model}");
+            assert!(
+                tidegate::same_schema(schema(&read).as_deref(), schema(wanted).as_deref()),
+                "{name} {model}"
+            );
         }
     }
 }

@@ -31,7 +31,10 @@ fn shown(imported: &Imported) -> Value {
         .iter()
         .map(|(name, model)| {
             let schema: Value = serde_json::from_str(model.schema.as_deref().unwrap()).unwrap();
-            (name.clone(), json!({ "schema": schema, "description": model.description, "generated": model.generated }))
+            (
+                name.clone(),
+                json!({ "schema": schema, "description": model.description, "generated": model.generated }),
+            )
         })
         .collect();
     json!({
@@ -52,7 +55,8 @@ fn shown(imported: &Imported) -> Value {
 #[test]
 fn documents_give_what_they_say() {
     for (name, bytes, expected) in DOCUMENTS {
-        let imported = import(bytes, &ImportOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let imported =
+            import(bytes, &ImportOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let expected: Value = serde_json::from_str(expected).unwrap_or_default();
         let shown = shown(&imported);
         assert!(shown == expected, "{name} gives\n{shown:#}");
@@ -74,8 +78,12 @@ fn the_sample_has_no_warnings() {
 
 #[test]
 fn the_base_path_is_ignored_prepended_or_split() {
-    let swagger = |base: &str| format!(r#"{{"swagger":"2.0","info":{{"title":"t"}},"basePath":"{base}","paths":{{"/e":{{}}}}}}"#);
-    let oas30 = |servers: &str| format!(r#"{{"openapi":"3.0.0","info":{{"title":"t"}},"servers":{servers},"paths":{{"/e":{{}}}}}}"#);
+    let swagger = |base: &str| {
+        format!(r#"{{"swagger":"2.0","info":{{"title":"t"}},"basePath":"{base}","paths":{{"/e":{{}}}}}}"#)
+    };
+    let oas30 = |servers: &str| {
+        format!(r#"{{"openapi":"3.0.0","info":{{"title":"t"}},"servers":{servers},"paths":{{"/e":{{}}}}}}"#)
+    };
     let variable = r#"[{"url":"https://a/zzz"},{"url":"https://b/{basePath}","variables":{"basePath":{"default":"/a/b/c"}}}]"#;
     let (i, p, s) = (Basepath::Ignore, Basepath::Prepend, Basepath::Split);
     for (document, basepath, last) in [
@@ -91,7 +99,8 @@ fn the_base_path_is_ignored_prepended_or_split() {
         (oas30(variable), p, "/a/b/c/e"),
         (oas30(variable), s, "/b/c/e"),
     ] {
-        let imported = import(document.as_bytes(), &ImportOptions { basepath, ..ImportOptions::default() }).unwrap();
+        let imported =
+            import(document.as_bytes(), &ImportOptions { basepath, ..ImportOptions::default() }).unwrap();
         let paths: Vec<&str> = imported.resources.iter().map(|resource| resource.path.as_str()).collect();
         assert_eq!(paths.last(), Some(&last), "{document} {basepath:?}");
         assert_eq!(paths.len(), last.split('/').count(), "{document} {basepath:?}: {paths:?}");
@@ -101,7 +110,8 @@ fn the_base_path_is_ignored_prepended_or_split() {
 #[test]
 fn import_parameters_set_the_endpoint_and_the_base_path() {
     let document = r#"{"swagger":"2.0","info":{"title":"t"},"basePath":"/a","paths":{"/e":{}}}"#;
-    let parameters = [("endpointConfigurationTypes", "PRIVATE"), ("basepath", "prepend"), ("ignore", "documentation")];
+    let parameters =
+        [("endpointConfigurationTypes", "PRIVATE"), ("basepath", "prepend"), ("ignore", "documentation")];
     let options = ImportOptions {
         parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         fail_on_warnings: true,

@@ -21,7 +21,23 @@ fn mutated(random: &mut Random) -> Vec<u8> {
             1 => bytes[at..].iter_mut().take(1).for_each(|byte| *byte = random.next() as u8),
             2 => drop(bytes.drain(at..bytes.len().min(at + random.below(40)))),
             3 => {
-                let token = random.pick(&["{", "}", "[", "]", ":", "- ", "&a ", "*a", "!!binary ", "\"", "'", "\u{0}", "1e999", "\n", "<<: "]);
+                let token = random.pick(&[
+                    "{",
+                    "}",
+                    "[",
+                    "]",
+                    ":",
+                    "- ",
+                    "&a ",
+                    "*a",
+                    "!!binary ",
+                    "\"",
+                    "'",
+                    "\u{0}",
+                    "1e999",
+                    "\n",
+                    "<<: ",
+                ]);
                 bytes.splice(at..at, token.bytes());
             }
             _ => {
@@ -64,11 +80,18 @@ fn quick(name: &str, document: &str) -> Result<usize, String> {
 #[test]
 fn small_documents_do_not_become_large() {
     let head = "swagger: '2.0'\ninfo: {title: t}\n";
-    let aliases: String = (1..40).map(|n| format!("x-{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(","))).collect();
-    let text = format!("{head}x-0: &a \"{}\"\nx-1: [{}]\npaths: {{}}\n", "b".repeat(1_000_000), vec!["*a"; 2_000].join(","));
+    let aliases: String =
+        (1..40).map(|n| format!("x-{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(","))).collect();
+    let text = format!(
+        "{head}x-0: &a \"{}\"\nx-1: [{}]\npaths: {{}}\n",
+        "b".repeat(1_000_000),
+        vec!["*a"; 2_000].join(",")
+    );
     let deep = format!("{head}x-a: {}{}\npaths: {{}}\n", "[".repeat(5_000), "]".repeat(5_000));
     let deep_json = format!("{{\"swagger\":\"2.0\",\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    let paths = |count: usize, item: &str| (0..count).map(|n| format!("\"/p{n}\":{item}")).collect::<Vec<_>>().join(",");
+    let paths = |count: usize, item: &str| {
+        (0..count).map(|n| format!("\"/p{n}\":{item}")).collect::<Vec<_>>().join(",")
+    };
     let parameters = vec![r#"{"in":"query","name":"abcdefgh"}"#; 40_000].join(",");
     let shared = format!(
         r##"{{"swagger":"2.0","info":{{"title":"t"}},"paths":{{"/a":{{"get":{{"parameters":[{parameters}]}}}},{}}}}}"##,
@@ -87,7 +110,10 @@ fn small_documents_do_not_become_large() {
         ("deep JSON", deep_json),
         ("references", shared),
         ("media types", produces),
-        ("resources", format!(r#"{{"swagger":"2.0","info":{{"title":"t"}},"paths":{{{}}}}}"#, paths(20_001, "{}"))),
+        (
+            "resources",
+            format!(r#"{{"swagger":"2.0","info":{{"title":"t"}},"paths":{{{}}}}}"#, paths(20_001, "{}")),
+        ),
         ("size", " ".repeat(7_000_000)),
     ] {
         let refused = quick(name, &document).expect_err(name);

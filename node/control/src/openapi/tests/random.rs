@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tidegate_proto::document::{
-    ApiDefinition, ApiKeySource, EndpointConfiguration, Integration, IntegrationResponse, Map, Method, MethodResponse,
-    Model, Resource, RestApi, TlsConfig,
+    ApiDefinition, ApiKeySource, EndpointConfiguration, Integration, IntegrationResponse, Map, Method,
+    MethodResponse, Model, Resource, RestApi, TlsConfig,
 };
 
 use super::definition::API_ID;
@@ -37,15 +37,42 @@ impl Random {
         self.chance(percent).then(|| make(self))
     }
 
-    fn map<V>(&mut self, most: usize, key: impl Fn(&mut Self) -> String, value: impl Fn(&mut Self) -> V) -> Map<V> {
+    fn map<V>(
+        &mut self,
+        most: usize,
+        key: impl Fn(&mut Self) -> String,
+        value: impl Fn(&mut Self) -> V,
+    ) -> Map<V> {
         (0..self.below(most + 1)).map(|_| (key(self), value(self))).collect()
     }
 
     /// Text that is hard on YAML.
     fn text(&mut self) -> String {
         const PARTS: [&str; 24] = [
-            "yes", "no", "null", "~", "1.0", "0x1f", "12:30:45", " ", "\n", "\t", "\"", "'", "\\", ": ", " #", "- ", "{{", "ü",
-            "\u{2028}", "\u{85}", "😀", "\u{feff}", "$input.json('$')", "%",
+            "yes",
+            "no",
+            "null",
+            "~",
+            "1.0",
+            "0x1f",
+            "12:30:45",
+            " ",
+            "\n",
+            "\t",
+            "\"",
+            "'",
+            "\\",
+            ": ",
+            " #",
+            "- ",
+            "{{",
+            "ü",
+            "\u{2028}",
+            "\u{85}",
+            "😀",
+            "\u{feff}",
+            "$input.json('$')",
+            "%",
         ];
         (0..self.below(5)).map(|_| *self.pick(&PARTS)).collect()
     }
@@ -57,7 +84,8 @@ impl Random {
     }
 
     fn media_type(&mut self) -> String {
-        (*self.pick(&["application/json", "application/xml", "text/plain; charset=utf-8", "*/*", "$default"])).to_owned()
+        (*self.pick(&["application/json", "application/xml", "text/plain; charset=utf-8", "*/*", "$default"]))
+            .to_owned()
     }
 
     fn status(&mut self) -> String {
@@ -160,7 +188,9 @@ fn integration(random: &mut Random, resource: usize) -> Integration {
     };
     let response = |random: &mut Random| IntegrationResponse {
         selection_pattern: random.maybe(60, |random| {
-            random.pick(&["2\\d{2}", "4\\d{2}", ".*", "default", "", "a: b #c", &"long|".repeat(300)]).to_string()
+            random
+                .pick(&["2\\d{2}", "4\\d{2}", ".*", "default", "", "a: b #c", &"long|".repeat(300)])
+                .to_string()
         }),
         response_parameters: random.map(
             2,
@@ -212,7 +242,8 @@ fn models(random: &mut Random) -> Map<Model> {
                 name: name.clone(),
                 schema: text,
                 description: random.maybe(30, Random::text),
-                content_type: (*random.pick(&["application/json", "application/json", "application/xml"])).into(),
+                content_type: (*random.pick(&["application/json", "application/json", "application/xml"]))
+                    .into(),
                 generated: random.chance(10),
                 ..Model::default()
             };
@@ -231,7 +262,9 @@ fn schema(random: &mut Random, depth: usize, models: usize) -> Value {
             json!({ "$ref": format!("https://apigateway.amazonaws.com/restapis/{id}/models/Model{}", random.below(models + 1)) })
         }
         1 => json!({ "type": "array", "items": schema(random, depth - 1, models) }),
-        2 => json!({ "$schema": "http://json-schema.org/draft-04/schema#", "title": random.text(), "type": "object" }),
+        2 => {
+            json!({ "$schema": "http://json-schema.org/draft-04/schema#", "title": random.text(), "type": "object" })
+        }
         3 => json!({ "definitions": { "x": schema(random, depth - 1, models) }, "$ref": "#/definitions/x" }),
         4 => json!({ "minimum": 1.5, "maximum": 1e30, "enum": [null, true, -7, 0.1, "\u{2029}", []] }),
         5 => json!({ "description": random.text(), "allOf": [schema(random, depth - 1, models), {}] }),

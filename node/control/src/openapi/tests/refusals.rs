@@ -18,8 +18,14 @@ fn what_is_no_document_is_invalid_input() {
         ("[1, 2]", "Invalid OpenAPI input."),
         ("null", "Invalid OpenAPI input."),
         ("{}", "Invalid OpenAPI input. (neither swagger nor openapi names a version)"),
-        ("{\"openapi\": \"3.1.0\"}", "Invalid OpenAPI input. (OpenAPI '3.1.0' is not supported, only 3.0 and Swagger 2.0)"),
-        ("openapi: 3.1.0", "Invalid OpenAPI input. (OpenAPI '3.1.0' is not supported, only 3.0 and Swagger 2.0)"),
+        (
+            "{\"openapi\": \"3.1.0\"}",
+            "Invalid OpenAPI input. (OpenAPI '3.1.0' is not supported, only 3.0 and Swagger 2.0)",
+        ),
+        (
+            "openapi: 3.1.0",
+            "Invalid OpenAPI input. (OpenAPI '3.1.0' is not supported, only 3.0 and Swagger 2.0)",
+        ),
         ("swagger: '1.2'", "Invalid OpenAPI input. (swagger '1.2' is not 2.0)"),
         ("{\"swagger\": \"2.0\"", "Invalid OpenAPI input. (EOF while parsing an object at line 1 column 17)"),
     ] {
@@ -91,10 +97,19 @@ fn integrations_that_cannot_be_served_are_refused() {
 #[test]
 fn a_protected_method_is_not_imported_unprotected() {
     for (operation, message) in [
-        (r#""security":[{"sig":[]}]"#, "security scheme 'sig' (x-amazon-apigateway-authtype 'awsSigv4') is not supported by this version"),
-        (r#""security":[{"token":[]}]"#, "security scheme 'token' (authorizer of type 'token') is not supported by this version"),
+        (
+            r#""security":[{"sig":[]}]"#,
+            "security scheme 'sig' (x-amazon-apigateway-authtype 'awsSigv4') is not supported by this version",
+        ),
+        (
+            r#""security":[{"token":[]}]"#,
+            "security scheme 'token' (authorizer of type 'token') is not supported by this version",
+        ),
         (r#""security":[{"nowhere":[]}]"#, "security scheme 'nowhere' is not defined"),
-        (r#""x-amazon-apigateway-auth":{"type":"AWS_IAM"}"#, "authorization type 'AWS_IAM' is not supported by this version"),
+        (
+            r#""x-amazon-apigateway-auth":{"type":"AWS_IAM"}"#,
+            "authorization type 'AWS_IAM' is not supported by this version",
+        ),
     ] {
         let refused = refusal(&with_operation("/x", operation));
         assert_eq!(refused, format!("Errors found during import:\n\t{PUT_METHOD}{message}"), "{operation}");
@@ -134,10 +149,22 @@ fn parts_of_the_wrong_shape_are_refused() {
         (r#"{"swagger":"2.0","paths":{}}"#.to_owned(), "Parse issue: attribute info is missing"),
         (r#"{"swagger":"2.0","info":{},"paths":{}}"#.into(), "Parse issue: attribute info.title is missing"),
         (r#"{"swagger":"2.0","info":{"title":"t"}}"#.into(), "Parse issue: attribute paths is missing"),
-        (r#"{"swagger":"2.0","info":[],"paths":{}}"#.into(), "Parse issue: attribute document.info is not of type object"),
-        (with_operation("/x", r#""parameters":[{"name":"a"}]"#), "Parse issue: attribute paths.'/x'(get).parameters[0].in is missing"),
-        (with_operation("/x", r#""parameters":[{"in":"query"}]"#), "Parse issue: attribute paths.'/x'(get).parameters[0].name is missing"),
-        (with_operation("/x", r#""parameters":[{"in":"soul","name":"a"}]"#), "Parse issue: attribute paths.'/x'(get).parameters[0].in is 'soul'"),
+        (
+            r#"{"swagger":"2.0","info":[],"paths":{}}"#.into(),
+            "Parse issue: attribute document.info is not of type object",
+        ),
+        (
+            with_operation("/x", r#""parameters":[{"name":"a"}]"#),
+            "Parse issue: attribute paths.'/x'(get).parameters[0].in is missing",
+        ),
+        (
+            with_operation("/x", r#""parameters":[{"in":"query"}]"#),
+            "Parse issue: attribute paths.'/x'(get).parameters[0].name is missing",
+        ),
+        (
+            with_operation("/x", r#""parameters":[{"in":"soul","name":"a"}]"#),
+            "Parse issue: attribute paths.'/x'(get).parameters[0].in is 'soul'",
+        ),
         (
             with_operation("/x", r#""parameters":[{"in":"query","name":"a","required":"yes"}]"#),
             "Parse issue: attribute paths.'/x'(get).parameters[0].required is not of type boolean",
@@ -150,7 +177,10 @@ fn parts_of_the_wrong_shape_are_refused() {
             with_operation("/x", r#""parameters":[{"$ref":"other.yaml#/A"}]"#),
             "Unable to resolve reference 'other.yaml#/A' at paths.'/x'(get).parameters[0]",
         ),
-        (with_operation("/x", r#""x-tidegate-method":{"uri":"http://a"}"#), "Parse issue: attribute paths.'/x'(get).x-tidegate-method: unknown field"),
+        (
+            with_operation("/x", r#""x-tidegate-method":{"uri":"http://a"}"#),
+            "Parse issue: attribute paths.'/x'(get).x-tidegate-method: unknown field",
+        ),
     ] {
         let refused = refusal(&document);
         assert!(refused.contains(message), "{document} gives {refused}");
