@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tidegate_proto::document::{ApiDefinition, ApiKeySource, EndpointConfiguration, Resource, Stage};
+use tidegate_proto::limits::CONTROL_BODY_BYTES_MAX;
 
 use super::{ExportError, ExportOptions, Format, schema, tidegate, yaml};
 
@@ -30,7 +31,14 @@ pub(crate) fn export(
     if options.yaml {
         return Ok(yaml::write(&document).into_bytes());
     }
-    serde_json::to_vec_pretty(&document).map_err(|error| ExportError::Encode(error.to_string()))
+    let failed = |error: serde_json::Error| ExportError::Encode(error.to_string());
+    let pretty = serde_json::to_vec_pretty(&document).map_err(failed)?;
+    // An import takes no more than this, so a large definition goes without its white space.
+    if pretty.len() <= CONTROL_BODY_BYTES_MAX {
+        Ok(pretty)
+    } else {
+        serde_json::to_vec(&document).map_err(failed)
+    }
 }
 
 fn oas30(definition: &ApiDefinition, stage: &Stage, options: &ExportOptions) -> Result<Value, ExportError> {

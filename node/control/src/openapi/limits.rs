@@ -2,8 +2,8 @@
 
 /// Deepest nesting of a document; hand-written schemas stay below 30.
 pub(crate) const DEPTH_MAX: usize = 96;
-/// Most values in one YAML document; 6 MB of dense YAML hold fewer.
-pub(crate) const YAML_NODES_MAX: usize = 2_000_000;
+/// Most values in one YAML document; 6 MB of an API with every field in use hold half of it.
+pub(crate) const YAML_NODES_MAX: usize = 750_000;
 /// Most bytes that YAML aliases may add to a document; far more than shared snippets of a real document need.
 pub(crate) const YAML_REPLAYED_EVENTS_MAX: usize = 50_000;
 /// Most bytes of text in one document after its aliases are expanded.

@@ -99,9 +99,11 @@ pub(super) fn read<'d>(
                 extra.apply(&mut method);
                 integration::check_responses(reading, site, &method);
             }
-            Err(error) => {
-                reading.notes.error(format!("Parse issue: attribute {place}.{}: {error}", tidegate::METHOD))
-            }
+            Err(error) => reading.notes.error(format!(
+                "Parse issue: attribute {place}.{}: {}",
+                tidegate::METHOD,
+                quote(&error.to_string())
+            )),
         }
     }
     method

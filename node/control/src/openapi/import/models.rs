@@ -23,6 +23,9 @@ pub(super) fn read(reading: &mut Reading<'_>) {
     }
     for (name, definition) in definitions.iter().filter(|(name, _)| schema::is_model_name(name)) {
         let model = model(reading, name, definition);
+        if let (true, Some(text)) = (model.generated, &model.schema) {
+            reading.generated_models.insert(text.clone(), name.clone());
+        }
         reading.models.insert(name.clone(), model);
     }
 }
@@ -55,10 +58,8 @@ pub(super) fn for_body<'d>(reading: &mut Reading<'d>, found: &'d Value, place: &
 fn generated(reading: &mut Reading<'_>, found: &Value, place: &str) -> Option<String> {
     let converted = converted(reading, found, None, place);
     let text = schema::text(&converted);
-    if let Some(known) =
-        reading.models.values().find(|model| model.schema.as_ref() == Some(&text) && model.generated)
-    {
-        return Some(known.name.clone());
+    if let Some(known) = reading.generated_models.get(&text) {
+        return Some(known.clone());
     }
     if reading.models.len() >= MODELS_PER_API_MAX {
         reading.notes.error(format!("The document has more than {MODELS_PER_API_MAX} models"));
@@ -75,6 +76,9 @@ fn generated(reading: &mut Reading<'_>, found: &Value, place: &str) -> Option<St
         generated: true,
         ..Model::default()
     };
+    if let Some(text) = &model.schema {
+        reading.generated_models.insert(text.clone(), name.clone());
+    }
     reading.model_names.insert(name.clone());
     reading.models.insert(name.clone(), model);
     Some(name)
@@ -96,7 +100,11 @@ fn model(reading: &mut Reading<'_>, name: &str, definition: &Value) -> Model {
         match serde_json::from_value::<tidegate::ModelExtra>(extra) {
             Ok(extra) => extra.apply(&mut model),
             Err(error) => {
-                reading.notes.error(format!("Parse issue: attribute {place}.{}: {error}", tidegate::MODEL));
+                reading.notes.error(format!(
+                    "Parse issue: attribute {place}.{}: {}",
+                    tidegate::MODEL,
+                    quote(&error.to_string())
+                ));
             }
         }
     }

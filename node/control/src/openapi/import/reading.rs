@@ -26,6 +26,8 @@ pub(crate) struct Reading<'d> {
     pub(crate) notes: Notes,
     /// Models read or made so far.
     pub(crate) models: Map<Model>,
+    /// Names of the models made for schemas that stand in place, by schema text.
+    pub(crate) generated_models: HashMap<String, String>,
     /// Definitions that are models, known before their schemas are read.
     pub(crate) model_names: BTreeSet<String>,
     /// Security schemes that some operation names and nobody enforces: reason and number of operations.
@@ -56,6 +58,7 @@ impl<'d> Reading<'d> {
             format,
             notes: Notes::default(),
             models: Map::new(),
+            generated_models: HashMap::new(),
             model_names: BTreeSet::new(),
             unenforced: BTreeMap::new(),
         })

@@ -1,5 +1,7 @@
 //! What a document says about the API as a whole: info, tags, endpoint, media types; and the import parameters.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tidegate_proto::document::{ApiKeySource, EndpointConfiguration};
 use tidegate_proto::limits::TAGS_MAX;
@@ -104,11 +106,10 @@ pub(super) fn read(reading: &mut Reading<'_>, imported: &mut Imported) {
     }
     info(reading, imported);
     tags(reading, imported);
+    let mut media_types = BTreeSet::new();
     for (index, media_type) in reading.array(root, BINARY, "document").iter().enumerate() {
         match media_type.as_str() {
-            Some(text) if imported.binary_media_types.iter().all(|known| known != text) => {
-                imported.binary_media_types.push(text.to_owned());
-            }
+            Some(text) if media_types.insert(text) => imported.binary_media_types.push(text.to_owned()),
             Some(_) => {}
             None => {
                 reading.notes.error(format!("Parse issue: attribute {BINARY}[{index}] is not of type string"))

@@ -1,6 +1,7 @@
 //! Whole documents with the import they must give, from `tests/openapi`.
 
 use serde_json::{Value, json};
+use tidegate_proto::document::Stage;
 
 use super::definition::{assert_round_trip, definition};
 use crate::openapi::{Basepath, ImportOptions, Imported, import};
@@ -67,6 +68,20 @@ fn documents_give_what_they_say() {
 fn documents_survive_export_and_import() {
     for (name, bytes, _) in DOCUMENTS {
         assert_round_trip(&definition(import(bytes, &ImportOptions::default()).unwrap()), name);
+    }
+}
+
+#[test]
+fn imported_definitions_can_be_served() {
+    let variables = [("upstream".to_owned(), "127.0.0.1:8080".to_owned())].into();
+    let stage = Stage { stage_name: "dev".into(), variables, ..Stage::default() };
+    for (name, bytes, _) in &DOCUMENTS[..2] {
+        let definition = definition(import(bytes, &ImportOptions::default()).unwrap());
+        let compiled =
+            tidegate_gateway::compile(&definition, &stage).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let methods =
+            definition.resources.iter().map(|resource| resource.resource_methods.len()).sum::<usize>();
+        assert_eq!(compiled.methods.len(), methods, "{name}");
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::definition::{definition, export_options, stage};
 use super::random::Random;
-use crate::openapi::{ImportOptions, import};
+use crate::openapi::{Format, ImportOptions, export, import};
 
 const SEEDS: [&[u8]; 4] = [
     include_bytes!("../../../tests/openapi/petstore.yaml"),
@@ -127,4 +128,7 @@ fn large_documents_are_read() {
     let paths: Vec<String> = (0..15_000).map(|n| format!("\"/p{n}\":{item}")).collect();
     let document = format!(r#"{{"swagger":"2.0","info":{{"title":"t"}},"paths":{{{}}}}}"#, paths.join(","));
     assert_eq!(quick("large", &document), Ok(15_001));
+    let definition = definition(import(document.as_bytes(), &ImportOptions::default()).unwrap());
+    let exported = export(&definition, &stage(), &export_options(Format::Oas30, false)).unwrap();
+    assert_eq!(quick("exported", &String::from_utf8(exported).unwrap()), Ok(15_001));
 }

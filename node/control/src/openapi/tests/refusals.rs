@@ -179,7 +179,7 @@ fn parts_of_the_wrong_shape_are_refused() {
         ),
         (
             with_operation("/x", r#""x-tidegate-method":{"uri":"http://a"}"#),
-            "Parse issue: attribute paths.'/x'(get).x-tidegate-method: unknown field",
+            "Parse issue: attribute paths.'/x'(get).x-tidegate-method: 'unknown field",
         ),
     ] {
         let refused = refusal(&document);
