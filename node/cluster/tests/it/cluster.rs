@@ -192,6 +192,24 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// Logs are closed before their directories are deleted under them.
+    fn drop(&mut self) {
+        let nodes = std::mem::take(&mut self.nodes);
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                for node in nodes.values() {
+                    node.task.abort();
+                }
+                let until = Instant::now() + SOON;
+                while nodes.values().any(|n| n.handle.log_bytes() != Err(Error::Stopped)) && Instant::now() < until {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            });
+        });
+    }
+}
+
 /// Waits for a condition.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let deadline = Instant::now() + SOON;
