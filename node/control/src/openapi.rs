@@ -237,6 +237,7 @@ pub fn export(
 /// The file name that `GetExport` puts into `Content-Disposition`.
 pub fn export_file_name(definition: &ApiDefinition, options: &ExportOptions) -> String {
     let version = definition.api.version.as_deref().unwrap_or(&options.date);
-    let version: String = version.chars().filter(|c| c.is_ascii_graphic() && !"\"\\/;".contains(*c)).collect();
+    let version: String =
+        version.chars().filter(|c| c.is_ascii_graphic() && !"\"\\/;".contains(*c)).collect();
     format!("{}_{version}.{}", options.format.name(), if options.yaml { "yaml" } else { "json" })
 }

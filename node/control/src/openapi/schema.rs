@@ -13,6 +13,12 @@ use super::Format;
 /// Stands for the id of the API in imported schemas until the caller knows it.
 pub const MODEL_API_PLACEHOLDER: &str = "{restapi_id}";
 
+/// Hexadecimal digits in a generated name, as API Gateway has; more only when two schemas collide.
+pub(crate) const GENERATED_DIGITS: usize = 6;
+/// All digits there are.
+pub(crate) const GENERATED_DIGITS_MAX: usize = 64;
+
+const GENERATED_PREFIX: &str = "MODEL";
 const MODEL_URL: &str = "https://apigateway.amazonaws.com/restapis/";
 
 /// Puts `rest_api_id` into every model reference of a schema's text.
@@ -61,13 +67,20 @@ pub(crate) fn is_model_name(name: &str) -> bool {
 pub(crate) fn generated_name(schema_text: &str, digits: usize) -> String {
     let hash = Sha256::digest(schema_text.as_bytes());
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("MODEL{}", hex.get(..digits.min(hex.len())).unwrap_or(&hex))
+    format!("{GENERATED_PREFIX}{}", hex.get(..digits).unwrap_or(&hex))
+}
+
+/// Whether `name` is one of the names that [`generated_name`] gives.
+pub(crate) fn is_generated_name(name: &str, schema_text: &str) -> bool {
+    name.len() >= GENERATED_PREFIX.len() + GENERATED_DIGITS
+        && name.starts_with(GENERATED_PREFIX)
+        && generated_name(schema_text, GENERATED_DIGITS_MAX).starts_with(name)
 }
 
 /// A document's schema as a model's: references to `known` definitions become URLs with the placeholder.
 ///
-/// `own` is the definition the schema belongs to. References that lead nowhere become the empty schema and are
-/// handed to `lost`.
+/// `own` is the definition the schema belongs to. References that lead nowhere are left out, which allows any value
+/// there, and handed to `lost`.
 pub(crate) fn to_model(
     schema: &Value,
     format: Format,
@@ -78,21 +91,17 @@ pub(crate) fn to_model(
     match schema {
         Value::Array(items) => items.iter().map(|item| to_model(item, format, own, known, lost)).collect(),
         Value::Object(fields) => {
-            if let Some(Value::String(reference)) = fields.get("$ref")
-                && reference.starts_with('#')
-            {
-                return match model_reference(reference, format, own, known) {
-                    Some(target) => serde_json::json!({ "$ref": target }),
-                    None => {
+            let convert = |(key, value): (&String, &Value)| match (key.as_str(), value) {
+                ("$ref", Value::String(reference)) if reference.starts_with('#') => {
+                    let target = model_reference(reference, format, own, known);
+                    if target.is_none() {
                         lost(reference);
-                        Value::Object(serde_json::Map::new())
                     }
-                };
-            }
-            let convert = |(key, value): (&String, &Value)| {
-                (key.clone(), to_model(value, format, own, known, lost))
+                    Some((key.clone(), Value::String(target?)))
+                }
+                _ => Some((key.clone(), to_model(value, format, own, known, lost))),
             };
-            Value::Object(fields.iter().map(convert).collect())
+            Value::Object(fields.iter().filter_map(convert).collect())
         }
         other => other.clone(),
     }
@@ -122,9 +131,7 @@ fn model_reference(
 /// A model's schema as a document's: the reverse of [`to_model`], without the `$schema` that OpenAPI does not know.
 pub(crate) fn to_document(schema: &Value, format: Format, own: &str, rest_api_id: &str) -> Value {
     match schema {
-        Value::Array(items) => {
-            items.iter().map(|item| to_document(item, format, own, rest_api_id)).collect()
-        }
+        Value::Array(items) => items.iter().map(|item| to_document(item, format, own, rest_api_id)).collect(),
         Value::Object(fields) => {
             let convert = |(key, value): (&String, &Value)| match (key.as_str(), value) {
                 ("$schema", Value::String(_)) => None,

@@ -53,7 +53,8 @@ fn read_yaml(text: &str) -> Result<Value, Unreadable> {
         reject_unsupported_tags: true,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| Unreadable(one_line(&error.to_string())))
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Unreadable(one_line(&error.to_string())))
 }
 
 fn one_line(text: &str) -> String {
@@ -66,5 +67,39 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
         Value::Array(items) => items.iter().any(|item| deeper_than(item, below)),
         Value::Object(fields) => fields.values().any(|field| deeper_than(field, below)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_and_yaml_give_the_same_values() {
+        for (text, value) in [
+            ("\u{feff}{\"a\": 1}", json!({ "a": 1 })),
+            ("  {a: 1, b: [x]}", json!({ "a": 1, "b": ["x"] })),
+            ("a: 1.0\nb: '1.0'\nc: 1", json!({ "a": 1.0, "b": "1.0", "c": 1 })),
+            ("200: {on: yes, off: no, t: true}", json!({ "200": { "on": "yes", "off": "no", "t": true } })),
+            ("a: 0755\nb: 1_000\nc: 2026-11-21", json!({ "a": "0755", "b": "1_000", "c": "2026-11-21" })),
+            ("a: |\n  x\n  y\nb: >-\n  x\n  y\n", json!({ "a": "x\ny\n", "b": "x y" })),
+            (
+                "a: &a {b: 1}\nc: {<<: *a, d: *a}",
+                json!({ "a": { "b": 1 }, "c": { "b": 1, "d": { "b": 1 } } }),
+            ),
+        ] {
+            assert_eq!(read(text.as_bytes()), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_read_two_ways_is_refused() {
+        for text in
+            ["a: 1\na: 2", "a: 1\n---\nb: 2", "a: !custom 1", "a: .nan", "? {b: 1}\n: 2", "a: *b", "a: [1"]
+        {
+            assert!(read(text.as_bytes()).is_err(), "{text} gives {:?}", read(text.as_bytes()));
+        }
     }
 }

@@ -47,8 +47,9 @@ pub(super) fn read<'d>(
     method: &Method,
 ) -> Option<Integration> {
     let found = operation.get(INTEGRATION)?;
-    let malformed =
-        || format!("Unable to parse API definition because of a malformed integration at path {}.", site.path);
+    let malformed = || {
+        format!("Unable to parse API definition because of a malformed integration at path {}.", site.path)
+    };
     if !found.is_object() {
         reading.notes.error(malformed());
         return None;
@@ -62,7 +63,10 @@ pub(super) fn read<'d>(
     let kind = match kind.to_ascii_uppercase().as_str() {
         kind @ ("HTTP" | "HTTP_PROXY" | "MOCK") => kind.to_owned(),
         kind if LATER_TYPES.contains(&kind) => {
-            site.refuse_integration(reading, &format!("integration type {kind} is not supported by this version"));
+            site.refuse_integration(
+                reading,
+                &format!("integration type {kind} is not supported by this version"),
+            );
             return None;
         }
         _ => {
@@ -93,7 +97,10 @@ fn check_effects(reading: &mut Reading<'_>, found: &Fields, place: &str) {
         reading.notes.warn(format!("{place}.{name} has no effect: {reason}"));
     }
     if let Some(mode) = scalar(found.get("responseTransferMode")).filter(|mode| mode != "BUFFERED") {
-        reading.notes.warn(format!("{place}.responseTransferMode {} is not supported: responses are buffered", quote(&mode)));
+        reading.notes.warn(format!(
+            "{place}.responseTransferMode {} is not supported: responses are buffered",
+            quote(&mode)
+        ));
     }
 }
 
@@ -108,7 +115,9 @@ fn endpoint<'d>(
     let connection = reading.text(found, "connectionType", place).unwrap_or_else(|| "INTERNET".into());
     match connection.to_ascii_uppercase().as_str() {
         "INTERNET" => {}
-        "VPC_LINK" => site.refuse_integration(reading, "connection type VPC_LINK is not supported by this version"),
+        "VPC_LINK" => {
+            site.refuse_integration(reading, "connection type VPC_LINK is not supported by this version")
+        }
         _ => site.refuse_integration(reading, &format!("connection type {} is unknown", quote(&connection))),
     }
     if integration.kind == "MOCK" {
@@ -142,8 +151,8 @@ fn behaviour<'d>(
     place: &str,
     integration: &mut Integration,
 ) {
-    integration.passthrough_behavior =
-        choice(reading, site, found, "passthroughBehavior", &PASSTHROUGH).unwrap_or_else(|| "WHEN_NO_MATCH".into());
+    integration.passthrough_behavior = choice(reading, site, found, "passthroughBehavior", &PASSTHROUGH)
+        .unwrap_or_else(|| "WHEN_NO_MATCH".into());
     integration.content_handling = choice(reading, site, found, "contentHandling", &CONTENT_HANDLING);
     integration.timeout_in_millis = INTEGRATION_TIMEOUT_MS_MAX;
     if let Some(timeout) = reading.text(found, "timeoutInMillis", place) {
@@ -165,7 +174,8 @@ fn behaviour<'d>(
     if let Some(tls) = reading.object(found, "tlsConfig", place) {
         let place = format!("{place}.tlsConfig");
         reading.check_fields(tls, &["insecureSkipVerification"], &place);
-        let insecure_skip_verification = reading.flag(tls, "insecureSkipVerification", &place).unwrap_or(false);
+        let insecure_skip_verification =
+            reading.flag(tls, "insecureSkipVerification", &place).unwrap_or(false);
         integration.tls_config = Some(TlsConfig { insecure_skip_verification });
     }
 }
@@ -181,7 +191,10 @@ fn choice<'d>(
     let text = reading.text(found, name, &site.place(&format!(".{INTEGRATION}")))?;
     let known = values.iter().find(|value| value.eq_ignore_ascii_case(&text));
     if known.is_none() {
-        site.refuse_integration(reading, &format!("{name} {} is none of {}", quote(&text), values.join(", ")));
+        site.refuse_integration(
+            reading,
+            &format!("{name} {} is none of {}", quote(&text), values.join(", ")),
+        );
     }
     known.map(|value| (*value).to_owned())
 }
@@ -219,9 +232,19 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Checks the templates of responses that were not read from the integration itself.
+pub(super) fn check_responses(reading: &mut Reading<'_>, site: &Site<'_>, method: &Method) {
+    for response in method.method_integration.iter().flat_map(|found| found.integration_responses.values()) {
+        check_templates(reading, site, response.response_templates.values().flatten().map(String::as_str));
+    }
+}
+
 fn check_templates<'a>(reading: &mut Reading<'_>, site: &Site<'_>, templates: impl Iterator<Item = &'a str>) {
     for _ in templates.filter(|template| template.len() > TEMPLATE_BYTES_MAX) {
-        site.refuse_integration(reading, &format!("a mapping template is larger than {TEMPLATE_BYTES_MAX} bytes"));
+        site.refuse_integration(
+            reading,
+            &format!("a mapping template is larger than {TEMPLATE_BYTES_MAX} bytes"),
+        );
     }
 }
 
@@ -242,7 +265,9 @@ fn responses<'d>(
         read.selection_pattern = (!is_default).then(|| pattern.clone());
         let status = read.status_code.clone();
         if !method.method_responses.contains_key(&status) {
-            reading.notes.warn(format!("{place} maps to the status code {status}, for which there is no method response"));
+            reading.notes.warn(format!(
+                "{place} maps to the status code {status}, for which there is no method response"
+            ));
         }
         if let Some(first) = kept.get(&status) {
             let names = |response: &IntegrationResponse| {

@@ -24,6 +24,9 @@ const OPERATION_SWAGGER: &[&str] = &["consumes", "produces", "schemes"];
 const OPERATION_OAS30: &[&str] = &["requestBody", "callbacks", "servers"];
 const RESPONSE: &[&str] = &["description", "headers", "schema", "examples", "content", "links"];
 
+/// About the memory that a media type and its model take.
+const MEDIA_TYPE_BYTES: usize = 64;
+
 /// Which operation is read, for messages.
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
@@ -52,7 +55,9 @@ impl Site<'_> {
     /// The integration cannot be had.
     pub(super) fn refuse_integration(&self, reading: &mut Reading<'_>, reason: &str) {
         let Self { full, verb, .. } = self;
-        reading.notes.error(format!("Unable to put integration on '{verb}' for resource at path '{full}': {reason}"));
+        reading
+            .notes
+            .error(format!("Unable to put integration on '{verb}' for resource at path '{full}': {reason}"));
     }
 }
 
@@ -70,7 +75,9 @@ pub(super) fn read<'d>(
     };
     let known: Vec<&str> = OPERATION.iter().chain(flavour).copied().collect();
     reading.check_fields(operation, &known, &place);
-    for (name, effect) in [("callbacks", "they are not called"), ("servers", "the server is that of the document")] {
+    for (name, effect) in
+        [("callbacks", "they are not called"), ("servers", "the server is that of the document")]
+    {
         if operation.contains_key(name) {
             reading.notes.warn(format!("{place}.{name} is not supported: {effect}"));
         }
@@ -88,19 +95,21 @@ pub(super) fn read<'d>(
     method.method_integration = integration::read(reading, site, operation, &method);
     if let Some(extra) = operation.get(tidegate::METHOD) {
         match serde_json::from_value::<tidegate::MethodExtra>(extra.clone()) {
-            Ok(extra) => extra.apply(&mut method),
-            Err(error) => reading.notes.error(format!("Parse issue: attribute {place}.{}: {error}", tidegate::METHOD)),
+            Ok(extra) => {
+                extra.apply(&mut method);
+                integration::check_responses(reading, site, &method);
+            }
+            Err(error) => reading.notes.error(format!(
+                "Parse issue: attribute {place}.{}: {}",
+                tidegate::METHOD,
+                quote(&error.to_string())
+            )),
         }
     }
     method
 }
 
-fn request_body<'d>(
-    reading: &mut Reading<'d>,
-    site: &Site<'_>,
-    operation: &'d Fields,
-    method: &mut Method,
-) {
+fn request_body<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'d Fields, method: &mut Method) {
     let place = site.place(".requestBody");
     if reading.format == Format::Oas30
         && let Some(body) = operation.get("requestBody")
@@ -111,11 +120,7 @@ fn request_body<'d>(
     }
 }
 
-fn responses<'d>(
-    reading: &mut Reading<'d>,
-    site: &Site<'_>,
-    operation: &'d Fields,
-) -> Map<MethodResponse> {
+fn responses<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'d Fields) -> Map<MethodResponse> {
     let mut found = Map::new();
     let Some(responses) = reading.object(operation, "responses", &site.place("")) else {
         if !operation.contains_key("responses") && site.verb != "ANY" {
@@ -125,11 +130,13 @@ fn responses<'d>(
     };
     for (status, response) in responses {
         let place = site.place(&format!(".responses.{}", quote(status)));
-        if status.starts_with("x-") {
+        if status.starts_with("x-") || response.get(tidegate::IMPLIED) == Some(&Value::Bool(true)) {
             continue;
         }
         if !is_status(status) {
-            reading.notes.warn(format!("{place} is not a status code; a method response needs one. Ignoring."));
+            reading
+                .notes
+                .warn(format!("{place} is not a status code; a method response needs one. Ignoring."));
             continue;
         }
         let Some(response) = reading.resolve(response, &place) else { continue };
@@ -137,15 +144,18 @@ fn responses<'d>(
         if response.contains_key("links") {
             reading.notes.warn(format!("{place}.links is not supported: it is not kept"));
         }
-        found.insert(status.clone(), MethodResponse {
-            status_code: status.clone(),
-            response_parameters: headers(reading, response, &place),
-            response_models: match reading.format {
-                Format::Oas30 => content(reading, response, &place),
-                Format::Swagger => schema(reading, operation, response, &place),
+        found.insert(
+            status.clone(),
+            MethodResponse {
+                status_code: status.clone(),
+                response_parameters: headers(reading, response, &place),
+                response_models: match reading.format {
+                    Format::Oas30 => content(reading, response, &place),
+                    Format::Swagger => schema(reading, operation, response, &place),
+                },
+                ..MethodResponse::default()
             },
-            ..MethodResponse::default()
-        });
+        );
     }
     found
 }
@@ -202,6 +212,12 @@ pub(super) fn media_types<'d>(reading: &mut Reading<'d>, operation: &'d Fields, 
     let root = reading.root;
     let own = reading.array(operation, name, "operation");
     let listed = if own.is_empty() { reading.array(root, name, "document") } else { own };
+    // A list of the document is read again for every body.
+    if !reading
+        .charge(listed.iter().filter_map(Value::as_str).map(|kind| kind.len() + MEDIA_TYPE_BYTES).sum())
+    {
+        return Vec::new();
+    }
     let types: Vec<String> = listed.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     if types.is_empty() { vec!["application/json".into()] } else { types }
 }

@@ -7,10 +7,6 @@ use tidegate_proto::limits::MODELS_PER_API_MAX;
 use super::super::{Format, schema, tidegate};
 use super::reading::{Fields, Reading, quote};
 
-/// Hexadecimal digits in the name of a generated model, as API Gateway has; more only when two schemas collide.
-const GENERATED_DIGITS: usize = 6;
-const GENERATED_DIGITS_MAX: usize = 64;
-
 /// Reads all definitions.
 pub(super) fn read(reading: &mut Reading<'_>) {
     let Some(definitions) = definitions(reading) else { return };
@@ -27,6 +23,9 @@ pub(super) fn read(reading: &mut Reading<'_>) {
     }
     for (name, definition) in definitions.iter().filter(|(name, _)| schema::is_model_name(name)) {
         let model = model(reading, name, definition);
+        if let (true, Some(text)) = (model.generated, &model.schema) {
+            reading.generated_models.insert(text.clone(), name.clone());
+        }
         reading.models.insert(name.clone(), model);
     }
 }
@@ -59,15 +58,14 @@ pub(super) fn for_body<'d>(reading: &mut Reading<'d>, found: &'d Value, place: &
 fn generated(reading: &mut Reading<'_>, found: &Value, place: &str) -> Option<String> {
     let converted = converted(reading, found, None, place);
     let text = schema::text(&converted);
-    if let Some(known) = reading.models.values().find(|model| model.schema.as_ref() == Some(&text) && model.generated)
-    {
-        return Some(known.name.clone());
+    if let Some(known) = reading.generated_models.get(&text) {
+        return Some(known.clone());
     }
     if reading.models.len() >= MODELS_PER_API_MAX {
         reading.notes.error(format!("The document has more than {MODELS_PER_API_MAX} models"));
         return None;
     }
-    let name = (GENERATED_DIGITS..=GENERATED_DIGITS_MAX)
+    let name = (schema::GENERATED_DIGITS..=schema::GENERATED_DIGITS_MAX)
         .map(|digits| schema::generated_name(&text, digits))
         .find(|name| !reading.model_names.contains(name))?;
     let model = Model {
@@ -78,6 +76,9 @@ fn generated(reading: &mut Reading<'_>, found: &Value, place: &str) -> Option<St
         generated: true,
         ..Model::default()
     };
+    if let Some(text) = &model.schema {
+        reading.generated_models.insert(text.clone(), name.clone());
+    }
     reading.model_names.insert(name.clone());
     reading.models.insert(name.clone(), model);
     Some(name)
@@ -94,14 +95,16 @@ fn model(reading: &mut Reading<'_>, name: &str, definition: &Value) -> Model {
         content_type: "application/json".into(),
         ..Model::default()
     };
-    model.generated = model.schema.as_ref().is_some_and(|text| {
-        (GENERATED_DIGITS..=GENERATED_DIGITS_MAX).any(|digits| schema::generated_name(text, digits) == name)
-    });
+    model.generated = model.schema.as_ref().is_some_and(|text| schema::is_generated_name(name, text));
     if let Some(extra) = extra {
         match serde_json::from_value::<tidegate::ModelExtra>(extra) {
             Ok(extra) => extra.apply(&mut model),
             Err(error) => {
-                reading.notes.error(format!("Parse issue: attribute {place}.{}: {error}", tidegate::MODEL));
+                reading.notes.error(format!(
+                    "Parse issue: attribute {place}.{}: {}",
+                    tidegate::MODEL,
+                    quote(&error.to_string())
+                ));
             }
         }
     }
@@ -121,7 +124,11 @@ fn converted(reading: &mut Reading<'_>, found: &Value, own: Option<&str>, place:
 }
 
 fn lost(reading: &mut Reading<'_>, name: &str, place: &str) {
-    reading.notes.warn(format!("Reference to model {} not found at {}. Ignoring.", quote(name), quote(place)));
+    reading.notes.warn(format!(
+        "Reference to model {} not found at {}. Ignoring.",
+        quote(name),
+        quote(place)
+    ));
 }
 
 fn description(schema: &Value) -> Option<String> {

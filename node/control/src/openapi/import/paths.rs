@@ -33,9 +33,10 @@ pub(super) fn read(reading: &mut Reading<'_>, basepath: Basepath) -> Vec<Importe
     };
     let prefix = base(reading, basepath);
     let mut tree = Tree::new();
-    let templates: Vec<&str> = paths.keys().map(String::as_str).filter(|path| !path.starts_with("x-")).collect();
-    reading.check_fields(paths, &templates, "paths");
-    for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("x-")) {
+    let (extensions, paths): (Vec<_>, Vec<_>) = paths.iter().partition(|(path, _)| path.starts_with("x-"));
+    let extensions = extensions.into_iter().map(|(name, _)| (name.clone(), Value::Null)).collect();
+    reading.check_fields(&extensions, &[], "paths");
+    for (path, item) in paths {
         let Some(full) = tree.insert(reading, &prefix, path) else { continue };
         if let Some(methods) = methods(reading, path, &full, item) {
             let known = tree.resources.entry(full.clone()).or_default();
@@ -49,12 +50,7 @@ pub(super) fn read(reading: &mut Reading<'_>, basepath: Basepath) -> Vec<Importe
     tree.resources.into_iter().map(|(path, methods)| ImportedResource { path, methods }).collect()
 }
 
-fn methods<'d>(
-    reading: &mut Reading<'d>,
-    path: &str,
-    full: &str,
-    item: &'d Value,
-) -> Option<Map<Method>> {
+fn methods<'d>(reading: &mut Reading<'d>, path: &str, full: &str, item: &'d Value) -> Option<Map<Method>> {
     let place = format!("paths.'{path}'");
     let item = reading.resolve(item, &place)?;
     if item.contains_key("servers") {
@@ -177,7 +173,8 @@ fn base(reading: &mut Reading<'_>, basepath: Basepath) -> String {
 fn server_path(reading: &mut Reading<'_>) -> String {
     let servers: Vec<&Fields> =
         reading.array(reading.root, "servers", "document").iter().filter_map(Value::as_object).collect();
-    let variables = |server: &Fields| server.get("variables").and_then(Value::as_object).cloned().unwrap_or_default();
+    let variables =
+        |server: &Fields| server.get("variables").and_then(Value::as_object).cloned().unwrap_or_default();
     let chosen =
         servers.iter().find(|server| variables(server).contains_key("basePath")).or_else(|| servers.first());
     let Some(server) = chosen else { return String::new() };

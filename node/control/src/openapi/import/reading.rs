@@ -1,13 +1,13 @@
 //! A document being read: its flavour, its references and the notes taken. Knows no part of OpenAPI by name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tidegate_proto::document::{Map, Model};
 
 use super::super::Format;
-use super::super::limits::{NOTES_MAX, QUOTE_CHARS_MAX, REFERENCE_HOPS_MAX};
+use super::super::limits::{EXPANDED_BYTES_MAX, NOTES_MAX, QUOTE_CHARS_MAX, REFERENCE_HOPS_MAX};
 
 /// The fields of a JSON object, in document order.
 pub(crate) type Fields = serde_json::Map<String, Value>;
@@ -15,6 +15,9 @@ pub(crate) type Fields = serde_json::Map<String, Value>;
 /// A document and what was found in it so far.
 pub(crate) struct Reading<'d> {
     document: &'d Value,
+    expanded_bytes: usize,
+    /// Sizes of what references lead to, by address.
+    sizes: HashMap<*const Value, usize>,
     /// The document's top-level fields.
     pub(crate) root: &'d Fields,
     /// Flavour.
@@ -23,6 +26,8 @@ pub(crate) struct Reading<'d> {
     pub(crate) notes: Notes,
     /// Models read or made so far.
     pub(crate) models: Map<Model>,
+    /// Names of the models made for schemas that stand in place, by schema text.
+    pub(crate) generated_models: HashMap<String, String>,
     /// Definitions that are models, known before their schemas are read.
     pub(crate) model_names: BTreeSet<String>,
     /// Security schemes that some operation names and nobody enforces: reason and number of operations.
@@ -39,15 +44,21 @@ impl<'d> Reading<'d> {
             (None, None) => return Err("neither swagger nor openapi names a version".into()),
             (Some(version), _) => return Err(format!("swagger {} is not 2.0", quote(&version))),
             (_, Some(version)) => {
-                return Err(format!("OpenAPI {} is not supported, only 3.0 and Swagger 2.0", quote(&version)));
+                return Err(format!(
+                    "OpenAPI {} is not supported, only 3.0 and Swagger 2.0",
+                    quote(&version)
+                ));
             }
         };
         Ok(Self {
             document,
+            expanded_bytes: 0,
+            sizes: HashMap::new(),
             root,
             format,
             notes: Notes::default(),
             models: Map::new(),
+            generated_models: HashMap::new(),
             model_names: BTreeSet::new(),
             unenforced: BTreeMap::new(),
         })
@@ -56,12 +67,15 @@ impl<'d> Reading<'d> {
     /// Follows `$ref`s inside the document to an object; anything else is noted as an error at `place`.
     pub(crate) fn resolve(&mut self, value: &'d Value, place: &str) -> Option<&'d Fields> {
         let mut value = value;
-        for _ in 0..REFERENCE_HOPS_MAX {
+        for hop in 0..REFERENCE_HOPS_MAX {
             let Some(fields) = value.as_object() else {
                 self.notes.error(format!("Parse issue: attribute {place} is not of type object"));
                 return None;
             };
-            let Some(Value::String(reference)) = fields.get("$ref") else { return Some(fields) };
+            let Some(Value::String(reference)) = fields.get("$ref") else {
+                let bytes = if hop == 0 { 0 } else { self.size(value) };
+                return self.charge(bytes).then_some(fields);
+            };
             let Some(target) = self.target(reference) else {
                 self.notes.error(format!("Unable to resolve reference {} at {place}", quote(reference)));
                 return None;
@@ -70,6 +84,22 @@ impl<'d> Reading<'d> {
         }
         self.notes.error(format!("References lead in a circle at {place}"));
         None
+    }
+
+    /// Counts what is read more than once; false when a small document has become a large one.
+    pub(crate) fn charge(&mut self, bytes: usize) -> bool {
+        let before = self.expanded_bytes;
+        self.expanded_bytes = before.saturating_add(bytes);
+        if before <= EXPANDED_BYTES_MAX && self.expanded_bytes > EXPANDED_BYTES_MAX {
+            self.notes.error(format!(
+                "The document comes to more than {EXPANDED_BYTES_MAX} bytes with its references"
+            ));
+        }
+        self.expanded_bytes <= EXPANDED_BYTES_MAX
+    }
+
+    fn size(&mut self, value: &'d Value) -> usize {
+        *self.sizes.entry(std::ptr::from_ref(value)).or_insert_with(|| size(value))
     }
 
     fn target(&self, reference: &str) -> Option<&'d Value> {
@@ -136,6 +166,18 @@ impl<'d> Reading<'d> {
             }
         }
     }
+}
+
+/// About the memory that a value takes when it is read.
+fn size(value: &Value) -> usize {
+    const VALUE_BYTES: usize = 32;
+    VALUE_BYTES
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(size).sum(),
+            Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + size(value)).sum(),
+        }
 }
 
 /// Why an extension of API Gateway has no effect here; `None` for the extensions of others.

@@ -12,6 +12,9 @@ const AUTH_TYPE: &str = "x-amazon-apigateway-authtype";
 const AUTHORIZER: &str = "x-amazon-apigateway-authorizer";
 const API_KEY_HEADER: &str = "x-api-key";
 
+/// What looking at a scheme costs, in the bytes that could be copied meanwhile.
+const LOOK_UP_BYTES: usize = 256;
+
 /// What a security scheme means to API Gateway.
 enum Scheme {
     ApiKey,
@@ -30,7 +33,10 @@ pub(super) fn read<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'
     if let Some(auth) = reading.object(operation, AUTH, &place) {
         let kind = reading.text(auth, "type", &format!("{place}.{AUTH}")).unwrap_or_default();
         if !kind.eq_ignore_ascii_case("NONE") {
-            site.refuse_method(reading, &format!("authorization type {} is not supported by this version", quote(&kind)));
+            site.refuse_method(
+                reading,
+                &format!("authorization type {} is not supported by this version", quote(&kind)),
+            );
         }
     }
     let root = reading.root;
@@ -39,6 +45,11 @@ pub(super) fn read<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'
     } else {
         reading.array(root, "security", "document")
     };
+    // The document's list is read again for every operation, with a look-up for each scheme.
+    let names = requirements.iter().filter_map(Value::as_object).map(Fields::len).sum::<usize>();
+    if !reading.charge(names * LOOK_UP_BYTES) {
+        return true;
+    }
     let mut api_key_required = false;
     for name in requirements.iter().filter_map(Value::as_object).flat_map(Fields::keys) {
         match scheme(reading, name) {
@@ -60,23 +71,35 @@ pub(super) fn read<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'
 pub(super) fn finish(reading: &mut Reading<'_>) {
     for (name, (reason, operations)) in std::mem::take(&mut reading.unenforced) {
         reading.notes.warn(format!(
-            "Security scheme {} is not enforced on {operations} operations: {reason}",
+            "Security scheme {} of {operations} operation(s) is not enforced: {reason}",
             quote(&name)
         ));
+    }
+    let Some((schemes, place)) = schemes(reading) else { return };
+    for (name, _) in schemes.iter().filter(|(_, scheme)| scheme.get(AUTHORIZER).is_some()) {
+        reading
+            .notes
+            .warn(format!("{place}.{} is not created: this version has no authorizers", quote(name)));
+    }
+}
+
+fn schemes<'d>(reading: &mut Reading<'d>) -> Option<(&'d Fields, &'static str)> {
+    let root = reading.root;
+    match reading.format {
+        Format::Swagger => {
+            Some((reading.object(root, "securityDefinitions", "document")?, "securityDefinitions"))
+        }
+        Format::Oas30 => {
+            let components = reading.object(root, "components", "document")?;
+            Some((reading.object(components, "securitySchemes", "components")?, "components.securitySchemes"))
+        }
     }
 }
 
 fn scheme<'d>(reading: &mut Reading<'d>, name: &str) -> Option<Scheme> {
-    let root = reading.root;
-    let (holder, place) = match reading.format {
-        Format::Swagger => (reading.object(root, "securityDefinitions", "document")?, "securityDefinitions"),
-        Format::Oas30 => {
-            let components = reading.object(root, "components", "document")?;
-            (reading.object(components, "securitySchemes", "components")?, "components.securitySchemes")
-        }
-    };
+    let (schemes, place) = schemes(reading)?;
     let place = format!("{place}.{}", quote(name));
-    let found = reading.resolve(holder.get(name)?, &place)?;
+    let found = reading.resolve(schemes.get(name)?, &place)?;
     let text = |key: &str| found.get(key).and_then(Value::as_str).unwrap_or_default();
     if let Some(authorizer) = found.get(AUTHORIZER) {
         let kind = authorizer.get("type").and_then(Value::as_str).unwrap_or("unknown");

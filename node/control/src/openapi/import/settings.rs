@@ -1,5 +1,7 @@
 //! What a document says about the API as a whole: info, tags, endpoint, media types; and the import parameters.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tidegate_proto::document::{ApiKeySource, EndpointConfiguration};
 use tidegate_proto::limits::TAGS_MAX;
@@ -104,13 +106,14 @@ pub(super) fn read(reading: &mut Reading<'_>, imported: &mut Imported) {
     }
     info(reading, imported);
     tags(reading, imported);
+    let mut media_types = BTreeSet::new();
     for (index, media_type) in reading.array(root, BINARY, "document").iter().enumerate() {
         match media_type.as_str() {
-            Some(text) if imported.binary_media_types.iter().all(|known| known != text) => {
-                imported.binary_media_types.push(text.to_owned());
-            }
+            Some(text) if media_types.insert(text) => imported.binary_media_types.push(text.to_owned()),
             Some(_) => {}
-            None => reading.notes.error(format!("Parse issue: attribute {BINARY}[{index}] is not of type string")),
+            None => {
+                reading.notes.error(format!("Parse issue: attribute {BINARY}[{index}] is not of type string"))
+            }
         }
     }
     if let Some(source) = reading.text(root, KEY_SOURCE, "document") {
@@ -159,7 +162,8 @@ fn tags(reading: &mut Reading<'_>, imported: &mut Imported) {
 fn endpoint(reading: &mut Reading<'_>, imported: &mut Imported) {
     let root = reading.root;
     let mut configurations: Vec<(String, &Fields)> = Vec::new();
-    configurations.extend(reading.object(root, ENDPOINT, "document").map(|found| (ENDPOINT.to_owned(), found)));
+    configurations
+        .extend(reading.object(root, ENDPOINT, "document").map(|found| (ENDPOINT.to_owned(), found)));
     if reading.format == Format::Oas30 {
         for (index, server) in reading.array(root, "servers", "document").iter().enumerate() {
             let Some(server) = server.as_object() else { continue };
