@@ -77,7 +77,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     };
     let first = Arc::new(first);
     let mut services = Services::new(shutdown.clone());
-    let edge = open_edge(&options, node, &first, &registry, &mut services)?;
+    let edge = open_edge(&options, &first, &registry, &mut services)?;
     let swaps = edge.handle();
 
     let (replica, machine) = Replica::new();
@@ -121,7 +121,6 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
 /// The data plane, serving `first` as soon as it runs, with the access log that the options ask for.
 fn open_edge(
     options: &NodeOptions,
-    node: u64,
     first: &Arc<Snapshot>,
     registry: &Registry,
     services: &mut Services,
