@@ -298,14 +298,21 @@ impl<'a> Interpreter<'a> {
     fn foreach(&mut self, program: &Arc<Program>, variable: &str, over: &Expr, body: &Block) -> Outcome<()> {
         let over = self.value(program, over)?;
         let items = match over {
-            Value::List(id) => self.heap.list(id)?.items.clone(),
+            Value::List(id) => {
+                let list = self.heap.list(id)?;
+                let mut items = list.items.clone();
+                if list.kind == ListKind::Iterator {
+                    items.reverse();
+                }
+                items
+            }
             Value::Map(id) => self.heap.map(id)?.iter().map(|(_, value)| value.clone()).collect(),
             _ => return Ok(()),
         };
         self.step(items.len() / 16)?;
         let names = [variable, "velocityCount", "velocityHasNext", "foreach"];
         let saved = names.map(|name| self.scopes.peek(name));
-        let parent = match &saved[3] {
+        let parent = match saved.last().and_then(Option::as_ref) {
             Some(Value::Loop(id)) => Some(*id),
             _ => None,
         };

@@ -64,6 +64,8 @@ pub(crate) enum ListKind {
     Json,
     /// A view of a map: no positions.
     Set,
+    /// What is left to iterate over, last element first.
+    Iterator,
 }
 
 /// A list.

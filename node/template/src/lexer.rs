@@ -56,7 +56,6 @@ pub(crate) enum Kind {
     If,
     ElseIf,
     Else,
-    Stop,
     Integer,
     Float,
     Word,
@@ -288,7 +287,7 @@ impl Lexer {
                 ".".clone_into(image);
                 self.state = State::RefModifier;
             }
-            Kind::IndexRight | Kind::End | Kind::Else | Kind::Stop | Kind::RightCurly => {
+            Kind::IndexRight | Kind::End | Kind::Else | Kind::RightCurly => {
                 self.pop();
             }
             _ => {}

@@ -56,7 +56,10 @@ impl Interpreter<'_> {
             Value::Loop(id) => self.loop_method(*id, name, args),
             Value::Input => self.input_method(name, args),
             Value::Functions => self.function(name, args),
-            _ if number::is_number(value) => Ok(number_method(value, name, args)),
+            Value::Bool(b) if (name, args.len()) == ("hashCode", 0) => {
+                Ok(Value::Int(if *b { 1231 } else { 1237 }))
+            }
+            _ if number::is_number(value) => number_method(value, name, args),
             _ => Ok(Value::Null),
         }
     }
@@ -102,36 +105,43 @@ impl Interpreter<'_> {
     }
 }
 
-fn number_method(value: &Value, name: &str, args: &[Value]) -> Value {
-    match (name, args) {
-        ("intValue", []) => match value {
-            // Java's narrowing conversions, which saturate for doubles and wrap for longs.
-            Value::Long(l) => Value::Int(*l as i32),
-            Value::Double(d) => Value::Int(*d as i32),
-            _ => value.clone(),
-        },
-        ("longValue", []) => match value {
-            Value::Int(i) => Value::Long(i64::from(*i)),
-            Value::Double(d) => Value::Long(*d as i64),
-            _ => value.clone(),
-        },
-        ("doubleValue", []) => match value {
-            Value::Int(i) => Value::Double(f64::from(*i)),
-            Value::Long(l) => Value::Double(*l as f64),
-            _ => value.clone(),
-        },
-        ("parseInt" | "valueOf" | "parseLong" | "parseDouble", [Value::Text(text)]) => {
-            if name == "parseDouble" || matches!(value, Value::Double(_)) {
-                text.parse().map_or(Value::Null, Value::Double)
-            } else {
-                text.parse().map_or(Value::Null, Value::integer)
-            }
+fn number_method(value: &Value, name: &str, args: &[Value]) -> Outcome<Value> {
+    let failed = || RenderError::Method(name.to_owned());
+    Ok(match (value, name, args) {
+        // Java's narrowing conversions wrap for longs and saturate for doubles.
+        (Value::Long(l), "intValue", []) => Value::Int(*l as i32),
+        (Value::Double(d), "intValue", []) => Value::Int(*d as i32),
+        (Value::Double(d), "longValue", []) => Value::Long(*d as i64),
+        (Value::Int(i), "longValue", []) => Value::Long(i64::from(*i)),
+        (Value::Int(i), "doubleValue", []) => Value::Double(f64::from(*i)),
+        (Value::Long(l), "doubleValue", []) => Value::Double(*l as f64),
+        (_, "intValue" | "longValue" | "doubleValue", []) => value.clone(),
+        (Value::Int(_), "parseInt" | "valueOf", [Value::Text(text)]) => {
+            Value::Int(text.parse().map_err(|_| failed())?)
         }
-        ("compareTo", [other]) => {
-            number::compare(value, other).map_or(Value::Null, |order| Value::Int(order as i32))
+        (Value::Long(_), "parseLong" | "valueOf", [Value::Text(text)]) => {
+            Value::Long(text.parse().map_err(|_| failed())?)
         }
+        (Value::Double(_), "parseDouble" | "valueOf", [Value::Text(text)]) => {
+            Value::Double(text.trim().parse().map_err(|_| failed())?)
+        }
+        (Value::Int(i), "hashCode", []) => Value::Int(*i),
+        (Value::Long(l), "hashCode", []) => Value::Int(fold_hash(*l as u64)),
+        (Value::Double(d), "hashCode", []) => Value::Int(fold_hash(d.to_bits())),
+        (Value::Int(_), "compareTo", [Value::Int(_)])
+        | (Value::Long(_), "compareTo", [Value::Long(_)])
+        | (Value::Double(_), "compareTo", [Value::Double(_)]) => {
+            number::compare(value, args.first().unwrap_or(&Value::Null))
+                .map_or(Value::Null, |order| Value::Int(order as i32))
+        }
+        (_, "compareTo", [_]) => return Err(failed().into()),
         _ => Value::Null,
-    }
+    })
+}
+
+/// How Java folds 64 bits into a hash of 32.
+fn fold_hash(bits: u64) -> i32 {
+    (bits ^ (bits >> 32)) as u32 as i32
 }
 
 /// A position in a list or text.

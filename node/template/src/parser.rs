@@ -24,7 +24,7 @@ pub(crate) fn parse(source: &str) -> Result<Program, ParseError> {
 fn parse_into(source: &str, program: &mut Program, depth: usize) -> Result<Block, ParseError> {
     let mut parser = Parser { lexer: Lexer::new(source), ahead: VecDeque::new(), program, depth, raw: None };
     let block = parser.block()?;
-    parser.expect(Kind::EndOfTemplate)?;
+    parser.require(Kind::EndOfTemplate)?;
     Ok(block)
 }
 
@@ -57,7 +57,7 @@ impl Parser<'_> {
         Ok(token)
     }
 
-    fn expect(&mut self, kind: Kind) -> Result<Token, ParseError> {
+    fn require(&mut self, kind: Kind) -> Result<Token, ParseError> {
         let token = self.next()?;
         if token.kind == kind { Ok(token) } else { Err(self.unexpected(&token)) }
     }
@@ -118,10 +118,6 @@ impl Parser<'_> {
     fn statement(&mut self) -> Result<Option<Node>, ParseError> {
         let node = match self.peek(0)? {
             Kind::If => self.if_statement()?,
-            Kind::Stop => {
-                self.next()?;
-                Node::Stop
-            }
             Kind::Identifier => {
                 self.peek(1)?;
                 Node::Reference(self.reference()?)
@@ -169,16 +165,16 @@ impl Parser<'_> {
         self.next()?;
         loop {
             self.skip(Kind::Whitespace)?;
-            self.expect(Kind::LeftParen)?;
+            self.require(Kind::LeftParen)?;
             let condition = self.expression()?;
-            self.expect(Kind::RightParen)?;
+            self.require(Kind::RightParen)?;
             arms.push((condition, self.block()?));
             if !self.skip(Kind::ElseIf)? {
                 break;
             }
         }
         let otherwise = if self.skip(Kind::Else)? { self.block()? } else { Block::new() };
-        self.expect(Kind::End)?;
+        self.require(Kind::End)?;
         Ok(Node::If { arms, otherwise })
     }
 
@@ -187,9 +183,9 @@ impl Parser<'_> {
         self.skip(Kind::Whitespace)?;
         let target = self.reference()?;
         self.skip(Kind::Whitespace)?;
-        self.expect(Kind::Assign)?;
+        self.require(Kind::Assign)?;
         let value = self.expression()?;
-        self.expect(Kind::RightParen)?;
+        self.require(Kind::RightParen)?;
         self.lexer.in_set = false;
         Ok(Node::Set { target, value })
     }
@@ -200,7 +196,7 @@ impl Parser<'_> {
         let last = image.rfind('\\').unwrap_or(0);
         let (slashes, name) = image.split_at((last + 1).min(image.len()));
         let bare = name.trim_start_matches('#').trim_start_matches('{').trim_end_matches('}');
-        let control = matches!(bare, "if" | "end" | "set" | "else" | "elseif" | "stop");
+        let control = matches!(bare, "if" | "end" | "set" | "else" | "elseif");
         if !control && !directive::is_known(bare) && !self.program.macros.iter().any(|m| m.name == bare) {
             return Ok(image);
         }
@@ -214,7 +210,7 @@ impl Parser<'_> {
             count += 1;
         }
         let control = match self.peek(0)? {
-            Kind::If | Kind::Else | Kind::ElseIf | Kind::End | Kind::Stop => true,
+            Kind::If | Kind::Else | Kind::ElseIf | Kind::End => true,
             _ => self.ahead.front().and_then(|token| token.image.get(1..)).is_some_and(directive::is_known),
         };
         Ok(if control { "\\" } else { "\\\\" }.repeat(count))

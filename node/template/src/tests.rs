@@ -6,4 +6,5 @@ use std::fs;
 use std::path::Path;
 
 mod hostile;
+mod language;
 mod recorded;

@@ -63,7 +63,17 @@ impl Interpreter<'_> {
             Expr::Chain(first, rest) => match rest.first() {
                 Some((Operator::Or, _)) => interpreter.any(program, first, rest, true),
                 Some((Operator::And, _)) => Ok(!interpreter.any(program, first, rest, false)?),
-                _ => Ok(matches!(interpreter.chain(program, first, rest)?, Value::Bool(true))),
+                // A calculation is false without being made.
+                Some((
+                    Operator::Add
+                    | Operator::Subtract
+                    | Operator::Multiply
+                    | Operator::Divide
+                    | Operator::Modulus,
+                    _,
+                ))
+                | None => Ok(false),
+                Some(_) => Ok(matches!(interpreter.chain(program, first, rest)?, Value::Bool(true))),
             },
             _ => Ok(false),
         })
@@ -259,7 +269,8 @@ impl Interpreter<'_> {
 
     pub(super) fn assign(&mut self, program: &Arc<Program>, target: &Reference, value: Value) -> Outcome<()> {
         let Some((last, path)) = target.parts.split_last() else {
-            return self.assign_variable(&target.root, value);
+            self.scopes.put(&target.root, value);
+            return Ok(());
         };
         let mut owner = self.variable(&target.root)?;
         for part in path {
@@ -277,27 +288,6 @@ impl Interpreter<'_> {
                 self.method(&owner, method, &[index, value]).map(drop)
             }
             Part::Method { .. } => Ok(()),
-        }
-    }
-
-    /// A parameter that stands for a plain reference passes the assignment on to the caller's variable.
-    fn assign_variable(&mut self, name: &str, value: Value) -> Outcome<()> {
-        let Some((argument, scope)) = self.scopes.argument(name) else {
-            self.scopes.put(name, value);
-            return Ok(());
-        };
-        match argument.program.exprs.get(argument.expr) {
-            Some(Expr::Reference(reference)) if !reference.parts.is_empty() => Ok(()),
-            Some(Expr::Reference(reference)) => self.deeper(|interpreter| {
-                let current = interpreter.scopes.switch(scope);
-                let result = interpreter.assign_variable(&reference.root, value);
-                interpreter.scopes.switch(current);
-                result
-            }),
-            _ => {
-                self.scopes.put(name, value);
-                Ok(())
-            }
         }
     }
 }

@@ -96,16 +96,6 @@ impl Scopes {
         }
     }
 
-    /// The argument behind a parameter that has not been assigned to, with the scope it belongs to.
-    pub(super) fn argument(&self, name: &str) -> Option<(Argument, usize)> {
-        let frame = self.frames.get(self.current)?;
-        if frame.locals.contains_key(name) {
-            None
-        } else {
-            Some((frame.arguments.get(name)?.clone(), frame.parent))
-        }
-    }
-
     /// Opens a frame and makes it current; the scope that was current comes back.
     pub(super) fn enter(
         &mut self,

@@ -78,7 +78,7 @@ fn term(cursor: &mut Cursor, depth: usize) -> Result<Filter, PathError> {
     let term = if cursor.eat("(") {
         let inner = parse(cursor, depth + 1)?;
         cursor.blanks();
-        cursor.expect(")")?;
+        cursor.require(")")?;
         inner
     } else if cursor.eat("!") {
         Filter::Not(Box::new(term(cursor, depth + 1)?))
@@ -150,7 +150,7 @@ fn literal(cursor: &mut Cursor) -> Result<Scalar, PathError> {
 }
 
 fn pattern(cursor: &mut Cursor) -> Result<regex::Regex, PathError> {
-    cursor.expect("/")?;
+    cursor.require("/")?;
     let mut source = String::new();
     loop {
         match cursor.bump() {

@@ -66,7 +66,7 @@ impl Cursor {
         Err(PathError::Syntax(self.pos))
     }
 
-    pub(super) fn expect(&mut self, text: &str) -> Result<(), PathError> {
+    pub(super) fn require(&mut self, text: &str) -> Result<(), PathError> {
         if self.eat(text) { Ok(()) } else { self.fail() }
     }
 
@@ -130,15 +130,15 @@ fn bracketed(cursor: &mut Cursor) -> Result<Step, PathError> {
         _ => numbers(cursor)?,
     };
     cursor.blanks();
-    cursor.expect("]")?;
+    cursor.require("]")?;
     Ok(step)
 }
 
 fn parenthesised(cursor: &mut Cursor) -> Result<Filter, PathError> {
-    cursor.expect("(")?;
+    cursor.require("(")?;
     let filter = filter::parse(cursor, 0)?;
     cursor.blanks();
-    cursor.expect(")")?;
+    cursor.require(")")?;
     Ok(filter)
 }
 

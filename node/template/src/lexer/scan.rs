@@ -66,6 +66,10 @@ impl Best<'_> {
         }
     }
 
+    fn line_comment(&mut self) {
+        self.literal(Kind::LineCommentStart, "##");
+    }
+
     /// The beginnings that every state knows.
     fn everywhere(&mut self) {
         self.offer(Kind::Dollar, dollar(self.rest), Class::More);
@@ -75,7 +79,6 @@ impl Best<'_> {
         self.offer(Kind::FormalCommentStart, formal, Class::More);
         self.offer(Kind::BlockCommentStart, starts(self.rest, "#*"), Class::More);
         self.offer(Kind::Hash, starts(self.rest, "#"), Class::More);
-        self.literal(Kind::LineCommentStart, "##");
     }
 
     fn whitespace_and_strings(&mut self) {
@@ -101,6 +104,7 @@ fn default_state(best: &mut Best<'_>) {
     best.token(Kind::EscapeDirective, escape_directive(best.rest));
     best.token(Kind::Set, set(best.rest));
     best.everywhere();
+    best.line_comment();
     best.literals(&[(Kind::DoubleEscape, "\\\\"), (Kind::Escape, "\\")]);
     best.token(Kind::Text, count(best.rest, |c| !matches!(c, '$' | '#' | '\\')));
     best.literals(&EMPTY_INDEX);
@@ -121,6 +125,10 @@ fn reference_state(best: &mut Best<'_>, state: State) {
     }
     best.token(Kind::Set, set(best.rest));
     best.everywhere();
+    // Behind a property there is no comment: `$a.b##` prints its hashes.
+    if state == State::Reference {
+        best.line_comment();
+    }
     best.literals(&[(Kind::True, "true"), (Kind::False, "false")]);
     best.identifier_and_dot();
     best.literals(&[(Kind::LeftCurly, "{"), (Kind::RightCurly, "}")]);
@@ -147,6 +155,7 @@ fn method_state(best: &mut Best<'_>) {
     best.literal(Kind::MethodRightParen, ")");
     best.token(Kind::Set, set(best.rest));
     best.everywhere();
+    best.line_comment();
     best.whitespace_and_strings();
     best.numbers();
     best.identifier_and_dot();
@@ -155,6 +164,7 @@ fn method_state(best: &mut Best<'_>) {
 fn index_state(best: &mut Best<'_>) {
     best.literal(Kind::IndexRight, "]");
     best.everywhere();
+    best.line_comment();
     best.whitespace_and_strings();
     best.numbers();
 }
@@ -166,6 +176,7 @@ fn directive_state(best: &mut Best<'_>) {
         best.token(Kind::RightParen, with_newline(best.rest, 1));
     }
     best.everywhere();
+    best.line_comment();
     best.whitespace_and_strings();
     best.literals(&[
         (Kind::Minus, "-"),
@@ -199,12 +210,12 @@ fn directive_state(best: &mut Best<'_>) {
 
 fn pre_directive_state(best: &mut Best<'_>) {
     best.everywhere();
+    best.line_comment();
     for (kind, bare, bracketed, newline) in [
         (Kind::End, "end", "{end}", true),
         (Kind::If, "if", "{if}", false),
         (Kind::ElseIf, "elseif", "{elseif}", false),
         (Kind::Else, "else", "{else}", true),
-        (Kind::Stop, "stop", "{stop}", false),
     ] {
         for text in [bare, bracketed] {
             let length = starts(best.rest, text);
@@ -351,24 +362,20 @@ fn exponent(rest: &[char]) -> usize {
     }
 }
 
-/// The longest string literal: a backslash may or may not hide a double quote, a doubled quote continues.
+/// The longest string literal: a doubled quote continues it, a backslash does not hide one.
 fn string_literal(rest: &[char]) -> usize {
     let Some((&quote, inner)) = rest.split_first() else { return 0 };
     if quote != '"' && quote != '\'' {
         return 0;
     }
-    let (mut inside, mut slashed, mut closed, mut length) = (true, false, false, 0);
-    for (i, &c) in inner.iter().enumerate() {
-        let hides = quote == '"' && slashed;
-        let next_inside = if c == quote { hides || closed } else { inside };
-        slashed = inside && c == '\\';
-        closed = inside && c == quote;
-        inside = next_inside;
-        if closed {
+    let mut length = 0;
+    let mut chars = inner.iter().enumerate().peekable();
+    while let Some((i, c)) = chars.next() {
+        if *c == quote {
             length = i + 2;
-        }
-        if !inside && !closed {
-            break;
+            if chars.next_if(|(_, next)| **next == quote).is_none() {
+                break;
+            }
         }
     }
     length

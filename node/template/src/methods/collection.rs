@@ -12,7 +12,11 @@ const ELEMENT_BYTES: usize = 32;
 impl Interpreter<'_> {
     pub(super) fn list_method(&mut self, id: ListId, name: &str, args: &[Value]) -> Outcome<Value> {
         let list = self.heap.list(id)?;
-        let (length, positions) = (list.items.len(), list.kind != ListKind::Set);
+        let (length, kind) = (list.items.len(), list.kind);
+        if kind == ListKind::Iterator {
+            return self.iterator_method(id, name, args);
+        }
+        let positions = kind != ListKind::Set;
         self.step(1)?;
         Ok(match (name, args) {
             ("size" | "length", []) => Value::integer(i64::try_from(length).unwrap_or(i64::MAX)),
@@ -21,6 +25,47 @@ impl Interpreter<'_> {
                 let at = position(index, length)?;
                 self.heap.list(id)?.items.get(at).cloned().unwrap_or(Value::Null)
             }
+            ("contains", [value]) => Value::Bool(self.find(id, value, false)?.is_some()),
+            ("containsAll", [Value::List(other)]) => {
+                let wanted = self.heap.list(*other)?.items.clone();
+                let mut all = true;
+                for value in &wanted {
+                    all = all && self.find(id, value, false)?.is_some();
+                }
+                Value::Bool(all)
+            }
+            ("indexOf" | "lastIndexOf", [value]) if positions => {
+                let found = self.find(id, value, name == "lastIndexOf")?;
+                Value::integer(found.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1))
+            }
+            ("subList", [from @ Value::Int(_), to @ Value::Int(_)]) if positions => {
+                let (from, to) = (position(from, length + 1)?, position(to, length + 1)?);
+                let items = self
+                    .heap
+                    .list(id)?
+                    .items
+                    .get(from..to)
+                    .ok_or_else(|| RenderError::Method(name.to_owned()))?
+                    .to_vec();
+                self.new_list(ListKind::Array, items)?
+            }
+            ("iterator" | "listIterator" | "toArray", []) => {
+                let mut items = self.heap.list(id)?.items.clone();
+                if name == "toArray" {
+                    self.new_list(ListKind::Array, items)?
+                } else {
+                    // The next element is the last of the handle's list, where taking it is cheap.
+                    items.reverse();
+                    self.new_list(ListKind::Iterator, items)?
+                }
+            }
+            _ => self.change_list(id, positions, name, args)?,
+        })
+    }
+
+    fn change_list(&mut self, id: ListId, positions: bool, name: &str, args: &[Value]) -> Outcome<Value> {
+        let length = self.heap.list(id)?.items.len();
+        Ok(match (name, args) {
             ("set", [index @ Value::Int(_), value]) if positions => {
                 let at = position(index, length)?;
                 match self.heap.list_mut(id)?.items.get_mut(at) {
@@ -62,40 +107,23 @@ impl Interpreter<'_> {
             ("removeAll" | "retainAll", [Value::List(other)]) => {
                 self.filter(id, *other, name == "retainAll")?
             }
-            ("contains", [value]) => Value::Bool(self.find(id, value, false)?.is_some()),
-            ("containsAll", [Value::List(other)]) => {
-                let wanted = self.heap.list(*other)?.items.clone();
-                let mut all = true;
-                for value in &wanted {
-                    all = all && self.find(id, value, false)?.is_some();
-                }
-                Value::Bool(all)
-            }
-            ("indexOf" | "lastIndexOf", [value]) if positions => {
-                let found = self.find(id, value, name == "lastIndexOf")?;
-                Value::integer(found.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1))
-            }
             ("clear", []) => {
                 self.heap.list_mut(id)?.items.clear();
                 Value::Null
             }
-            ("subList", [from @ Value::Int(_), to @ Value::Int(_)]) if positions => {
-                let (from, to) = (position(from, length + 1)?, position(to, length + 1)?);
-                let items = self
-                    .heap
-                    .list(id)?
-                    .items
-                    .get(from..to)
-                    .ok_or_else(|| RenderError::Method(name.to_owned()))?
-                    .to_vec();
-                self.new_list(ListKind::Array, items)?
-            }
-            ("iterator" | "listIterator" | "toArray", []) => {
-                let items = self.heap.list(id)?.items.clone();
-                self.new_list(ListKind::Array, items)?
-            }
             _ => Value::Null,
         })
+    }
+
+    fn iterator_method(&mut self, id: ListId, name: &str, args: &[Value]) -> Outcome<Value> {
+        match (name, args) {
+            ("hasNext", []) => Ok(Value::Bool(!self.heap.list(id)?.items.is_empty())),
+            ("next", []) => {
+                let next = self.heap.list_mut(id)?.items.pop();
+                next.ok_or_else(|| RenderError::Method(name.to_owned()).into())
+            }
+            _ => Ok(Value::Null),
+        }
     }
 
     pub(super) fn map_method(&mut self, id: MapId, name: &str, args: &[Value]) -> Outcome<Value> {

@@ -7,7 +7,10 @@ use crate::lexer::{Kind, State, Token};
 
 /// Directives that Velocity 1.7 looks up by name.
 pub(super) fn is_known(name: &str) -> bool {
-    matches!(name, "foreach" | "include" | "parse" | "macro" | "literal" | "evaluate" | "break" | "define")
+    matches!(
+        name,
+        "foreach" | "include" | "parse" | "macro" | "literal" | "evaluate" | "break" | "stop" | "define"
+    )
 }
 
 impl Parser<'_> {
@@ -35,7 +38,7 @@ impl Parser<'_> {
             let block = self.block();
             let body = self.raw.take().unwrap_or_default();
             let block = block?;
-            let end = self.expect(Kind::End)?;
+            let end = self.require(Kind::End)?;
             literal = literal + &body + &end.image;
             let call_text = format!("{}{literal}", token.image);
             self.block_directive(&token, &name, args, block, body, call_text)?
@@ -49,6 +52,7 @@ impl Parser<'_> {
     fn bare_directive(&self, token: &Token, name: String) -> Result<Node, ParseError> {
         match name.as_str() {
             "break" => Ok(Node::Break(None)),
+            "stop" => Ok(Node::Stop),
             "include" => Ok(Node::Text(String::new())),
             _ if is_known(&name) => self.fail(token, "this directive needs arguments"),
             _ if name.starts_with('@') => Ok(Node::Text(format!("#{name}"))),
@@ -64,7 +68,7 @@ impl Parser<'_> {
 
     fn directive_arguments(&mut self, name: &str, token: &Token) -> Result<Vec<Expr>, ParseError> {
         self.skip(Kind::Whitespace)?;
-        self.expect(Kind::LeftParen)?;
+        self.require(Kind::LeftParen)?;
         let mut args = Vec::new();
         loop {
             let blank = usize::from(self.peek(0)? == Kind::Whitespace);
@@ -89,7 +93,7 @@ impl Parser<'_> {
             args.push(arg);
         }
         self.skip(Kind::Whitespace)?;
-        self.expect(Kind::RightParen)?;
+        self.require(Kind::RightParen)?;
         Ok(args)
     }
 
@@ -110,6 +114,9 @@ impl Parser<'_> {
                     Ok(Node::Break(scope))
                 }
             }
+            "stop" if given.len() <= 1 => Ok(Node::Stop),
+            "stop" => self.fail(token, "#stop takes one message"),
+            "include" if given.len() == 0 => Ok(Node::Text(String::new())),
             "evaluate" | "parse" | "include" => {
                 let (Some(arg), None) = (given.next(), given.next()) else {
                     return self.fail(token, "this directive takes one argument");
@@ -144,10 +151,14 @@ impl Parser<'_> {
         let mut given = args.into_iter();
         match name {
             "foreach" => {
-                let (Some(variable), Some(_), Some(over)) = (given.next(), given.next(), given.next()) else {
+                let (Some(variable), Some(_)) = (given.next(), given.next()) else {
                     return self.fail(token, "#foreach needs a reference, \"in\" and a list");
                 };
-                Ok(Node::Foreach { variable: variable_name(&variable), over, body: block })
+                // Velocity counts arguments: without a third there is nothing to loop over.
+                Ok(match given.next() {
+                    Some(over) => Node::Foreach { variable: variable_name(&variable), over, body: block },
+                    None => Node::Text(String::new()),
+                })
             }
             "macro" => {
                 let Some(Expr::Word(name)) = given.next() else {

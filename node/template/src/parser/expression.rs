@@ -54,7 +54,7 @@ impl Parser<'_> {
         self.skip(Kind::Whitespace)?;
         let value = if self.skip(Kind::LeftParen)? {
             let inner = self.expression()?;
-            self.expect(Kind::RightParen)?;
+            self.require(Kind::RightParen)?;
             inner
         } else {
             self.primary()?
@@ -92,7 +92,7 @@ impl Parser<'_> {
 
     /// `[a, b]` or `[from..to]`; only integers and references may bound a range.
     fn list(&mut self) -> Result<Expr, ParseError> {
-        self.expect(Kind::LeftBracket)?;
+        self.require(Kind::LeftBracket)?;
         if self.skip(Kind::RightBracket)? {
             return Ok(Expr::List(Vec::new()));
         }
@@ -107,19 +107,19 @@ impl Parser<'_> {
                 }
             };
             self.skip(Kind::Whitespace)?;
-            self.expect(Kind::RightBracket)?;
+            self.require(Kind::RightBracket)?;
             return Ok(Expr::Range(Box::new(first), Box::new(last)));
         }
         let mut items = vec![first];
         while self.skip(Kind::Comma)? {
             items.push(self.parameter()?);
         }
-        self.expect(Kind::RightBracket)?;
+        self.require(Kind::RightBracket)?;
         Ok(Expr::List(items))
     }
 
     fn map(&mut self) -> Result<Expr, ParseError> {
-        self.expect(Kind::LeftCurley)?;
+        self.require(Kind::LeftCurley)?;
         let mut pairs = Vec::new();
         let blank = usize::from(self.peek(0)? == Kind::Whitespace);
         if matches!(self.peek(blank)?, Kind::RightCurley | Kind::RightCurly) {
@@ -127,7 +127,7 @@ impl Parser<'_> {
         } else {
             loop {
                 let key = self.parameter()?;
-                self.expect(Kind::Colon)?;
+                self.require(Kind::Colon)?;
                 pairs.push((key, self.parameter()?));
                 if !self.skip(Kind::Comma)? {
                     break;

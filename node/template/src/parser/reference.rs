@@ -20,7 +20,7 @@ impl Parser<'_> {
         let first = self.next()?;
         let second = match first.kind {
             Kind::Identifier => None,
-            Kind::LeftCurly => Some(self.expect(Kind::Identifier)?),
+            Kind::LeftCurly => Some(self.require(Kind::Identifier)?),
             _ => return Err(self.unexpected(&first)),
         };
         let mut parts = Vec::new();
@@ -37,7 +37,7 @@ impl Parser<'_> {
             self.indexes(&mut parts)?;
         }
         if second.is_some() {
-            self.expect(Kind::RightCurly)?;
+            self.require(Kind::RightCurly)?;
         }
         Ok((first, second, parts))
     }
@@ -58,14 +58,14 @@ impl Parser<'_> {
                 }
             };
             self.skip(Kind::Whitespace)?;
-            self.expect(Kind::IndexRight)?;
+            self.require(Kind::IndexRight)?;
             parts.push(Part::Index(index));
         }
         Ok(())
     }
 
     fn arguments(&mut self) -> Result<Vec<crate::ast::Expr>, ParseError> {
-        self.expect(Kind::LeftParen)?;
+        self.require(Kind::LeftParen)?;
         let mut args = Vec::new();
         if self.peek(0)? != Kind::MethodRightParen {
             args.push(self.parameter()?);
@@ -73,7 +73,7 @@ impl Parser<'_> {
                 args.push(self.parameter()?);
             }
         }
-        self.expect(Kind::MethodRightParen)?;
+        self.require(Kind::MethodRightParen)?;
         Ok(args)
     }
 }
