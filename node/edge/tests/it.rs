@@ -9,6 +9,8 @@ mod answers;
 mod bodies;
 #[path = "it/faults.rs"]
 mod faults;
+#[path = "it/log.rs"]
+mod log;
 #[path = "it/swap.rs"]
 mod swap;
 #[path = "it/tls.rs"]

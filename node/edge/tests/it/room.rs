@@ -13,7 +13,7 @@ use tidegate_gateway::{Snapshot, StageTable};
 use tidegate_proto::document::{
     ApiDefinition, Integration, IntegrationResponse, Method, Resource, RestApi, Stage,
 };
-use tidegate_telemetry::metrics::Registry;
+use tidegate_telemetry::{access_log, metrics::Registry};
 
 /// How long anything in a test may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,11 +37,21 @@ impl Room {
         options.listener.drain_timeout_ms = 2_000;
         let registry = Registry::new(100);
         let service = Service::new(options, Arc::new(snapshot), registry.clone()).unwrap();
+        Self::run(service, registry, None)
+    }
+
+    /// Runs a service, and the log it writes to.
+    pub(crate) fn run(service: Service, registry: Registry, log: Option<access_log::Service>) -> Self {
         let handle = service.handle();
         let address = handle.local_address().unwrap();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(service.run(std::future::pending())).unwrap();
+            runtime.block_on(async move {
+                if let Some(log) = log {
+                    tokio::spawn(log.run(std::future::pending()));
+                }
+                service.run(std::future::pending()).await.unwrap();
+            });
         });
         Self { address, handle, registry }
     }
