@@ -126,12 +126,8 @@ fn what_cannot_be_served_is_not_deployed() {
         &format!("Invalid API identifier specified {ACCOUNT}:nope"),
     );
     let method = format!("{api}/resources/{resource}/methods/GET");
-    rig.expect(
-        201,
-        "PUT",
-        &format!("{method}/integration"),
-        json!({ "type": "MOCK", "requestTemplates": { "application/json": "#if(" } }),
-    );
+    let response = format!("{method}/integration/responses/200");
+    rig.expect(201, "PUT", &response, json!({ "selectionPattern": "(" }));
     let (status, answer) = rig.call("POST", &deployments, json!({}));
     assert_eq!(status, 400, "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("/pets"), "the place is named: {answer}");
