@@ -177,13 +177,18 @@ fn stages() {
     );
 }
 
-#[test]
-fn stage_updates() {
+/// An API with a stage: the rig, the path of the stage, and a second deployment.
+fn staged() -> (Rig, String, String) {
     let (rig, api, _) = fixture();
     let deployments = format!("{api}/deployments");
     rig.expect(201, "POST", &deployments, json!({ "stageName": "s" }));
     let other = text(&rig.expect(201, "POST", &deployments, json!({}))["id"]);
-    let path = format!("{api}/stages/s");
+    (rig, format!("{api}/stages/s"), other)
+}
+
+#[test]
+fn stage_updates() {
+    let (rig, path, other) = staged();
     let body = json!({ "patchOperations": [
         { "op": "replace", "path": "/description", "value": "stage new" },
         { "op": "replace", "path": "/deploymentId", "value": other },
@@ -200,6 +205,13 @@ fn stage_updates() {
     let fewer = rig.expect(200, "PATCH", &path, patch("remove", "/variables/var2", json!(null)));
     assert_eq!(fewer["variables"], json!({ "var1": "test", "var3": "test" }));
     assert_eq!(rig.expect(200, "GET", &path, json!(null)), fewer);
+}
+
+#[test]
+fn wrong_stage_updates() {
+    let (rig, path, _) = staged();
+    rig.expect(200, "PATCH", &path, replace("/variables/var1", "test"));
+    let api = path.strip_suffix("/stages/s").unwrap();
     let later = |what: &str, field: &str, value: &str| {
         format!("{what} is not supported by this version of Tidegate: field {field}, value {value}")
     };
