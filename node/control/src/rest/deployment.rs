@@ -9,7 +9,13 @@ use tidegate_proto::{
     limits::DEPLOYMENTS_PER_API_MAX,
 };
 
-use super::{definition, draft::Draft, stage, unsupported::Shape, variables};
+use super::{
+    definition,
+    draft::{Draft, require_api},
+    stage,
+    unsupported::Shape,
+    variables,
+};
 use crate::{
     answer::{Answer, print},
     call::{Call, Outcome, read},
@@ -79,7 +85,7 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
 
 /// `GetDeployments`, oldest first.
 pub(crate) fn list(call: &Call<'_>) -> Outcome {
-    call.view.rest_api(call.api_id())?.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))?;
+    require_api(call)?;
     let found = call.view.scan::<Outline>(&key::deployment_prefix(call.api_id()))?.into_iter();
     let rows = found.map(|found| (sort_key(&found.document), found.document));
     let mut rows: Vec<_> = rows.collect();

@@ -12,7 +12,7 @@ use tidegate_proto::{
 };
 
 use super::{
-    draft::{Draft, resource},
+    draft::{Draft, require_api, resource},
     unsupported::Shape,
 };
 use crate::{
@@ -65,7 +65,7 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
 
 /// `GetResources`, sorted by path.
 pub(crate) fn list(call: &Call<'_>) -> Outcome {
-    call.view.rest_api(call.api_id())?.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))?;
+    require_api(call)?;
     let found = call.view.resources(call.api_id())?.into_iter().map(|found| found.document);
     let mut rows: Vec<(String, Resource)> = found.map(|resource| (resource.path.clone(), resource)).collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));
