@@ -62,7 +62,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let (signalled, shutdown) = (Shutdown::new(), Shutdown::new());
     signalled.listen(options.dev.enabled).map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
     let (identity, authority) = founding::open_identity(&options).await?;
-    let _telemetry = tidegate_telemetry::trace::init(&trace_options(&options, identity.node))?;
+    let traces = tidegate_telemetry::trace::init(&trace_options(&options, identity.node))?;
     let (cluster_name, ca_sha256, node) = (identity.cluster.clone(), identity.ca_sha256(), identity.node);
 
     let registry = Registry::default();
@@ -77,7 +77,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     };
     let first = Arc::new(first);
     let mut services = Services::new(shutdown.clone());
-    let edge = open_edge(&options, node, &first, &registry, &mut services)?;
+    let edge = open_edge(&options, &first, &registry, &mut services)?;
     let swaps = edge.handle();
 
     let (replica, machine) = Replica::new();
@@ -112,13 +112,15 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     if let Some(authority) = authority {
         services.spawn_once("found", founding::found(options, authority, handle, store));
     }
-    services.finish().await
+    let result = services.finish().await;
+    // Exporting what is left may block.
+    tokio::task::block_in_place(|| drop(traces));
+    result
 }
 
 /// The data plane, serving `first` as soon as it runs, with the access log that the options ask for.
 fn open_edge(
     options: &NodeOptions,
-    node: u64,
     first: &Arc<Snapshot>,
     registry: &Registry,
     services: &mut Services,

@@ -23,6 +23,10 @@ pub struct Facts<'r> {
     pub source_ip: &'r str,
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub protocol: &'r str,
+    /// `http` or `https`, as the client spoke it.
+    pub scheme: &'r str,
+    /// Port the client connected to.
+    pub port: u16,
     /// Arrival, in milliseconds since the Unix epoch.
     pub time_ms: u64,
 }
@@ -107,6 +111,28 @@ impl<'r> Request<'r> {
 pub fn verb<'r>(method: &'r Method, headers: &'r HeaderMap) -> &'r str {
     headers.get(METHOD_OVERRIDE).and_then(|value| value.to_str().ok()).unwrap_or(method.as_str())
 }
+
+/// Names of the `$context` variables that [`Request::variable`] knows.
+pub(crate) const VARIABLES: [&str; 18] = [
+    "accountId",
+    "apiId",
+    "deploymentId",
+    "domainName",
+    "domainPrefix",
+    "extendedRequestId",
+    "httpMethod",
+    "identity.sourceIp",
+    "identity.userAgent",
+    "path",
+    "protocol",
+    "requestId",
+    "requestTime",
+    "requestTimeEpoch",
+    "resourceId",
+    "resourcePath",
+    "stage",
+    "xrayTraceId",
+];
 
 /// `type/subtype` of a content type, in lower case.
 pub(crate) fn media_type(value: &str) -> String {
