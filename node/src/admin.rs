@@ -7,9 +7,9 @@ use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use tidegate_cluster::Handle;
 use tidegate_listener::{Body, Connection, Options};
-use tidegate_telemetry::{health::Checks, metrics::Registry};
+use tidegate_telemetry::{health::{Checks, Probe}, metrics::Registry};
 
-use crate::{node::NodeError, publish::Counters, vitals::Vitals};
+use crate::{node::NodeError, vitals::Vitals};
 
 /// Most scrapers and probes at a time.
 const CONNECTIONS_MAX: usize = 64;
@@ -32,12 +32,11 @@ impl Service {
         registry: Registry,
         vitals: Arc<Vitals>,
         cluster: Handle,
-        counters: Arc<Counters>,
     ) -> Result<Self, NodeError> {
         let options = Options { address: listen, connections_max: CONNECTIONS_MAX, ..Options::default() };
         let listener = tidegate_listener::Service::new(options)?;
         let checks = vitals.checks();
-        registry.collector(move |encoder| vitals.sample(&cluster, &counters, encoder));
+        registry.collector(move |encoder| vitals.sample(&cluster, encoder));
         Ok(Self { listener, pages: Arc::new(Pages { registry, checks }) })
     }
 
@@ -60,14 +59,16 @@ impl Pages {
         let verbose = request.uri().query().is_some_and(|query| query.split('&').any(|part| part.starts_with("verbose")));
         match request.uri().path() {
             "/metrics" => page(StatusCode::OK, tidegate_telemetry::metrics::CONTENT_TYPE, self.registry.render()),
-            "/livez" => page(StatusCode::OK, "text/plain", "ok\n".into()),
-            "/readyz" | "/healthz" => {
-                let report = self.checks.run();
-                let status = if report.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                page(status, "text/plain", report.render("readyz", verbose))
-            }
+            "/livez" => self.probe(Probe::Live, verbose),
+            "/readyz" | "/healthz" => self.probe(Probe::Ready, verbose),
             _ => page(StatusCode::NOT_FOUND, "text/plain", "there are /metrics, /livez and /readyz\n".into()),
         }
+    }
+
+    fn probe(&self, probe: Probe, verbose: bool) -> Response<Full<Bytes>> {
+        let report = self.checks.report(probe, verbose, &[]);
+        let status = if report.is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        page(status, "text/plain", report.text)
     }
 }
 
