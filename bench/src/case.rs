@@ -11,7 +11,7 @@ pub type Run = Box<dyn FnMut(u64) -> Duration>;
 pub struct Case {
     /// What it is, unique in its group.
     pub name: String,
-    /// The median must be below this, in nanoseconds.
+    /// The lower decile must be below this, in nanoseconds.
     pub bound_ns: Option<f64>,
     /// The operation.
     pub run: Run,
@@ -41,7 +41,7 @@ impl Case {
         Self { name: name.into(), bound_ns: None, run: Box::new(run) }
     }
 
-    /// With a bound on the median, in nanoseconds.
+    /// With a bound on the lower decile, in nanoseconds.
     pub fn below_ns(self, bound_ns: f64) -> Self {
         Self { bound_ns: Some(bound_ns), ..self }
     }

@@ -27,11 +27,11 @@ pub fn measure(effort: Effort, filter: &str, mut progress: impl FnMut(&Row)) -> 
             let measured = effort.measure(&mut case);
             let row = Row {
                 group: group.name,
-                min_ns: measured.min_ns,
+                p10_ns: measured.p10_ns,
                 median_ns: measured.median_ns,
                 p90_ns: measured.p90_ns,
                 bound_ns: case.bound_ns,
-                kept: case.bound_ns.map(|bound| measured.median_ns < bound),
+                kept: case.bound_ns.map(|bound| measured.p10_ns < bound),
                 name: case.name,
             };
             progress(&row);

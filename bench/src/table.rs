@@ -10,13 +10,13 @@ pub struct Row {
     pub group: &'static str,
     /// What was measured.
     pub name: String,
-    /// Nanoseconds per operation, fastest batch.
-    pub min_ns: f64,
+    /// Nanoseconds of processor time per operation, batch at the 10th percentile.
+    pub p10_ns: f64,
     /// Nanoseconds per operation, median batch.
     pub median_ns: f64,
     /// Nanoseconds per operation, 90th percentile of batches.
     pub p90_ns: f64,
-    /// The median must be below this.
+    /// `p10_ns` must be below this.
     pub bound_ns: Option<f64>,
     /// Whether it is; absent without a bound.
     pub kept: Option<bool>,
@@ -25,7 +25,7 @@ pub struct Row {
 /// Aligned columns without rules.
 pub fn text(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["GROUP", "WHAT", "MEDIAN ns", "MIN", "P90", "BOUND", ""]);
+    table.load_style(presets::NOTHING).set_header(["GROUP", "WHAT", "P10 ns", "MEDIAN", "P90", "BOUND", ""]);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -36,8 +36,8 @@ pub fn text(rows: &[Row]) -> String {
             Some(false) => "MISSED",
         };
         let bound = row.bound_ns.map_or(String::new(), |bound| format!("< {}", figure(bound)));
-        let [median, min, p90] = [row.median_ns, row.min_ns, row.p90_ns].map(figure);
-        table.add_row([row.group, &row.name, &median, &min, &p90, &bound, verdict]);
+        let [p10, median, p90] = [row.p10_ns, row.median_ns, row.p90_ns].map(figure);
+        table.add_row([row.group, &row.name, &p10, &median, &p90, &bound, verdict]);
     }
     let trimmed: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     trimmed.join("\n")

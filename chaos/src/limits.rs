@@ -32,8 +32,10 @@ pub(crate) const REASONS: usize = 12;
 
 /// Writers that change a register, and as many that grow a set.
 pub(crate) const WRITERS_PER_KIND: usize = 4;
-/// Between two writes of one writer.
+/// Between two writes of one writer: after the outcome for a register, by the clock for a set.
 pub(crate) const WRITE_PAUSE: Duration = Duration::from_millis(50);
+/// Writes of one set that may be open at a time; a writer that reaches it waits.
+pub(crate) const WRITES_IN_FLIGHT: u32 = 100;
 /// A write without an answer after this time is uncertain.
 pub(crate) const WRITE: Duration = Duration::from_secs(3);
 /// Acknowledged writes whose times are kept.

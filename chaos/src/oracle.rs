@@ -18,6 +18,8 @@ pub(crate) enum Outcome {
     Acknowledged,
     /// It may be done, or be done later; what the writer saw.
     Uncertain(String),
+    /// The cluster blamed the request, which was right; what it said. Nobody relies on whether it is done.
+    Blamed(String),
 }
 
 /// Where a write goes: an object that belongs to one writer.
@@ -60,6 +62,8 @@ pub(crate) struct Oracle {
     pub(crate) acknowledged: u64,
     /// Writes without a clear answer.
     pub(crate) uncertain: u64,
+    /// Writes answered with an error that tells a client not to try again.
+    pub(crate) blamed: u64,
     reasons: BTreeMap<String, u64>,
 }
 
@@ -70,9 +74,10 @@ struct Writes {
 }
 
 impl Oracle {
-    /// Records a write; the writer of `place` writes rising values, one after the other.
+    /// Records a write. To a register, values rise and each write follows the outcome of the one before.
     pub(crate) fn record(&mut self, place: &Place, value: u64, span: Span, outcome: Outcome) {
         let writes = self.places.entry(place.clone()).or_default();
+        let blamed = matches!(outcome, Outcome::Blamed(_));
         match outcome {
             Outcome::Acknowledged => {
                 if matches!(place, Place::Register(_)) {
@@ -84,9 +89,12 @@ impl Oracle {
                     self.acks.push(span);
                 }
             }
-            Outcome::Uncertain(reason) => {
+            Outcome::Uncertain(reason) | Outcome::Blamed(reason) => {
                 writes.uncertain.insert(value);
-                self.uncertain += 1;
+                match blamed {
+                    true => self.blamed += 1,
+                    false => self.uncertain += 1,
+                }
                 if self.reasons.len() < REASONS || self.reasons.contains_key(&reason) {
                     *self.reasons.entry(reason).or_insert(0) += 1;
                 }

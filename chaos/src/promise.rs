@@ -16,6 +16,8 @@ pub(crate) enum Promise {
     NothingUnexplained,
     /// Writing goes on soon after a kill, the leader's included.
     WritesResume,
+    /// A write that cannot be done now is answered so that a client tries again.
+    NobodyIsBlamed,
     /// A restarted node serves what the others serve soon after its start.
     RestartCatchesUp,
     /// Replicas at the same index hold the same state.
@@ -55,12 +57,13 @@ pub(crate) struct Verdict {
 
 impl Promise {
     /// Every promise, in the order of the report.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::SurvivorsAnswer,
         Self::BalancerAnswers,
         Self::AcknowledgedWritesStay,
         Self::NothingUnexplained,
         Self::WritesResume,
+        Self::NobodyIsBlamed,
         Self::RestartCatchesUp,
         Self::StatesAgree,
         Self::NodesServeNewest,
@@ -75,6 +78,9 @@ impl Promise {
             Self::AcknowledgedWritesStay => "acknowledged writes missing or outdated on a node",
             Self::NothingUnexplained => "values that nobody wrote, or that came back",
             Self::WritesResume => "longest time without an acknowledged write",
+            Self::NobodyIsBlamed => {
+                "right writes answered with a client error, so that no client repeats them"
+            }
             Self::RestartCatchesUp => "longest time from start to caught up",
             Self::StatesAgree => "state hashes that differ at the same index",
             Self::NodesServeNewest => "nodes that do not serve the newest revision at the end",
@@ -86,7 +92,7 @@ impl Promise {
     pub(crate) fn bound(self) -> (Bound, &'static str) {
         match self {
             Self::SurvivorsAnswer | Self::BalancerAnswers => (Bound::AtMost(0), "requests"),
-            Self::AcknowledgedWritesStay => (Bound::AtMost(0), "writes"),
+            Self::AcknowledgedWritesStay | Self::NobodyIsBlamed => (Bound::AtMost(0), "writes"),
             Self::NothingUnexplained => (Bound::AtMost(0), "values"),
             Self::WritesResume => (Bound::AtMost(2_500), "ms"),
             Self::RestartCatchesUp => (Bound::AtMost(10_000), "ms"),

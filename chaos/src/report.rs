@@ -93,6 +93,8 @@ pub(crate) struct WriteRow {
     pub(crate) acknowledged: u64,
     /// Without a clear answer.
     pub(crate) uncertain: u64,
+    /// Answered with a client error.
+    pub(crate) blamed: u64,
     /// Acknowledged and gone or outdated on some node.
     pub(crate) lost: u64,
     /// Values nobody wrote.
@@ -192,8 +194,8 @@ impl Report {
         };
         let writes = self.writes;
         let mut text = format!(
-            "\n\nwrites                      {} acknowledged, {} uncertain, {} lost, {} unexplained\n",
-            writes.acknowledged, writes.uncertain, writes.lost, writes.unexplained
+            "\n\nwrites                      {} acknowledged, {} uncertain, {} blamed, {} lost, {} unexplained\n",
+            writes.acknowledged, writes.uncertain, writes.blamed, writes.lost, writes.unexplained
         );
         text += &spread("next write after a kill", &self.recovery_ms);
         text += &spread("  where the leader died", &self.recovery_leader_ms);

@@ -1,18 +1,25 @@
 //! Writes to the control plane all the time, through its balancer, and tells the oracle what came of each write.
+//!
+//! A register is written write by write, as its values are ordered. A set is written by the clock, whether or not earlier
+//! writes were answered: a few writes that hang then do not hide that the next one would succeed.
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tidegate_cli::Client;
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::{
     clock::{Clock, Span},
-    limits::{PAGE, WRITE, WRITE_PAUSE, WRITERS_PER_KIND},
+    limits::{PAGE, WRITE, WRITE_PAUSE, WRITERS_PER_KIND, WRITES_IN_FLIGHT},
     oracle::{Held, Oracle, Outcome, Place},
     region::{Region, RegionError},
 };
@@ -49,7 +56,7 @@ impl Writers {
             let (api, root) = create_api(&client, &format!("storm-{number}")).await?;
             let place = if number % 2 == 0 { Place::Register(api) } else { Place::Set(api) };
             roots.insert(place.clone(), root.clone());
-            let writer = Writer { client, place, root, clock, oracle: oracle.clone() };
+            let writer = Arc::new(Writer { client, place, root, clock, oracle: oracle.clone() });
             tasks.push(tokio::spawn(writer.write_all(stop.clone())));
         }
         Ok(Self { oracle, tasks, roots })
@@ -81,19 +88,35 @@ impl Writers {
 }
 
 impl Writer {
-    async fn write_all(self, stop: watch::Receiver<bool>) {
+    async fn write_all(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        let open = Arc::new(Semaphore::new(WRITES_IN_FLIGHT as usize));
         let mut value = 0;
         while !*stop.borrow() {
             value += 1;
-            let from_us = self.clock.now_us();
-            let outcome = self.write(value).await;
-            let span = Span { from_us, to_us: self.clock.now_us() };
-            lock(&self.oracle).record(&self.place, value, span, outcome);
-            tokio::time::sleep(WRITE_PAUSE).await;
+            let (due, this) = (Instant::now() + WRITE_PAUSE, self.clone());
+            match &self.place {
+                Place::Register(_) => this.write(value).await,
+                Place::Set(_) => {
+                    let Ok(permit) = open.clone().acquire_owned().await else { return };
+                    tokio::spawn(async move {
+                        this.write(value).await;
+                        drop(permit);
+                    });
+                }
+            }
+            sleep_until(due).await;
         }
+        let _all_done = open.acquire_many(WRITES_IN_FLIGHT).await;
     }
 
-    async fn write(&self, value: u64) -> Outcome {
+    async fn write(&self, value: u64) {
+        let from_us = self.clock.now_us();
+        let outcome = self.ask(value).await;
+        let span = Span { from_us, to_us: self.clock.now_us() };
+        lock(&self.oracle).record(&self.place, value, span, outcome);
+    }
+
+    async fn ask(&self, value: u64) -> Outcome {
         let (method, path, body, field) = match &self.place {
             Place::Register(api) => {
                 let operation =
@@ -109,6 +132,7 @@ impl Writer {
         match timeout(WRITE, self.client.json::<Value>(method, &path, &body)).await {
             Ok(Ok(answer)) if number(&answer[field]) == Some(value) => Outcome::Acknowledged,
             Ok(Ok(answer)) => Outcome::Uncertain(format!("an answer with {field} {}", answer[field])),
+            Ok(Err(error)) if blames(&error) => Outcome::Blamed(error.to_string()),
             Ok(Err(error)) => Outcome::Uncertain(error.to_string()),
             Err(_) => Outcome::Uncertain(format!("no answer within {} s", WRITE.as_secs())),
         }
@@ -140,6 +164,16 @@ async fn read_set(client: &Client, api: &str, root: Option<&String>) -> Result<H
             Some(next) if seen.insert(next.to_owned()) => position = format!("&position={next}"),
             _ => return Ok(held),
         }
+    }
+}
+
+/// Whether an SDK would give up: a client error other than "too many requests".
+fn blames(error: &tidegate_cli::Error) -> bool {
+    match error {
+        tidegate_cli::Error::Answer { status, .. } => {
+            status.is_client_error() && *status != StatusCode::TOO_MANY_REQUESTS
+        }
+        _ => false,
     }
 }
 

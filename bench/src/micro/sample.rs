@@ -31,14 +31,44 @@ pub(super) fn snapshot(routes: usize) -> Snapshot {
     Snapshot::new(1, 1, "eu-west-1", "000000000000", vec![Arc::new(table)])
 }
 
-/// One request path per route, what follows the stage, in an order that no cache or predictor guesses.
-pub(super) fn paths(routes: usize) -> Vec<String> {
+/// Request paths, one per route, in an order that no branch predictor guesses.
+///
+/// They lie in memory in the order of their use: a request's head was just read, so it is in the cache, and only the
+/// tables may be cold.
+pub(super) struct Paths {
+    text: String,
+    ranges: Vec<(u32, u32)>,
+    next: usize,
+}
+
+impl Paths {
+    /// The next path, round and round.
+    pub(super) fn turn(&mut self) -> &str {
+        let (start, end) = self.ranges[self.next];
+        self.next = if self.next + 1 == self.ranges.len() { 0 } else { self.next + 1 };
+        &self.text[start as usize..end as usize]
+    }
+
+    /// Number of paths.
+    pub(super) fn len(&self) -> usize {
+        self.ranges.len()
+    }
+}
+
+/// What follows the stage in a request to each route, and then `tail`.
+pub(super) fn paths(routes: usize, tail: &str) -> Paths {
     let fill = |index: usize| {
         let (path, _) = route(index);
         path.replace("{id}", &format!("{:08}", index * 7_919)).replace("{part}", &format!("p-{index}"))
     };
-    let mut paths: Vec<String> = (0..routes).map(fill).collect();
-    paths.shuffle(&mut StdRng::seed_from_u64(1));
+    let mut order: Vec<usize> = (0..routes).collect();
+    order.shuffle(&mut StdRng::seed_from_u64(1));
+    let mut paths = Paths { text: String::new(), ranges: Vec::new(), next: 0 };
+    for index in order {
+        let start = paths.text.len() as u32;
+        paths.text += &(fill(index) + tail);
+        paths.ranges.push((start, paths.text.len() as u32));
+    }
     paths
 }
 

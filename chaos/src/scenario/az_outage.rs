@@ -36,6 +36,7 @@ Then, all at once:
   - clients ask the same through the balancer, and repeat a request once, on a new connection, when its
     connection was refused or lost before an answer began;
   - 8 writers change the configuration through the control balancer and remember each acknowledgement.
+    Four of them write by the clock, whether or not earlier writes were answered.
 Latency counts from the moment a request was due, so a stalled node cannot hide.
 
 Each round kills one zone's node with SIGKILL: the leader's zone in every other round, a random one

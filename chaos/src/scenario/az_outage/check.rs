@@ -45,8 +45,9 @@ impl Run {
             }
         }
         let oracle = self.writers.oracle();
-        let (acknowledged, uncertain) = (oracle.acknowledged, oracle.uncertain);
-        Evidence { writes: WriteRow { acknowledged, uncertain, lost, unexplained }, stale_nodes, problems }
+        let (acknowledged, uncertain, blamed) = (oracle.acknowledged, oracle.uncertain, oracle.blamed);
+        let writes = WriteRow { acknowledged, uncertain, blamed, lost, unexplained };
+        Evidence { writes, stale_nodes, problems }
     }
 
     async fn await_rest(&mut self, problems: &mut Vec<String>) -> ClusterStatus {
@@ -95,6 +96,7 @@ impl Run {
             Promise::AcknowledgedWritesStay => evidence.writes.lost,
             Promise::NothingUnexplained => evidence.writes.unexplained,
             Promise::WritesResume => longest(|round| round.write_gap_ms),
+            Promise::NobodyIsBlamed => evidence.writes.blamed,
             Promise::RestartCatchesUp => longest(|round| round.catch_up_ms),
             Promise::StatesAgree => self.agreement.conflicts.len() as u64,
             Promise::NodesServeNewest => evidence.stale_nodes,
@@ -120,10 +122,8 @@ impl Run {
             stream.tally().collect_reasons(&self.excused(name), &mut own);
             reasons.extend(own.into_iter().map(|(reason, count)| (format!("{name}: {reason}"), count)));
         }
-        let uncertain = self.writers.oracle().reasons().clone();
-        reasons.extend(
-            uncertain.into_iter().map(|(reason, count)| (format!("uncertain write: {reason}"), count)),
-        );
+        let writes = self.writers.oracle().reasons().clone();
+        reasons.extend(writes.into_iter().map(|(reason, count)| (format!("write: {reason}"), count)));
         let words = evidence.problems.into_iter().chain(self.agreement.conflicts.iter().cloned());
         words.take(REASONS).for_each(|problem| *reasons.entry(problem).or_insert(0) += 1);
         reasons
