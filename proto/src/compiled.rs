@@ -52,6 +52,21 @@ pub struct StageV1 {
     pub patterns: Vec<String>,
 }
 
+/// The serving snapshot on disk: this head, then one stage frame per length.
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct SnapshotV1 {
+    /// Configuration revision.
+    pub revision: u64,
+    /// Last log index that went into it.
+    pub applied: u64,
+    /// Region name.
+    pub region: String,
+    /// 12-digit account.
+    pub account: String,
+    /// Bytes of each stage frame that follows.
+    pub stage_bytes: Vec<u64>,
+}
+
 /// One path segment of the tree.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub struct NodeV1 {
@@ -121,9 +136,9 @@ pub struct CallV1 {
     pub tls: bool,
     /// Whether the upstream's certificate is taken unverified.
     pub tls_unverified: bool,
-    /// Host and port when they are constant, else empty and part of `uri`.
+    /// Host and port when they are constant, else empty.
     pub authority: String,
-    /// Path and query, or the whole URI when the authority is not constant.
+    /// Path and query; the whole URI when the authority is not constant.
     pub uri: Vec<PartV1>,
     /// Whole time for the call, in milliseconds.
     pub timeout_ms: u32,
@@ -162,6 +177,8 @@ pub enum PlaceV1 {
     Query,
     /// A header.
     Header,
+    /// A header no mapping may set: a value for it fails the call.
+    ForbiddenHeader,
 }
 
 /// Where a mapped value comes from.

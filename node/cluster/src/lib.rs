@@ -1,1 +1,62 @@
-//! Placeholder.
+//! Replicated logs of opaque bytes: any number of Raft groups over one QUIC connection per peer, one durable log per
+//! node, membership and placement. Knows groups, peers and logs; must never know what the bytes mean.
+
+mod addresses;
+mod error;
+mod forward;
+mod handle;
+pub mod identity;
+pub mod limits;
+mod machine;
+mod members;
+mod node;
+mod options;
+pub mod placement;
+mod raft;
+mod reconcile;
+mod runtime;
+mod service;
+mod status;
+mod store;
+mod transport;
+mod wire;
+
+pub use error::Error;
+pub use handle::{Applied, Handle};
+pub use machine::{Encode, EnrollError, EnrollRequest, Enrolled, Enroller, Inbox, Machine, MachineError};
+pub use options::{Options, Profile, Tuning};
+pub use service::Service;
+pub use status::{GroupStatus, PeerStatus, Role};
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Number of a node; given once, never reused.
+pub type NodeId = u64;
+/// Number of a replicated log.
+pub type GroupId = u64;
+
+/// The numbers of the groups.
+pub mod group {
+    use crate::GroupId;
+
+    /// The configuration; its members are the members of the cluster.
+    pub const CONFIG: GroupId = 1;
+}
+
+/// Where a node is. Stored in the membership of its groups.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeMeta {
+    /// `host:port` of its cluster socket (UDP).
+    pub address: String,
+    /// Its region.
+    pub region: String,
+    /// Its availability zone.
+    pub az: String,
+}
+
+impl fmt::Display for NodeMeta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.address, self.region, self.az)
+    }
+}

@@ -31,7 +31,7 @@ pub(crate) struct NodeProcess {
 
 /// Whether the node has been given an identity before.
 pub(crate) fn has_identity(plan: &NodePlan) -> bool {
-    plan.folder.join(crate::node::IDENTITY_FOLDER).is_dir()
+    plan.folder.join(crate::founding::IDENTITY_FOLDER).is_dir()
 }
 
 impl NodeProcess {

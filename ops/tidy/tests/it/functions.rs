@@ -20,23 +20,18 @@ fn no_function_is_too_long() {
     report("A function fits on a page.", &complaints);
 }
 
+/// Name and length of every function with a body of its own lines.
 fn functions(text: &str) -> Vec<(String, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {
         let indent = line.len() - line.trim_start().len();
         let Some(name) = function_name(line.trim_start()) else { continue };
+        let head = lines[start..].iter().find(|l| l.ends_with('{') || l.ends_with(';'));
         let close = format!("{}}}", " ".repeat(indent));
-        let body = lines[start..].iter().position(|l| **l == close);
-        let declaration =
-            lines[start..].iter().position(|l| l.trim_end().ends_with(';')).unwrap_or(usize::MAX);
-        if let Some(end) = body
-            && (line.ends_with('{') || declaration > 0)
-        {
-            let opened = lines[start..=start + end].iter().any(|l| l.ends_with('{'));
-            if opened && (line.ends_with('{') || !line.trim_end().ends_with(';')) {
-                found.push((name, end + 1));
-            }
+        let end = lines[start..].iter().position(|l| **l == close);
+        if let (Some(end), true) = (end, head.is_some_and(|l| l.ends_with('{'))) {
+            found.push((name, end + 1));
         }
     }
     found

@@ -1,0 +1,193 @@
+//! What the rest of the program holds: a cheap handle on the running cluster service.
+
+use crate::{
+    Error, GroupId, GroupStatus, NodeId, NodeMeta, PeerStatus, forward, limits,
+    node::Node,
+    raft::group::stopped,
+    runtime, status,
+    store::checkpoint::write_durably,
+    transport::{Lane, SendError},
+    wire::{convert, v1::*},
+};
+use bytes::Bytes;
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// A cheap clone; works for as long as the service runs.
+#[derive(Clone)]
+pub struct Handle(pub(crate) Arc<Node>);
+
+/// An applied command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its position in the log.
+    pub index: u64,
+    /// What the machine answered.
+    pub outcome: Bytes,
+}
+
+impl Handle {
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.0.id
+    }
+
+    /// Where this node says it is: the advertised address with the bound port.
+    pub fn meta(&self) -> &NodeMeta {
+        &self.0.meta
+    }
+
+    /// Starts a new group with this node as its only voter.
+    ///
+    /// # Errors
+    /// [`Error::Initialised`] when the group has members already.
+    pub async fn bootstrap(&self, group: GroupId) -> Result<(), Error> {
+        self.0.group(group)?.bootstrap(self.0.meta.clone()).await
+    }
+
+    /// Proposes `command` and returns what the machine answered once a majority has it on disk. Forwards to the leader;
+    /// waits for one until `deadline` has passed.
+    ///
+    /// # Errors
+    /// [`Error::Uncertain`] when the command may have been applied; everything else means it was not.
+    pub async fn propose(
+        &self,
+        group: GroupId,
+        command: Bytes,
+        deadline: Duration,
+    ) -> Result<Applied, Error> {
+        check_size("command", command.len(), limits::COMMAND_BYTES_MAX)?;
+        forward::propose(&self.0, self.0.group(group)?, command, deadline).await
+    }
+
+    /// A point for a linearizable read: everything acknowledged before this call is applied on this node when it
+    /// returns. The value is the log index of the point.
+    ///
+    /// # Errors
+    /// [`Error::NoLeader`] or [`Error::Deadline`]; nothing was changed.
+    pub async fn barrier(&self, group: GroupId, deadline: Duration) -> Result<u64, Error> {
+        forward::barrier(&self.0, self.0.group(group)?, deadline).await
+    }
+
+    /// Follows the index this node's machine has applied.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`].
+    pub fn applied(&self, group: GroupId) -> Result<watch::Receiver<u64>, Error> {
+        Ok(self.0.group(group)?.applied.clone())
+    }
+
+    /// What this node knows about a group.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`].
+    pub fn status(&self, group: GroupId) -> Result<GroupStatus, Error> {
+        Ok(status::group(&self.0, self.0.group(group)?))
+    }
+
+    /// What this node knows about its peers.
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        status::peers(&self.0)
+    }
+
+    /// Bytes the log takes on this node's disk.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], or [`Error::Stopped`] when the service has ended.
+    pub fn log_bytes(&self) -> Result<u64, Error> {
+        let backend = self.0.backend.upgrade().ok_or(Error::Stopped)?;
+        backend.size_bytes().map_err(|e| Error::Storage(e.to_string()))
+    }
+
+    /// Asks the inbox of another node, or this node's own.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] when nothing was sent, [`Error::Uncertain`] when no answer came, [`Error::Refused`] with
+    /// the inbox's own error.
+    pub async fn call(&self, to: NodeId, message: Bytes, deadline: Duration) -> Result<Bytes, Error> {
+        check_size("message", message.len(), limits::MESSAGE_BYTES_MAX)?;
+        let refused = |reason| Error::Refused { node: to, reason };
+        if to == self.0.id {
+            let answer = runtime::timeout(deadline, self.0.inbox.call(to, message)).await;
+            return answer.ok_or(Error::Deadline)?.map_err(refused);
+        }
+        let request = self.0.frame(0, &CallV1 { message: message.to_vec() });
+        let call = self.0.transport.call(self.0.target(to)?, Lane::Request, request);
+        let frame = match runtime::timeout(deadline, call).await {
+            None => return Err(Error::Uncertain { reason: "no answer before the deadline".to_owned() }),
+            Some(Err(SendError::NotSent(reason))) => return Err(Error::Unreachable { node: to, reason }),
+            Some(Err(SendError::Unanswered(reason))) => return Err(Error::Uncertain { reason }),
+            Some(Ok(frame)) => frame,
+        };
+        self.0.note(to);
+        match frame.decode::<AnswerV1>() {
+            Ok(AnswerV1 { error: Some(reason), .. }) => Err(refused(reason)),
+            Ok(answer) => Ok(answer.message.into()),
+            Err(error) => {
+                Err(refused(crate::raft::network::refusal(&frame).unwrap_or_else(|| error.to_string())))
+            }
+        }
+    }
+
+    /// Adds a node as a learner, or updates its address. Placement promotes it when that helps.
+    ///
+    /// # Errors
+    /// [`Error::Change`] or [`Error::NoLeader`]; safe to repeat.
+    pub async fn add_node(&self, group: GroupId, node: NodeId, meta: NodeMeta) -> Result<(), Error> {
+        let change = ChangeKindV1::Add(convert::node_out(node, &meta));
+        forward::change(&self.0, self.0.group(group)?, change).await.map(|_| ())
+    }
+
+    /// Removes a node; a live learner takes over its seat where placement finds one.
+    ///
+    /// # Errors
+    /// [`Error::QuorumLoss`] when too few live voters would remain and `force` is off; safe to repeat.
+    pub async fn remove_node(&self, group: GroupId, node: NodeId, force: bool) -> Result<(), Error> {
+        let change = ChangeKindV1::Remove { node, force };
+        forward::change(&self.0, self.0.group(group)?, change).await.map(|_| ())
+    }
+
+    /// Moves leadership to `to`, or to the best other voter, and returns the new leader once it leads.
+    ///
+    /// # Errors
+    /// [`Error::Change`] when it did not move.
+    pub async fn transfer(&self, group: GroupId, to: Option<NodeId>) -> Result<NodeId, Error> {
+        forward::change(&self.0, self.0.group(group)?, ChangeKindV1::Transfer { to }).await
+    }
+
+    /// Writes the present state of a group's machine to a file and returns the log index it includes.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the file cannot be written.
+    pub async fn save_checkpoint(&self, group: GroupId, path: &Path) -> Result<u64, Error> {
+        let raft = &self.0.group(group)?.raft;
+        let captured = raft.with_state_machine(|applier| {
+            let captured = applier.capture();
+            Box::pin(async move { captured })
+        });
+        let (meta, encode) = captured.await.map_err(|fatal| stopped(&fatal))?;
+        let path = path.to_owned();
+        let written = runtime::blocking(move || {
+            let data = encode();
+            let head = convert::checkpoint_out(&meta, &data);
+            write_durably(&path, &[&crate::wire::record::encode(&head), &data])?;
+            Ok::<_, std::io::Error>(meta.last_log_id.map_or(0, |id| id.index))
+        });
+        written.await.ok_or(Error::Stopped)?.map_err(|e| Error::Storage(e.to_string()))
+    }
+
+    /// Reads a file of [`Self::save_checkpoint`] and returns the machine's bytes. Proposes nothing: the caller turns
+    /// them into commands, so that a restore goes through the log like every other change.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the file is missing, damaged or over the size limit.
+    pub async fn restore_checkpoint(&self, path: &Path) -> Result<Bytes, Error> {
+        let path = path.to_owned();
+        let read = runtime::blocking(move || crate::store::checkpoint::read(&path).map(|(_, data)| data));
+        read.await.ok_or(Error::Stopped)?.map_err(|e| Error::Storage(e.to_string()))
+    }
+}
+
+fn check_size(what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), Error> {
+    if bytes > bytes_max { Err(Error::TooLarge { what, bytes, bytes_max }) } else { Ok(()) }
+}

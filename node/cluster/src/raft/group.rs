@@ -1,0 +1,333 @@
+//! One group on this node: its Raft instance, what is known about it, and the commands only a leader can carry out.
+
+use super::{
+    log::Log,
+    machine::{Applier, OnMembership},
+    network::{self, Network},
+    types::{Command, Membership, Metrics, Raft, StoredMembership, Types},
+};
+use crate::{
+    Error, GroupId, Machine, NodeId, NodeMeta, Options, limits,
+    runtime::{self, Instant},
+    store::{LogBackend, Queue, checkpoint::CheckpointStore},
+};
+use bytes::Bytes;
+use openraft::{
+    ChangeMembers, ReadPolicy,
+    errors::{
+        ChangeMembershipError, ClientWriteError, Fatal, InitializeError, LinearizableReadError, RaftError,
+    },
+};
+use openraft_rt::watch::WatchReceiver as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// One group on this node.
+pub(crate) struct Group {
+    pub(crate) id: GroupId,
+    pub(crate) raft: Raft,
+    pub(crate) applied: watch::Receiver<u64>,
+    pub(crate) memberships: watch::Receiver<u64>,
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    election_max: Duration,
+    node: NodeId,
+    leader_contact: Mutex<Option<Instant>>,
+}
+
+/// What a group needs from its node.
+pub(crate) struct Ground<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) queue: Queue,
+    pub(crate) backend: Arc<dyn LogBackend>,
+    pub(crate) checkpoints: Arc<dyn CheckpointStore>,
+    pub(crate) network: Network,
+}
+
+/// An attempt that did not succeed here.
+#[derive(Debug)]
+pub(crate) enum Miss {
+    /// Nothing happened; ask this node, or look again later.
+    NotLeader(Option<NodeId>),
+    /// Nothing happened; try again.
+    Retry(String),
+    /// Final.
+    Failed(Error),
+}
+
+impl Group {
+    /// Loads log and checkpoint, restores the machine to the last known commit, starts Raft.
+    pub(crate) async fn open(
+        id: GroupId,
+        machine: Box<dyn Machine>,
+        ground: Ground<'_>,
+    ) -> Result<Self, Error> {
+        let storage = |text: String| Error::Storage(format!("group {id}: {text}"));
+        let log = Log::open(id, ground.queue, ground.backend).await?;
+        check_coverage(id, &log, ground.checkpoints.clone()).await?;
+        let (changed, memberships) = watch::channel(0);
+        let addresses = ground.network.addresses.clone();
+        let on_membership: OnMembership = Arc::new(move |membership: &StoredMembership| {
+            addresses.learn(membership.nodes().map(|(id, meta)| (*id, meta.clone())));
+            changed.send_modify(|count| *count += 1);
+        });
+        let (applier, applied) = Applier::new(id, machine, ground.checkpoints, on_membership);
+        let config = Arc::new(config(ground.options).validate().map_err(|e| storage(e.to_string()))?);
+        let raft = Raft::new(ground.options.node, config, ground.network, log, applier)
+            .await
+            .map_err(|e| storage(e.to_string()))?;
+        Ok(Self {
+            id,
+            raft,
+            applied,
+            memberships,
+            changing: tokio::sync::Mutex::new(()),
+            election_max: ground.options.timing().election_max,
+            node: ground.options.node,
+            leader_contact: Mutex::new(None),
+        })
+    }
+
+    /// A copy of openraft's view; never hold the original, it blocks the core.
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.raft.metrics().borrow_watched().clone()
+    }
+
+    /// The membership in effect.
+    pub(crate) fn membership(&self) -> Membership {
+        self.raft.metrics().borrow_watched().membership_config.membership().clone()
+    }
+
+    /// True when `node` may take part: it is a member, or nothing is known yet.
+    pub(crate) fn admits(&self, node: NodeId) -> bool {
+        let membership = self.membership();
+        membership.get_node(&node).is_some() || membership.nodes().next().is_none()
+    }
+
+    /// Notes that the leader was heard.
+    pub(crate) fn heard_leader(&self) {
+        *self.leader_contact.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime::now());
+    }
+
+    /// Milliseconds since the leader was heard.
+    pub(crate) fn leader_contact_ms(&self) -> Option<u64> {
+        self.leader_contact.lock().unwrap_or_else(PoisonError::into_inner).map(runtime::elapsed_ms)
+    }
+
+    /// Milliseconds since each peer last answered this leader.
+    pub(crate) fn contacts_ms(&self, metrics: &Metrics) -> BTreeMap<NodeId, u64> {
+        let acks = metrics.heartbeat.iter().flatten();
+        acks.filter_map(|(id, at)| Some((*id, runtime::elapsed_ms(**at.as_ref()?)))).collect()
+    }
+
+    /// Nodes that answered this leader within `time`, itself included.
+    pub(crate) fn live(&self, metrics: &Metrics, time: Duration) -> BTreeSet<NodeId> {
+        let limit = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let answered = self.contacts_ms(metrics).into_iter().filter(|(_, ms)| *ms <= limit).map(|(id, _)| id);
+        answered.chain([self.node]).collect()
+    }
+
+    /// Waits until the group's state changes, at most for `time`.
+    pub(crate) async fn changed(&self, time: Duration) {
+        let mut metrics = self.raft.server_metrics();
+        let _either = runtime::timeout(time, metrics.changed()).await;
+    }
+
+    /// Starts a new group with this node as its only voter.
+    pub(crate) async fn bootstrap(&self, meta: NodeMeta) -> Result<(), Error> {
+        match self.raft.initialize(BTreeMap::from([(self.node, meta)])).await {
+            Ok(()) => Ok(()),
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Err(Error::Initialised(self.id)),
+            Err(RaftError::APIError(error)) => Err(Error::Change(error.to_string())),
+            Err(RaftError::Fatal(fatal)) => Err(stopped(&fatal)),
+        }
+    }
+
+    /// Proposes as leader.
+    pub(crate) async fn propose(&self, command: Bytes, time: Duration) -> Result<crate::Applied, Miss> {
+        let uncertain = |reason: String| Miss::Failed(Error::Uncertain { reason });
+        match runtime::timeout(time, self.raft.client_write(Command(command))).await {
+            None => Err(uncertain("no answer before the deadline".to_owned())),
+            Some(Ok(written)) => Ok(crate::Applied { index: written.log_id.index, outcome: written.data.0 }),
+            Some(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to)))) => {
+                Err(Miss::NotLeader(to.leader_id))
+            }
+            Some(Err(RaftError::APIError(error))) => Err(uncertain(error.to_string())),
+            Some(Err(RaftError::Fatal(fatal))) => Err(uncertain(fatal.to_string())),
+        }
+    }
+
+    /// The position a read must see, confirmed by a majority.
+    pub(crate) async fn read_point(&self, time: Duration) -> Result<u64, Miss> {
+        match runtime::timeout(time, self.raft.get_read_linearizer(ReadPolicy::ReadIndex)).await {
+            None => Err(Miss::Failed(Error::Deadline)),
+            Some(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),
+            Some(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to)))) => {
+                Err(Miss::NotLeader(to.leader_id))
+            }
+            Some(Err(RaftError::APIError(error))) => Err(Miss::Retry(error.to_string())),
+            Some(Err(RaftError::Fatal(fatal))) => Err(Miss::Failed(stopped(&fatal))),
+        }
+    }
+
+    /// Waits until everything up to `index` is applied here.
+    pub(crate) async fn wait_applied(&self, index: u64, time: Duration) -> Result<(), Error> {
+        let mut applied = self.applied.clone();
+        match runtime::timeout(time, applied.wait_for(|at| *at >= index)).await {
+            None => Err(Error::Deadline),
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) => Err(Error::Stopped),
+        }
+    }
+
+    /// Adds or updates a node, as leader.
+    pub(crate) async fn add(&self, node: NodeId, meta: NodeMeta) -> Result<(), Miss> {
+        let membership = self.membership();
+        let nodes = BTreeMap::from([(node, meta.clone())]);
+        match membership.get_node(&node) {
+            Some(known) if *known == meta => Ok(()),
+            Some(_) => self.change(ChangeMembers::SetNodes(nodes)).await,
+            None if membership.nodes().count() >= limits::NODES_MAX => {
+                Err(Miss::Failed(Error::Change(format!("the group has {} nodes already", limits::NODES_MAX))))
+            }
+            None => self.change(ChangeMembers::AddNodes(nodes)).await,
+        }
+    }
+
+    /// Changes the membership as leader, waiting for a change that is under way.
+    pub(crate) async fn change(&self, change: ChangeMembers<NodeId, NodeMeta>) -> Result<(), Miss> {
+        let _one_at_a_time = self.changing.lock().await;
+        self.change_locked(change, true).await
+    }
+
+    /// As [`Self::change`], with the lock held; `retain` keeps removed voters as learners.
+    pub(crate) async fn change_locked(
+        &self,
+        change: ChangeMembers<NodeId, NodeMeta>,
+        retain: bool,
+    ) -> Result<(), Miss> {
+        let changed =
+            runtime::timeout(limits::ADMIN_TIMEOUT, self.raft.change_membership(change, retain)).await;
+        match changed {
+            None => Err(Miss::Retry("the membership change was not committed in time".to_owned())),
+            Some(Ok(_)) => Ok(()),
+            Some(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to)))) => {
+                Err(Miss::NotLeader(to.leader_id))
+            }
+            Some(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+                ChangeMembershipError::InProgress(error),
+            )))) => Err(Miss::Retry(error.to_string())),
+            Some(Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(to)))) => {
+                Err(Miss::NotLeader(to.leader_id))
+            }
+            Some(Err(RaftError::APIError(error))) => Err(Miss::Failed(Error::Change(error.to_string()))),
+            Some(Err(RaftError::Fatal(fatal))) => Err(Miss::Failed(stopped(&fatal))),
+        }
+    }
+
+    /// Hands leadership to `to`, or to the best voter, and waits until it has happened.
+    pub(crate) async fn transfer(
+        &self,
+        to: Option<NodeId>,
+        prefer: &BTreeSet<NodeId>,
+    ) -> Result<NodeId, Miss> {
+        for _ in 0..3 {
+            let metrics = self.metrics();
+            if metrics.current_leader != Some(self.node) {
+                return Err(Miss::NotLeader(metrics.current_leader));
+            }
+            let Some(target) = to.or_else(|| self.successor(&metrics, prefer)) else {
+                return Err(Miss::Failed(Error::Change("no other voter is live".to_owned())));
+            };
+            if target == self.node {
+                return Ok(target);
+            }
+            if !metrics.membership_config.voter_ids().any(|voter| voter == target) {
+                return Err(Miss::Failed(Error::Change(format!("node {target} is not a voter"))));
+            }
+            self.raft
+                .trigger()
+                .transfer_leader(target)
+                .await
+                .map_err(|fatal| Miss::Failed(stopped(&fatal)))?;
+            if let Some(leader) = self.wait_other_leader().await {
+                return Ok(leader);
+            }
+        }
+        Err(Miss::Failed(Error::Change("leadership did not move".to_owned())))
+    }
+
+    async fn wait_other_leader(&self) -> Option<NodeId> {
+        let mut metrics = self.raft.server_metrics();
+        let me = self.node;
+        let moved = metrics.wait_until(|m| m.current_leader.is_some_and(|leader| leader != me));
+        runtime::timeout(self.election_max * 3, moved).await?.ok()?.current_leader
+    }
+
+    /// The live voter with the longest log; preferred ones first.
+    fn successor(&self, metrics: &Metrics, prefer: &BTreeSet<NodeId>) -> Option<NodeId> {
+        let live = self.live(metrics, self.election_max * 2);
+        let matched = |id: &NodeId| {
+            let progress = metrics.replication.as_ref().and_then(|r| r.get(id).copied()).flatten();
+            progress.map(|at| at.index)
+        };
+        let others = metrics.membership_config.voter_ids().filter(|id| *id != self.node && live.contains(id));
+        others.max_by_key(|id| (prefer.contains(id), matched(id), std::cmp::Reverse(*id)))
+    }
+}
+
+/// The newest readable checkpoint must reach up to the first log entry.
+async fn check_coverage(
+    group: GroupId,
+    log: &Log,
+    checkpoints: Arc<dyn CheckpointStore>,
+) -> Result<(), Error> {
+    let Some(purged) = log.purged_index() else { return Ok(()) };
+    let loaded = runtime::blocking(move || checkpoints.load(group)).await;
+    let newest = match loaded {
+        Some(Ok(found)) => found.and_then(|(head, _)| head.last).map(|last| last.index),
+        Some(Err(error)) => return Err(Error::Storage(format!("group {group}: {error}"))),
+        None => return Err(Error::Storage(format!("group {group}: reading a checkpoint panicked"))),
+    };
+    if newest.is_some_and(|index| index >= purged) {
+        return Ok(());
+    }
+    Err(Error::Storage(format!(
+        "group {group}: the log starts after entry {purged}, but the newest readable checkpoint ends at {newest:?}; \
+         move the data directory away and join again as a new node"
+    )))
+}
+
+fn config(options: &Options) -> openraft::Config {
+    let timing = options.timing();
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    openraft::Config {
+        cluster_name: options.cluster_name.clone(),
+        heartbeat_interval: ms(timing.heartbeat),
+        election_timeout_min: ms(timing.election_min),
+        election_timeout_max: ms(timing.election_max),
+        enable_pre_vote: Some(true),
+        quorum_loss_probe_interval: Some(ms(timing.quorum_probe)),
+        max_payload_entries: 1024,
+        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(
+            options.tuning.checkpoint_entries.unwrap_or(20_000),
+        ),
+        max_in_snapshot_log_to_keep: options.tuning.log_entries_kept.unwrap_or(5_000),
+        purge_batch_size: 1024,
+        replication_lag_threshold: 50_000,
+        install_snapshot_timeout: ms(network::install_timeout()),
+        backoff: "50ms 100ms ...500ms".to_owned(),
+        ..openraft::Config::default()
+    }
+}
+
+/// Raft no longer runs.
+pub(crate) fn stopped(fatal: &Fatal<Types>) -> Error {
+    match fatal {
+        Fatal::Stopped => Error::Stopped,
+        Fatal::StorageError(_) | Fatal::Panicked => Error::Storage(fatal.to_string()),
+    }
+}

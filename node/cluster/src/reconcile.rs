@@ -1,0 +1,189 @@
+//! Keeps a group's voters where placement wants them. Runs on every node, acts only on the leader; one change at a time,
+//! fast while a cluster forms, slowly afterwards. Decides nothing itself: `placement` does.
+
+use crate::{
+    NodeId, group as groups, limits, members,
+    node::Node,
+    placement,
+    raft::{
+        group::{Group, Miss},
+        types::Metrics,
+    },
+    runtime::{self, Instant},
+};
+use futures_util::future::select;
+use openraft::ChangeMembers;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// A voter that has been silent for this long may be replaced by a node of its own zone.
+const DEAD_AFTER: Duration = Duration::from_secs(30);
+/// Time between looks while something is about to happen.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The leader moves to its preferred region when it could have for this long.
+const LEADER_READY: Duration = Duration::from_secs(10);
+/// Leadership moves by itself at most once in this time.
+const LEADER_MOVE_PAUSE: Duration = Duration::from_secs(60);
+
+/// What one look led to.
+enum Look {
+    Changed,
+    Waiting,
+    Settled,
+}
+
+/// Runs for as long as the node does.
+pub(crate) async fn run(node: Arc<Node>, group: Arc<Group>) {
+    let mut burst = limits::RECONCILE_BURST;
+    let mut leader = LeaderWish::default();
+    let mut memberships = group.memberships.clone();
+    let mut config_changes = node.groups.get(&groups::CONFIG).map(|config| config.memberships.clone());
+    loop {
+        let metrics = group.metrics();
+        let look = if metrics.current_leader == Some(node.id) && !node.options.tuning.manual_placement {
+            leader.look(&node, &group, &metrics).await;
+            step(&node, &group, &metrics).await
+        } else {
+            Look::Settled
+        };
+        match look {
+            Look::Changed => {
+                burst = burst.saturating_sub(1);
+                if burst == 0 {
+                    runtime::sleep(limits::RECONCILE_PAUSE).await;
+                    burst = 1;
+                }
+            }
+            Look::Waiting => runtime::sleep(LOOK_AGAIN).await,
+            Look::Settled => {
+                let woken = woken(&mut memberships, config_changes.as_mut()).await;
+                // A short pause keeps a node that is shutting down, whose channels are closed, from spinning.
+                runtime::sleep(if woken { LOOK_AGAIN / 5 } else { Duration::ZERO }).await;
+                burst = if woken { burst } else { (burst + 1).min(limits::RECONCILE_BURST) };
+            }
+        }
+    }
+}
+
+/// Waits for a membership change here or in the configuration group, at most for the interval.
+async fn woken(mine: &mut watch::Receiver<u64>, config: Option<&mut watch::Receiver<u64>>) -> bool {
+    let mine = pin!(mine.changed());
+    let theirs = pin!(async {
+        match config {
+            Some(changes) => changes.changed().await,
+            None => std::future::pending().await,
+        }
+    });
+    runtime::timeout(limits::RECONCILE_INTERVAL, select(mine, theirs)).await.is_some()
+}
+
+async fn step(node: &Node, group: &Group, metrics: &Metrics) -> Look {
+    let membership = metrics.membership_config.membership();
+    if let [_, goal] = membership.get_joint_config().as_slice() {
+        let Ok(_lock) = group.changing.try_lock() else { return Look::Waiting };
+        tracing::info!(group = group.id, voters = ?goal, "finishing a membership change that was left behind");
+        return report(group, group.change_locked(ChangeMembers::ReplaceAllVoters(goal.clone()), true).await);
+    }
+    if let Some(change) = follow_config(node, group, metrics) {
+        return report(group, group.change(change).await);
+    }
+    let region =
+        node.options.tuning.regional_groups.iter().find(|(id, _)| *id == group.id).map(|(_, r)| r.as_str());
+    let mut nodes = members::candidates(group, metrics, DEAD_AFTER, limits::CAUGHT_UP_ENTRIES);
+    let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
+    nodes.retain(|n| voters.contains(&n.id) || region.is_none_or(|region| n.region == region));
+    let plan = placement::voters(&nodes, &voters);
+    if plan.is_empty() {
+        let catching_up = nodes.iter().any(|n| !voters.contains(&n.id) && !(n.caught_up && n.live));
+        return if catching_up { Look::Waiting } else { Look::Settled };
+    }
+    if plan.remove.contains(&node.id) {
+        // A leader does not demote itself: leadership moves first, the next leader takes the step.
+        let moved = group.transfer(None, &members::preferred(node, metrics)).await.map(|_| ());
+        return report(group, moved);
+    }
+    tracing::info!(group = group.id, add = ?plan.add, remove = ?plan.remove, "changing voters");
+    let add = ChangeMembers::AddVoterIds(plan.add.into_iter().collect());
+    let remove = ChangeMembers::RemoveVoters(plan.remove.into_iter().collect());
+    report(group, group.change(ChangeMembers::Batch(vec![add, remove])).await)
+}
+
+/// Every other group has the nodes of the configuration group: new ones as learners, removed ones not at all.
+fn follow_config(
+    node: &Node,
+    group: &Group,
+    metrics: &Metrics,
+) -> Option<ChangeMembers<NodeId, crate::NodeMeta>> {
+    if group.id == groups::CONFIG {
+        return None;
+    }
+    let roster = node.groups.get(&groups::CONFIG)?.membership();
+    let mine = metrics.membership_config.membership();
+    if roster.nodes().next().is_none() {
+        return None;
+    }
+    let new: BTreeMap<_, _> = roster
+        .nodes()
+        .filter(|(id, _)| mine.get_node(id).is_none())
+        .map(|(id, n)| (*id, n.clone()))
+        .collect();
+    if !new.is_empty() {
+        return Some(ChangeMembers::AddNodes(new));
+    }
+    let gone = |id: &NodeId| roster.get_node(id).is_none() && *id != node.id;
+    let learners: BTreeSet<NodeId> = mine.learner_ids().filter(gone).collect();
+    if !learners.is_empty() {
+        return Some(ChangeMembers::RemoveNodes(learners));
+    }
+    let voters: BTreeSet<NodeId> = mine.voter_ids().collect();
+    let one = voters.iter().copied().find(gone)?;
+    (voters.len() > 1).then(|| ChangeMembers::RemoveVoters([one].into()))
+}
+
+fn report(group: &Group, result: Result<(), Miss>) -> Look {
+    match result {
+        Ok(()) => Look::Changed,
+        Err(Miss::NotLeader(_)) => Look::Settled,
+        Err(Miss::Retry(reason)) => {
+            tracing::debug!(group = group.id, reason, "the membership change is not possible yet");
+            Look::Waiting
+        }
+        Err(Miss::Failed(error)) => {
+            tracing::warn!(group = group.id, %error, "the membership change failed");
+            Look::Settled
+        }
+    }
+}
+
+/// Moves leadership to the preferred region, patiently.
+#[derive(Default)]
+struct LeaderWish {
+    ready_since: Option<Instant>,
+    moved_at: Option<Instant>,
+}
+
+impl LeaderWish {
+    async fn look(&mut self, node: &Node, group: &Group, metrics: &Metrics) {
+        let preferred = members::preferred(node, metrics);
+        let nodes = members::candidates(group, metrics, Duration::from_secs(2), limits::CAUGHT_UP_ENTRIES);
+        let ready = nodes.iter().any(|n| preferred.contains(&n.id) && n.live && n.caught_up);
+        if preferred.contains(&node.id) || !ready {
+            self.ready_since = None;
+            return;
+        }
+        let since = *self.ready_since.get_or_insert_with(runtime::now);
+        let rested = self.moved_at.is_none_or(|at| runtime::now() - at >= LEADER_MOVE_PAUSE);
+        if runtime::now() - since < LEADER_READY || !rested {
+            return;
+        }
+        self.moved_at = Some(runtime::now());
+        if let Err(miss) = group.transfer(None, &preferred).await {
+            tracing::debug!(group = group.id, ?miss, "leadership did not move to its preferred region");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Puts the parts of a node together, runs them, and ends them in the right order: leadership first, then the network,
+//! then the log. Any storage error ends the service with an error; the process must exit.
+
+use crate::{
+    Error, GroupId, Handle, Inbox, Machine, NodeMeta, Options,
+    addresses::Addresses,
+    limits, members,
+    node::Node,
+    raft::{
+        group::{Ground, Group, stopped},
+        network::Network,
+        serve::Desk,
+    },
+    reconcile,
+    runtime::{self, Task},
+    store::{
+        LogBackend,
+        checkpoint::CheckpointStore,
+        writer::{Failure, Writer},
+    },
+    transport::Transport,
+};
+use futures_util::future::{Either, select, select_all};
+use openraft_rt::watch::WatchReceiver as _;
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// A node's cluster service.
+pub struct Service {
+    node: Arc<Node>,
+    failure: Failure,
+    written: Option<oneshot::Receiver<()>>,
+    closed: bool,
+}
+
+/// The outside world of a node: network, disk, address.
+pub(crate) struct Parts {
+    pub(crate) options: Options,
+    pub(crate) advertise: String,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) backend: Arc<dyn LogBackend>,
+    pub(crate) checkpoints: Arc<dyn CheckpointStore>,
+    pub(crate) addresses: Addresses,
+}
+
+impl Service {
+    /// Opens the log, restores every machine to the last commit known here, binds the socket. The machines' state is
+    /// readable as soon as this returns, with or without a leader.
+    ///
+    /// # Errors
+    /// [`Error::Option`], [`Error::Identity`], [`Error::Socket`], or [`Error::Storage`] when the disk cannot be read.
+    #[cfg(not(feature = "sim"))]
+    pub async fn new(
+        options: Options,
+        identity: crate::identity::Identity,
+        machines: Vec<(GroupId, Box<dyn Machine>)>,
+        inbox: Arc<dyn Inbox>,
+        enroller: Option<Arc<dyn crate::Enroller>>,
+    ) -> Result<Self, Error> {
+        use crate::{
+            store::{checkpoint::CheckpointFiles, sled::SledLog},
+            transport::quic::QuicTransport,
+        };
+        options.validate()?;
+        if options.node != identity.node || options.cluster_name != identity.cluster {
+            let reason = format!("the identity is node {} of cluster {}", identity.node, identity.cluster);
+            return Err(Error::Option { field: "node", reason });
+        }
+        let transport = QuicTransport::bind(&options, &identity, enroller)?;
+        let port = transport.local_address().port();
+        let advertise = advertised(&options, port);
+        let dir = options.data_dir.clone();
+        let opened = runtime::blocking(move || {
+            std::fs::create_dir_all(&dir)?;
+            let backend = SledLog::open(&dir.join("log"))?;
+            let checkpoints = CheckpointFiles::open(&dir.join("checkpoints"))?;
+            Ok::<_, std::io::Error>((backend, checkpoints, Addresses::open(&dir)?))
+        });
+        let opened = opened.await.ok_or_else(|| Error::Storage("opening the log panicked".to_owned()))?;
+        let (backend, checkpoints, addresses) = opened.map_err(|e| Error::Storage(e.to_string()))?;
+        let parts = Parts {
+            options,
+            advertise,
+            transport: Arc::new(transport),
+            backend: Arc::new(backend),
+            checkpoints: Arc::new(checkpoints),
+            addresses,
+        };
+        Self::assemble(parts, machines, inbox).await
+    }
+
+    /// Puts a node together from its parts.
+    pub(crate) async fn assemble(
+        parts: Parts,
+        machines: Vec<(GroupId, Box<dyn Machine>)>,
+        inbox: Arc<dyn Inbox>,
+    ) -> Result<Self, Error> {
+        let (writer, queue, failure) = Writer::new(parts.backend.clone());
+        let written = writer.start().map_err(|e| Error::Storage(e.to_string()))?;
+        let mut groups = BTreeMap::new();
+        for (id, machine) in machines {
+            let ground = Ground {
+                options: &parts.options,
+                queue: queue.clone(),
+                backend: parts.backend.clone(),
+                checkpoints: parts.checkpoints.clone(),
+                network: Network {
+                    from: parts.options.node,
+                    group: id,
+                    transport: parts.transport.clone(),
+                    addresses: parts.addresses.clone(),
+                },
+            };
+            groups.insert(id, Arc::new(Group::open(id, machine, ground).await?));
+        }
+        let meta = NodeMeta {
+            address: parts.advertise,
+            region: parts.options.region.clone(),
+            az: parts.options.az.clone(),
+        };
+        let node = Arc::new(Node {
+            id: parts.options.node,
+            meta,
+            options: parts.options,
+            groups,
+            transport: parts.transport,
+            backend: Arc::downgrade(&parts.backend),
+            addresses: parts.addresses,
+            inbox,
+            heard: Mutex::default(),
+        });
+        Ok(Self { node, failure, written: Some(written), closed: false })
+    }
+
+    /// A handle; usable before and while the service runs.
+    pub fn handle(&self) -> Handle {
+        Handle(self.node.clone())
+    }
+
+    /// Serves until `shutdown` completes, then hands leadership on and closes.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the log or a checkpoint could not be written: the process must exit.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let tasks = self.start();
+        let failed = pin!(self.failed());
+        let result = match select(pin!(shutdown), failed).await {
+            Either::Left(_) => Ok(()),
+            Either::Right((error, _)) => Err(error),
+        };
+        if result.is_ok() {
+            self.hand_over().await;
+        }
+        drop(tasks);
+        self.close().await;
+        result
+    }
+
+    fn start(&self) -> Vec<Task> {
+        let desk = Arc::new(Desk(self.node.clone()));
+        let mut tasks = vec![runtime::spawn_scoped(self.node.transport.serve(desk))];
+        for group in self.node.groups.values() {
+            tasks.push(runtime::spawn_scoped(reconcile::run(self.node.clone(), group.clone())));
+        }
+        tasks.push(runtime::spawn_scoped(keep_addresses(self.node.clone())));
+        tasks
+    }
+
+    /// Completes with the first reason why this node cannot go on.
+    fn failed(&self) -> impl Future<Output = Error> + Send + use<> {
+        let mut failure = self.failure.clone();
+        let groups: Vec<_> = self.node.groups.values().cloned().collect();
+        async move {
+            let log = async {
+                match failure.wait_for(Option::is_some).await.map(|text| text.clone()) {
+                    Ok(text) => Error::Storage(text.unwrap_or_default()),
+                    Err(_) => std::future::pending().await,
+                }
+            };
+            let cores = groups.iter().map(|group| Box::pin(core_failed(group))).collect::<Vec<_>>();
+            if cores.is_empty() {
+                return log.await;
+            }
+            match select(pin!(log), select_all(cores)).await {
+                Either::Left((error, _)) | Either::Right(((error, _, _), _)) => error,
+            }
+        }
+    }
+
+    /// Moves leadership away where another voter can take it.
+    async fn hand_over(&self) {
+        for group in self.node.groups.values() {
+            let metrics = group.metrics();
+            if metrics.current_leader != Some(self.node.id)
+                || metrics.membership_config.voter_ids().count() < 2
+            {
+                continue;
+            }
+            let prefer = members::preferred(&self.node, &metrics);
+            match runtime::timeout(limits::CLOSE_TIMEOUT, group.transfer(None, &prefer)).await {
+                Some(Ok(leader)) => tracing::info!(group = group.id, leader, "leadership handed over"),
+                Some(Err(miss)) => {
+                    tracing::warn!(group = group.id, ?miss, "leadership could not be handed over")
+                }
+                None => tracing::warn!(group = group.id, "handing over leadership took too long"),
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        self.closed = true;
+        shut(&self.node).await;
+        let node = self.node.clone();
+        if let Some(Err(error)) = runtime::blocking(move || node.addresses.save()).await {
+            tracing::warn!(%error, "the address book was not saved");
+        }
+        if let Some(written) = self.written.take() {
+            let _ended = runtime::timeout(limits::CLOSE_TIMEOUT, written).await;
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if !self.closed {
+            let node = self.node.clone();
+            runtime::spawn_if_possible(async move { shut(&node).await });
+        }
+    }
+}
+
+/// The address other nodes use: as configured (port 0 takes the bound port), else the one that was bound.
+#[cfg(not(feature = "sim"))]
+fn advertised(options: &Options, port: u16) -> String {
+    match options.advertise.rsplit_once(':') {
+        Some((host, "0")) => format!("{host}:{port}"),
+        Some(_) => options.advertise.clone(),
+        None => std::net::SocketAddr::new(options.listen.ip(), port).to_string(),
+    }
+}
+
+/// Stops network and consensus; the log writer ends by itself when they are gone.
+async fn shut(node: &Node) {
+    node.transport.close().await;
+    for group in node.groups.values() {
+        if let Err(error) = group.raft.shutdown().await {
+            tracing::warn!(group = group.id, %error, "the group did not stop cleanly");
+        }
+    }
+}
+
+async fn core_failed(group: &Group) -> Error {
+    let mut metrics = group.raft.metrics();
+    match metrics.wait_until(|m| m.running_state.is_err()).await {
+        Ok(last) => last.running_state.err().map_or(Error::Stopped, |fatal| stopped(&fatal)),
+        Err(_) => Error::Stopped,
+    }
+}
+
+/// Saves the address book when it changes and forgets nodes that left every group.
+async fn keep_addresses(node: Arc<Node>) {
+    loop {
+        runtime::sleep(Duration::from_secs(1)).await;
+        let memberships: Vec<_> = node.groups.values().map(|group| group.membership()).collect();
+        if memberships.iter().any(|m| m.get_node(&node.id).is_some()) {
+            node.addresses.retain(|id| memberships.iter().any(|m| m.get_node(&id).is_some()));
+        }
+        let saving = node.clone();
+        if let Some(Err(error)) = runtime::blocking(move || saving.addresses.save()).await {
+            tracing::warn!(%error, "the address book was not saved");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The one log writer of a node: takes operations of all groups in call order, writes them as one batch, makes them
+//! durable once, then answers all of them. Group size adapts to the load by itself.
+
+use super::{Batch, LogBackend, Slot, key};
+use crate::{GroupId, limits, runtime};
+use std::{collections::VecDeque, io, sync::Arc};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// One ordered write.
+pub(crate) enum Op {
+    /// Log entries, as `(index, record)`.
+    Append { group: GroupId, records: Vec<(u64, Vec<u8>)> },
+    /// A single value; with `durable` it must be on disk before the answer.
+    Set { group: GroupId, slot: Slot, record: Vec<u8>, durable: bool },
+    /// Removes entries `from..=last`.
+    Truncate { group: GroupId, from: u64, last: u64 },
+    /// Removes entries `first..=last` later, a little with every commit.
+    Purge { group: GroupId, first: u64, last: u64 },
+}
+
+/// Called when the operation is on disk, or failed.
+pub(crate) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+/// The way to the writer.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    ops: mpsc::Sender<(Op, Option<Done>)>,
+}
+
+/// The text of the first write error; the node must stop when it is set.
+pub(crate) type Failure = watch::Receiver<Option<String>>;
+
+/// The writer's loop; runs until all queues are gone or a write fails.
+pub(crate) struct Writer {
+    backend: Arc<dyn LogBackend>,
+    ops: mpsc::Receiver<(Op, Option<Done>)>,
+    failure: watch::Sender<Option<String>>,
+    purges: VecDeque<(GroupId, u64, u64)>,
+    unsynced: bool,
+}
+
+impl Queue {
+    /// Queues an operation; `done` is called from the writer.
+    pub(crate) async fn push(&self, op: Op, done: Option<Done>) -> io::Result<()> {
+        self.ops.send((op, done)).await.map_err(|_| stopped())
+    }
+
+    /// Queues an operation and waits for its end.
+    pub(crate) async fn write(&self, op: Op) -> io::Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        let done: Done = Box::new(move |result| drop(sender.send(result)));
+        self.push(op, Some(done)).await?;
+        receiver.await.map_err(|_| stopped())?
+    }
+}
+
+impl Writer {
+    /// A writer for `backend` with its queue and its failure flag.
+    pub(crate) fn new(backend: Arc<dyn LogBackend>) -> (Self, Queue, Failure) {
+        let (sender, receiver) = mpsc::channel(limits::WRITE_QUEUE_MAX);
+        let (failure, flag) = watch::channel(None);
+        let writer = Self { backend, ops: receiver, failure, purges: VecDeque::new(), unsynced: false };
+        (writer, Queue { ops: sender }, flag)
+    }
+
+    /// Starts serving the queue on its own thread; the receiver ends when the writer has ended.
+    #[cfg(not(feature = "sim"))]
+    pub(crate) fn start(self) -> io::Result<oneshot::Receiver<()>> {
+        let (ended, receiver) = oneshot::channel();
+        let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        std::thread::Builder::new().name("tidegate-log".to_owned()).spawn(move || {
+            executor.block_on(self.run());
+            drop(executor);
+            drop(ended.send(()));
+        })?;
+        Ok(receiver)
+    }
+
+    /// Starts serving the queue as a task; the receiver ends when the writer has ended.
+    #[cfg(feature = "sim")]
+    pub(crate) fn start(self) -> io::Result<oneshot::Receiver<()>> {
+        let (ended, receiver) = oneshot::channel();
+        runtime::spawn(async move {
+            self.run().await;
+            drop(ended.send(()));
+        });
+        Ok(receiver)
+    }
+
+    /// Serves the queue.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let first = match self.idle() {
+                None => self.ops.recv().await,
+                Some(time) => match runtime::timeout(time, self.ops.recv()).await {
+                    Some(first) => first,
+                    None => {
+                        if !self.commit(Batch::default(), self.unsynced, Vec::new()).await {
+                            return;
+                        }
+                        continue;
+                    }
+                },
+            };
+            let Some(first) = first else { break };
+            let (batch, durable, dones) = self.collect(first);
+            if !self.commit(batch, durable, dones).await {
+                return;
+            }
+        }
+        self.commit(Batch::default(), self.unsynced, Vec::new()).await;
+    }
+
+    /// How long to wait for the next operation before doing what is left over.
+    fn idle(&self) -> Option<std::time::Duration> {
+        match (self.purges.is_empty(), self.unsynced) {
+            (false, _) => Some(limits::PURGE_IDLE),
+            (true, true) => Some(limits::IDLE_SYNC),
+            (true, false) => None,
+        }
+    }
+
+    /// Everything that waits now becomes one batch.
+    fn collect(&mut self, first: (Op, Option<Done>)) -> (Batch, bool, Vec<Done>) {
+        let mut batch = Batch::default();
+        let mut dones = Vec::new();
+        let mut durable = false;
+        let mut next = Some(first);
+        let mut count = 0;
+        while let Some((op, done)) = next {
+            durable |= self.stage(op, &mut batch);
+            dones.extend(done);
+            count += 1;
+            next = if count < limits::WRITE_QUEUE_MAX { self.ops.try_recv().ok() } else { None };
+        }
+        (batch, durable, dones)
+    }
+
+    /// Adds one operation to the batch; true when it must be durable.
+    fn stage(&mut self, op: Op, batch: &mut Batch) -> bool {
+        match op {
+            Op::Append { group, records } => {
+                let puts = records.into_iter().map(|(index, r)| (key(Slot::Entry, group, index), Some(r)));
+                batch.changes.extend(puts);
+                true
+            }
+            Op::Set { group, slot, record, durable } => {
+                batch.changes.push((key(slot, group, 0), Some(record)));
+                durable
+            }
+            Op::Truncate { group, from, last } => {
+                let removes = (from..=last).rev().map(|index| (key(Slot::Entry, group, index), None));
+                batch.changes.extend(removes);
+                true
+            }
+            Op::Purge { group, first, last } => {
+                self.purges.push_back((group, first, last));
+                false
+            }
+        }
+    }
+
+    /// Writes, makes durable, answers. False after a failure: the writer then ends and all queues close.
+    async fn commit(&mut self, mut batch: Batch, durable: bool, dones: Vec<Done>) -> bool {
+        if let Some((group, first, last)) = self.purges.pop_front() {
+            let to = last.min(first.saturating_add(limits::PURGE_KEYS_PER_COMMIT - 1));
+            batch.changes.extend((first..=to).map(|index| (key(Slot::Entry, group, index), None)));
+            if to < last {
+                self.purges.push_front((group, to + 1, last));
+            }
+        }
+        self.unsynced = !durable && (self.unsynced || !batch.changes.is_empty());
+        if batch.changes.is_empty() && !durable {
+            return true;
+        }
+        let result = self.backend.commit(batch, durable).await;
+        let failure = result.as_ref().err().map(|e| (e.kind(), e.to_string()));
+        for done in dones {
+            done(failure.as_ref().map_or(Ok(()), |(kind, text)| Err(io::Error::new(*kind, text.clone()))));
+        }
+        if let Some((_, text)) = failure {
+            tracing::error!(error = text, "the log cannot be written; this node stops");
+            self.failure.send_replace(Some(text));
+            return false;
+        }
+        true
+    }
+}
+
+fn stopped() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the log writer has stopped")
+}

@@ -1,0 +1,293 @@
+//! A network in memory for tests and simulation: delay, loss, duplication and partitions, all from one seed. Frames go
+//! through the real encoding.
+
+use super::{Frames, Lane, Link, SendError, Serve, Target, Transport};
+use crate::{
+    NodeId, limits,
+    runtime::{self, Task},
+    wire::{Frame, Kind, frame::Header},
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, future::BoxFuture, stream::BoxStream};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// A broken stream is noticed after this time, like a connection's idle timeout.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// The network all nodes of a test share.
+#[derive(Clone)]
+pub(crate) struct Switch(Arc<Mutex<Wires>>);
+
+struct Wires {
+    serving: BTreeMap<NodeId, (u64, Arc<dyn Serve>)>,
+    lives: BTreeMap<NodeId, u64>,
+    cut: BTreeSet<(NodeId, NodeId)>,
+    weather: Weather,
+    random: u64,
+    digest: u64,
+}
+
+/// How the network behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Weather {
+    /// Shortest and longest time of one way.
+    pub(crate) delay: (Duration, Duration),
+    /// Messages lost, of a thousand.
+    pub(crate) loss_permille: u64,
+    /// Messages delivered twice, of a thousand.
+    pub(crate) duplicate_permille: u64,
+}
+
+/// One node's end of the network; dead once the node is attached again or detached.
+pub(crate) struct MemoryTransport {
+    switch: Switch,
+    me: NodeId,
+    life: u64,
+}
+
+impl Switch {
+    /// A perfect network; faults come from `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Wires {
+            serving: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            weather: Weather::default(),
+            random: seed,
+            digest: 0,
+        })))
+    }
+
+    /// A node's new end; earlier ends of the same node are dead from now on.
+    pub(crate) fn attach(&self, me: NodeId) -> MemoryTransport {
+        let mut wires = self.lock();
+        wires.serving.remove(&me);
+        let life = wires.lives.entry(me).or_insert(0);
+        *life += 1;
+        MemoryTransport { switch: self.clone(), me, life: *life }
+    }
+
+    /// Kills a node's end without goodbye.
+    pub(crate) fn detach(&self, node: NodeId) {
+        drop(self.attach(node));
+    }
+
+    /// Sets delay, loss and duplication.
+    pub(crate) fn weather(&self, weather: Weather) {
+        self.lock().weather = weather;
+    }
+
+    /// Stops messages from `from` to `to`.
+    pub(crate) fn cut(&self, from: NodeId, to: NodeId) {
+        self.lock().cut.insert((from, to));
+    }
+
+    /// Repairs all cuts.
+    pub(crate) fn heal(&self) {
+        self.lock().cut.clear();
+    }
+
+    /// A hash of everything sent so far; equal in equal runs.
+    pub(crate) fn digest(&self) -> u64 {
+        self.lock().digest
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wires> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Draws the fate of one message: its delay, and whether it is lost or doubled.
+    fn fate(&self, from: NodeId, to: NodeId, bytes: usize) -> (Duration, bool, bool) {
+        let mut wires = self.lock();
+        let (shortest, longest) = wires.weather.delay;
+        let span = u64::try_from((longest - shortest).as_micros()).unwrap_or(0) + 1;
+        let delay = shortest + Duration::from_micros(draw(&mut wires.random) % span);
+        let lost = draw(&mut wires.random) % 1000 < wires.weather.loss_permille;
+        let doubled = draw(&mut wires.random) % 1000 < wires.weather.duplicate_permille;
+        let line = from << 40 ^ to << 32 ^ bytes as u64 ^ (delay.as_micros() as u64) << 8;
+        wires.digest = (wires.digest ^ line).wrapping_mul(0x0100_0000_01b3);
+        (delay, lost || wires.cut.contains(&(from, to)), doubled)
+    }
+
+    fn is_alive(&self, node: NodeId, life: u64) -> bool {
+        self.lock().lives.get(&node) == Some(&life)
+    }
+
+    fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.lock().cut.contains(&(from, to))
+    }
+
+    fn serving(&self, node: NodeId) -> Option<(u64, Arc<dyn Serve>)> {
+        self.lock().serving.get(&node).cloned()
+    }
+
+    /// One way of one message. A lost message is silence.
+    async fn travel(&self, from: NodeId, to: NodeId, bytes: usize) -> bool {
+        let (delay, lost, doubled) = self.fate(from, to, bytes);
+        if !delay.is_zero() {
+            runtime::sleep(delay).await;
+        }
+        if lost || self.is_cut(from, to) {
+            std::future::pending::<()>().await;
+        }
+        doubled
+    }
+}
+
+impl MemoryTransport {
+    fn peer(&self, to: NodeId) -> Result<(u64, Arc<dyn Serve>), SendError> {
+        if !self.switch.is_alive(self.me, self.life) {
+            return Err(SendError::NotSent("this end is dead".to_owned()));
+        }
+        self.switch.serving(to).ok_or_else(|| SendError::NotSent("refused".to_owned()))
+    }
+}
+
+impl Transport for MemoryTransport {
+    fn call(&self, to: Target, _lane: Lane, request: Frame) -> BoxFuture<'static, Result<Frame, SendError>> {
+        let peer = self.peer(to.node);
+        let (switch, me, life, to) = (self.switch.clone(), self.me, self.life, to.node);
+        Box::pin(async move {
+            let (their_life, serve) = peer?;
+            let doubled = switch.travel(me, to, request.body.len()).await;
+            if !switch.is_alive(to, their_life) {
+                return Err(SendError::Unanswered("the peer died".to_owned()));
+            }
+            if doubled && matches!(request.kind, Kind::Append | Kind::Vote) {
+                let (serve, copy) = (serve.clone(), through_wire(&request)?);
+                runtime::spawn(async move { drop(serve.call(copy).await) });
+            }
+            let (answer, answered) = oneshot::channel();
+            let request = through_wire(&request)?;
+            // The peer finishes its work even when the caller stops waiting.
+            runtime::spawn(async move { drop(answer.send(serve.call(request).await)) });
+            let answer = answered.await.map_err(|_| SendError::Unanswered("the peer died".to_owned()))?;
+            switch.travel(to, me, answer.body.len()).await;
+            if !switch.is_alive(to, their_life) || !switch.is_alive(me, life) {
+                return Err(SendError::Unanswered("the peer died".to_owned()));
+            }
+            through_wire(&answer)
+        })
+    }
+
+    fn stream(
+        &self,
+        to: Target,
+        requests: BoxStream<'static, Frame>,
+    ) -> BoxFuture<'static, Result<Frames, SendError>> {
+        let peer = self.peer(to.node);
+        let (switch, me, to) = (self.switch.clone(), self.me, to.node);
+        Box::pin(async move {
+            let (their_life, serve) = peer?;
+            let (out, there) = pipe(switch.clone(), me, to, their_life, requests.boxed());
+            let inward = futures_util::stream::unfold(there, |mut there| async move {
+                let frame = there.recv().await?;
+                Some((frame, there))
+            });
+            let answers = serve.stream(inward.boxed());
+            let (back, here) = pipe(switch, to, me, their_life, answers);
+            let answers =
+                futures_util::stream::unfold((here, Some((out, back))), |(mut here, pumps)| async move {
+                    let pumps = pumps?;
+                    if let Some(frame) = here.recv().await {
+                        return Some((Ok(frame), (here, Some(pumps))));
+                    }
+                    runtime::sleep(IDLE).await;
+                    Some((Err(SendError::Unanswered("the stream broke".to_owned())), (here, None)))
+                });
+            Ok(answers.boxed())
+        })
+    }
+
+    fn push(&self, to: Target, head: Frame, body: Bytes) -> BoxFuture<'static, Result<Frame, SendError>> {
+        let peer = self.peer(to.node);
+        let (switch, me, to) = (self.switch.clone(), self.me, to.node);
+        Box::pin(async move {
+            let (their_life, serve) = peer?;
+            switch.travel(me, to, body.len()).await;
+            if !switch.is_alive(to, their_life) || serve.push_bytes(&head) != Some(body.len() as u64) {
+                return Err(SendError::Unanswered("refused".to_owned()));
+            }
+            let (answer, answered) = oneshot::channel();
+            runtime::spawn(async move { drop(answer.send(serve.push(head, body).await)) });
+            let answer = answered.await.map_err(|_| SendError::Unanswered("the peer died".to_owned()))?;
+            switch.travel(to, me, answer.body.len()).await;
+            through_wire(&answer)
+        })
+    }
+
+    fn serve(&self, service: Arc<dyn Serve>) -> BoxFuture<'static, ()> {
+        let mut wires = self.switch.lock();
+        if wires.lives.get(&self.me) == Some(&self.life) {
+            wires.serving.insert(self.me, (self.life, service));
+        }
+        Box::pin(std::future::pending())
+    }
+
+    fn links(&self) -> Vec<Link> {
+        let wires = self.switch.lock();
+        let others = wires.serving.keys().filter(|id| **id != self.me);
+        others
+            .map(|id| Link {
+                node: *id,
+                connected: !wires.cut.contains(&(self.me, *id)),
+                rtt: Some(wires.weather.delay.0 * 2),
+            })
+            .collect()
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        if self.switch.is_alive(self.me, self.life) {
+            self.switch.detach(self.me);
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Carries frames in order with delay; ends when the link is cut, loses a frame or the peer dies.
+fn pipe(
+    switch: Switch,
+    from: NodeId,
+    to: NodeId,
+    peer_life: u64,
+    mut frames: BoxStream<'static, Frame>,
+) -> (Task, mpsc::Receiver<Frame>) {
+    let (sender, receiver) = mpsc::channel(limits::STREAMS_PER_PEER as usize);
+    let peer = if switch.is_alive(to, peer_life) { to } else { from };
+    let pump = runtime::spawn_scoped(async move {
+        while let Some(frame) = frames.next().await {
+            let (delay, lost, _) = switch.fate(from, to, frame.body.len());
+            if !delay.is_zero() {
+                runtime::sleep(delay).await;
+            }
+            if lost || switch.is_cut(from, to) || !switch.is_alive(peer, peer_life) {
+                return;
+            }
+            let Ok(frame) = through_wire(&frame) else { return };
+            if sender.send(frame).await.is_err() {
+                return;
+            }
+        }
+    });
+    (pump, receiver)
+}
+
+/// Encodes and decodes, as the network would.
+fn through_wire(frame: &Frame) -> Result<Frame, SendError> {
+    let header = Header::parse(&frame.header(), limits::FRAME_BYTES_MAX);
+    header.and_then(|h| h.with_body(frame.body.clone())).map_err(|e| SendError::Unanswered(e.to_string()))
+}
+
+/// splitmix64.
+fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,10 @@
+//! The crate as its users see it: real sockets, real disks, real time, a toy machine.
+#![cfg(not(feature = "sim"))]
+
+mod bench;
+mod cluster;
+mod failures;
+mod joining;
+mod members;
+mod toy;
+mod writes;
