@@ -20,8 +20,8 @@ READY_SECONDS = 60
 STOP_SECONDS = 20
 # Below the range from which systems draw the ports of outgoing connections.
 PORTS = range(11_000, 31_000)
-CONTROL_SPAN = 60
-GATEWAY_SPAN = 95
+CONTROL_SPAN = 160
+GATEWAY_SPAN = 200
 
 
 class NotReady(Exception):
