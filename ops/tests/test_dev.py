@@ -12,7 +12,6 @@ import pytest
 from support import raw
 from support.apis import Api
 from support.region import Region, binary, clean_environment, wait_until
-from support.signing import signed
 
 
 def run(*words, seconds=30):
@@ -92,9 +91,8 @@ def test_reset_removes_every_api(own_region):
     apis = [Api(client).mock("/m") for _ in range(3)]
     for api in apis:
         api.deploy()
-    headers = signed(region, "POST", "/_tidegate/dev/reset")
-    answer = raw.request(region.dev["control"], "POST", "/_tidegate/dev/reset", headers, b"")
-    assert answer.status in (200, 204), answer
+    answer = raw.request(region.dev["control"], "POST", "/_tidegate/dev/reset", {}, b"")
+    assert answer.status == 200 and answer.json["records"] > 0, "a development region needs no signature for this"
     assert client.get_rest_apis()["items"] == []
     for node in region.nodes:
         wait_until(lambda: region.call(apis[0].id, "dev", "/m", node=node).status == 403, "the API is gone on every node")

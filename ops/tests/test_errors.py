@@ -75,7 +75,7 @@ CASES = [
     ("get_integration", lambda t: t.at("/pets", "DELETE"), NOT_FOUND, "Invalid Method identifier specified"),
     ("get_integration_response", lambda t: t.at("/pets", "GET") | {"statusCode": "404"}, NOT_FOUND, "Invalid Response status code specified"),
     ("get_method_response", lambda t: t.at("/pets", "GET") | {"statusCode": "404"}, NOT_FOUND, "Invalid Response status code specified"),
-    ("put_method_response", lambda t: t.at("/pets", "GET") | {"statusCode": "200"}, CONFLICT, "Response already exists for this method"),
+    ("put_method_response", lambda t: t.at("/pets", "GET") | {"statusCode": "200"}, CONFLICT, "Response already exists for this resource"),
     ("put_integration", lambda t: t.at("/pets", "DELETE") | {"type": "MOCK"}, NOT_FOUND, "Invalid Method identifier specified"),
     ("put_integration", lambda t: t.at("/pets", "POST") | {"type": "WRONG"}, VALIDATION,
      "1 validation error detected: Value 'WRONG' at 'putIntegrationInput.type' failed to satisfy constraint: "
@@ -144,7 +144,6 @@ UNSUPPORTED = [
     ("put_method", lambda t: t.at("/pets", "PUT") | {"authorizationType": "NONE", "requestValidatorId": "abc"}, ("requestValidatorId", "abc")),
     ("create_rest_api", lambda t: {"name": "x", "minimumCompressionSize": 10}, ("minimumCompressionSize", "10")),
     ("create_rest_api", lambda t: {"name": "x", "policy": '{"Version":"2012-10-17"}'}, ("policy",)),
-    ("create_rest_api", lambda t: {"name": "x", "endpointConfiguration": {"types": ["PRIVATE"]}}, ("PRIVATE",)),
     ("create_deployment", lambda t: {"restApiId": t.id, "stageName": "c", "cacheClusterEnabled": True, "cacheClusterSize": "0.5"}, ("cacheCluster",)),
     ("create_stage", lambda t: {"restApiId": t.id, "stageName": "c", "deploymentId": t.deployment, "cacheClusterEnabled": True}, ("cacheClusterEnabled", "true")),
     ("create_stage", lambda t: {"restApiId": t.id, "stageName": "c", "deploymentId": t.deployment, "tracingEnabled": True}, ("tracingEnabled", "true")),

@@ -113,8 +113,8 @@ def test_every_node_checks(region):
 
 
 def test_the_cluster_api_needs_a_signature_too(control):
-    for method, path in (("GET", "/_tidegate/cluster/status"), ("POST", "/_tidegate/cluster/token"), ("POST", "/_tidegate/dev/reset")):
-        assert control(method, path, body=b"{}" if method == "POST" else None).status == FORBIDDEN, path
+    for method, path in (("GET", "cluster/status"), ("POST", "cluster/token"), ("GET", "cluster/checkpoint"), ("POST", "cluster/nodes/1/remove")):
+        assert control(method, f"/_tidegate/{path}", body=b"{}" if method == "POST" else None).status == FORBIDDEN, path
 
 
 def test_boto3_with_a_wrong_clock(region):
