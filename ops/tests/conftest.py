@@ -34,11 +34,14 @@ def measured():
 
 
 @pytest.fixture(scope="session")
-def scratch():
+def scratch(request):
     """A directory that goes when the run was good, and stays for reading when it was not."""
     folder = Path(tempfile.mkdtemp(prefix="tidegate-tests-"))
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    if request.session.testsfailed:
+        MEASURED.append(f"data and logs of the regions: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
