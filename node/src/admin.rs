@@ -7,7 +7,7 @@ use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use tidegate_cluster::Handle;
 use tidegate_listener::{Body, Connection, Options};
-use tidegate_telemetry::{health::Checks, metrics::Registry};
+use tidegate_telemetry::{health::{Checks, Probe}, metrics::Registry};
 
 use crate::{node::NodeError, publish::Counters, vitals::Vitals};
 
@@ -60,14 +60,16 @@ impl Pages {
         let verbose = request.uri().query().is_some_and(|query| query.split('&').any(|part| part.starts_with("verbose")));
         match request.uri().path() {
             "/metrics" => page(StatusCode::OK, tidegate_telemetry::metrics::CONTENT_TYPE, self.registry.render()),
-            "/livez" => page(StatusCode::OK, "text/plain", "ok\n".into()),
-            "/readyz" | "/healthz" => {
-                let report = self.checks.run();
-                let status = if report.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                page(status, "text/plain", report.render("readyz", verbose))
-            }
+            "/livez" => self.probe(Probe::Live, verbose),
+            "/readyz" | "/healthz" => self.probe(Probe::Ready, verbose),
             _ => page(StatusCode::NOT_FOUND, "text/plain", "there are /metrics, /livez and /readyz\n".into()),
         }
+    }
+
+    fn probe(&self, probe: Probe, verbose: bool) -> Response<Full<Bytes>> {
+        let report = self.checks.report(probe, verbose, &[]);
+        let status = if report.is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        page(status, "text/plain", report.text)
     }
 }
 

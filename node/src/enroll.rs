@@ -65,7 +65,7 @@ impl Desk {
             node,
             cluster: self.cluster.clone(),
             cert_der,
-            ca_der: authority.certificate_der().to_vec(),
+            ca_der: authority.cert_der().to_vec(),
             peers,
             welcome: Vec::new(),
         })

@@ -142,8 +142,7 @@ impl Members {
             Ok(OutcomeV1::Committed { .. }) => Ok(()),
             Ok(OutcomeV1::Conflict { key, .. }) => Err(ClusterError::Refused(format!("{key} changed meanwhile; try again"))),
             Ok(OutcomeV1::Refused { reason }) => Err(ClusterError::Refused(reason)),
-            Err(StoreError::NoQuorum) => Err(ClusterError::NoQuorum),
-            Err(error) => Err(ClusterError::Refused(error.to_string())),
+            Err(error) => Err(ClusterError::Store(error)),
         }
     }
 }
@@ -199,7 +198,7 @@ fn node_status(node: NodeId, meta: NodeMeta, role: &str, contact: Option<u64>, r
 
 fn cluster_error(error: Error) -> ClusterError {
     match error {
-        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline => ClusterError::NoQuorum,
+        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline => ClusterError::Store(StoreError::NoQuorum),
         Error::UnknownNode(node) => ClusterError::NoSuchNode { node },
         other => ClusterError::Refused(other.to_string()),
     }

@@ -49,11 +49,11 @@ pub(crate) enum NodeError {
 pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let folder = options.node.data_dir.clone();
     std::fs::create_dir_all(&folder).map_err(|reason| NodeError::File { path: folder.clone(), reason })?;
-    let shutdown = Shutdown::new();
-    shutdown.listen(options.dev.enabled).map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
+    let (signalled, shutdown) = (Shutdown::new(), Shutdown::new());
+    signalled.listen(options.dev.enabled).map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
     let (identity, authority) = founding::open_identity(&options).await?;
     let _telemetry = tidegate_telemetry::init(telemetry_options(&options, identity.node))?;
-    let fingerprint = identity.authority_sha256();
+    let fingerprint = identity.ca_sha256();
     let cluster_name = identity.cluster.clone();
 
     let (replica, machine) = Replica::new();
@@ -79,6 +79,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let control = tidegate_control::Service::new(control_options(&options), Arc::new(store.clone()), Arc::new(members))?;
     let admin = admin::Service::new(options.admin.listen, metrics, vitals.clone(), handle.clone(), counters)?;
 
+    tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
     let mut services = Services::new(shutdown.clone());
     services.spawn("publish", async move {
         publisher.run().await;
@@ -96,6 +97,14 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         services.spawn_once("found", founding::found(options.clone(), authority, handle, store));
     }
     services.finish().await
+}
+
+/// Balancers must see a red readiness check before connections are closed.
+async fn red_then_stop(signalled: Shutdown, vitals: Arc<Vitals>, delay_ms: u64, shutdown: Shutdown) {
+    signalled.asked().await;
+    vitals.stop();
+    tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+    shutdown.ask();
 }
 
 fn cluster_options(options: &NodeOptions, identity: &identity::Identity) -> tidegate_cluster::Options {

@@ -10,7 +10,7 @@ use std::{
 
 use tidegate_cluster::{Handle, NodeId, Role, group};
 use tidegate_proto::{key, peer::NodeReportV1};
-use tidegate_telemetry::{health::Checks, metrics::Encoder};
+use tidegate_telemetry::{health::{Checks, Probe}, metrics::Encoder};
 
 use crate::{inbox::Describe, options::NodeOptions, publish::Counters, replica::Replica};
 
@@ -71,17 +71,17 @@ impl Vitals {
     pub(crate) fn checks(self: &Arc<Self>) -> Checks {
         let checks = Checks::new();
         let this = self.clone();
-        checks.add("snapshot", move || match this.edge.ready() {
+        checks.add(Probe::Ready, "snapshot", move || match this.edge.ready() {
             true => Ok(()),
             false => Err("no snapshot is served yet".into()),
         });
         let this = self.clone();
-        checks.add("drain", move || match this.drained() {
+        checks.add(Probe::Ready, "drain", move || match this.drained() {
             true => Err("the node is drained".into()),
             false => Ok(()),
         });
         let this = self.clone();
-        checks.add("shutdown", move || match this.stopping.load(Ordering::Relaxed) {
+        checks.add(Probe::Ready, "shutdown", move || match this.stopping.load(Ordering::Relaxed) {
             true => Err("the node is stopping".into()),
             false => Ok(()),
         });

@@ -69,3 +69,5 @@ pub(crate) const RECONCILE_BURST: u32 = 8;
 pub(crate) const CAUGHT_UP_ENTRIES: u64 = 100;
 /// Closing waits this long for leadership to move and for connections to drain.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A commit that takes longer than this counts as a failed disk: the node stops instead of hanging half alive.
+pub(crate) const COMMIT_STALL: Duration = Duration::from_secs(30);

@@ -1,17 +1,21 @@
 //! Membership commands as the leader carries them out: add, remove with a look at the quorum, transfer.
 
 use crate::{
-    Error, NodeId,
+    Error, NodeId, NodeMeta, limits,
     node::Node,
     placement::{self, Candidate},
     raft::{
         group::{Group, Miss},
         types::Metrics,
     },
+    runtime,
     wire::{convert, v1::ChangeKindV1},
 };
 use openraft::ChangeMembers;
 use std::{collections::BTreeSet, time::Duration};
+
+/// A learner must have answered within this time to be promoted.
+const RECENT: Duration = Duration::from_secs(2);
 
 /// Carries out one command; repeating it is harmless.
 pub(crate) async fn carry_out(node: &Node, group: &Group, change: ChangeKindV1) -> Result<NodeId, Miss> {
@@ -32,48 +36,74 @@ pub(crate) fn preferred(node: &Node, metrics: &Metrics) -> BTreeSet<NodeId> {
     membership.voter_ids().filter(|id| membership.get_node(id).is_some_and(|n| n.region == *region)).collect()
 }
 
-/// The group's nodes as placement sees them. Voters count as live for `grace`, others must have answered just now.
-pub(crate) fn candidates(group: &Group, metrics: &Metrics, grace: Duration, lag: u64) -> Vec<Candidate> {
-    let membership = metrics.membership_config.membership();
-    let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
-    let soon = group.live(metrics, grace.min(Duration::from_secs(2)));
+/// The group's nodes as placement sees them. A voter counts as live until it has been silent for `grace`, also under a
+/// leader that has not led for so long; others must have answered just now.
+pub(crate) fn candidates(group: &Group, metrics: &Metrics, grace: Duration) -> Vec<Candidate> {
+    let young = group.leading_for(metrics) < grace;
     let late = group.live(metrics, grace);
-    let goal = metrics.last_log_index.unwrap_or(0).saturating_sub(lag);
+    let voters: BTreeSet<NodeId> = metrics.membership_config.voter_ids().collect();
+    let mut nodes = answering(group, metrics, RECENT);
+    for node in nodes.iter_mut().filter(|node| voters.contains(&node.id)) {
+        node.live = young || late.contains(&node.id);
+    }
+    nodes
+}
+
+/// The group's nodes; live are those that answered within `time`.
+fn answering(group: &Group, metrics: &Metrics, time: Duration) -> Vec<Candidate> {
+    let live = group.live(metrics, time);
+    let goal = metrics.last_log_index.unwrap_or(0).saturating_sub(limits::CAUGHT_UP_ENTRIES);
     let reached = |id: &NodeId| {
         let progress = metrics.replication.as_ref().and_then(|r| r.get(id).copied()).flatten();
         progress.is_some_and(|at| at.index >= goal)
     };
-    let candidate = |id: &NodeId, meta: &crate::NodeMeta| Candidate {
+    let candidate = |id: &NodeId, meta: &NodeMeta| Candidate {
         id: *id,
         region: meta.region.clone(),
         az: meta.az.clone(),
-        live: if voters.contains(id) { late.contains(id) } else { soon.contains(id) },
+        live: live.contains(id),
         caught_up: *id == metrics.id || reached(id),
     };
-    membership.nodes().map(|(id, meta)| candidate(id, meta)).collect()
+    metrics.membership_config.membership().nodes().map(|(id, meta)| candidate(id, meta)).collect()
 }
 
+/// Removes a node. A leader that has just been elected has not heard everyone yet, so a lack of live voters is believed
+/// only after a while.
 async fn remove(node: &Node, group: &Group, gone: NodeId, force: bool) -> Result<(), Miss> {
+    let patience = node.options.timing().election_max * 2;
+    let until = runtime::now() + patience;
+    loop {
+        match try_remove(node, group, gone, force, patience).await {
+            Err(Miss::Failed(Error::QuorumLoss { .. })) if runtime::now() < until => {
+                runtime::sleep(patience / 20).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn try_remove(
+    node: &Node,
+    group: &Group,
+    gone: NodeId,
+    force: bool,
+    patience: Duration,
+) -> Result<(), Miss> {
     let lock = group.changing.lock().await;
     let metrics = group.metrics();
-    let membership = metrics.membership_config.membership();
-    if membership.get_node(&gone).is_none() {
-        return if metrics.current_leader == Some(node.id) {
-            Ok(())
-        } else {
-            Err(Miss::NotLeader(metrics.current_leader))
-        };
+    if metrics.current_leader != Some(node.id) {
+        return Err(Miss::NotLeader(metrics.current_leader));
     }
+    let membership = metrics.membership_config.membership();
     let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
+    if membership.get_node(&gone).is_none() {
+        return Ok(());
+    }
     if !voters.contains(&gone) {
         return group.change_locked(ChangeMembers::RemoveNodes([gone].into()), true).await;
     }
-    let timing = node.options.timing();
-    let grace = timing.election_max * 2;
-    let rest: Vec<Candidate> = candidates(group, &metrics, grace, crate::limits::CAUGHT_UP_ENTRIES)
-        .into_iter()
-        .filter(|c| c.id != gone)
-        .collect();
+    let mut rest = answering(group, &metrics, patience);
+    rest.retain(|candidate| candidate.id != gone);
     let mut after: BTreeSet<NodeId> = voters.iter().copied().filter(|id| *id != gone).collect();
     let heirs = placement::voters(&rest, &after).add;
     after.extend(heirs.iter().take(1));
@@ -86,6 +116,5 @@ async fn remove(node: &Node, group: &Group, gone: NodeId, force: bool) -> Result
         group.transfer(None, &preferred(node, &metrics)).await?;
         return Err(Miss::NotLeader(group.metrics().current_leader));
     }
-    let seats = ChangeMembers::ReplaceAllVoters(after);
-    group.change_locked(seats, false).await
+    group.change_locked(ChangeMembers::ReplaceAllVoters(after), false).await
 }

@@ -94,7 +94,7 @@ async fn step(node: &Node, group: &Group, metrics: &Metrics) -> Look {
     }
     let region =
         node.options.tuning.regional_groups.iter().find(|(id, _)| *id == group.id).map(|(_, r)| r.as_str());
-    let mut nodes = members::candidates(group, metrics, DEAD_AFTER, limits::CAUGHT_UP_ENTRIES);
+    let mut nodes = members::candidates(group, metrics, DEAD_AFTER);
     let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
     nodes.retain(|n| voters.contains(&n.id) || region.is_none_or(|region| n.region == region));
     let plan = placement::voters(&nodes, &voters);
@@ -170,7 +170,7 @@ struct LeaderWish {
 impl LeaderWish {
     async fn look(&mut self, node: &Node, group: &Group, metrics: &Metrics) {
         let preferred = members::preferred(node, metrics);
-        let nodes = members::candidates(group, metrics, Duration::from_secs(2), limits::CAUGHT_UP_ENTRIES);
+        let nodes = members::candidates(group, metrics, Duration::from_secs(2));
         let ready = nodes.iter().any(|n| preferred.contains(&n.id) && n.live && n.caught_up);
         if preferred.contains(&node.id) || !ready {
             self.ready_since = None;

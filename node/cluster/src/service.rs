@@ -16,7 +16,7 @@ use crate::{
     store::{
         LogBackend,
         checkpoint::CheckpointStore,
-        writer::{Failure, Writer},
+        writer::{Health, Watch, Writer},
     },
     transport::Transport,
 };
@@ -34,7 +34,7 @@ use tokio::sync::oneshot;
 /// A node's cluster service.
 pub struct Service {
     node: Arc<Node>,
-    failure: Failure,
+    health: Watch,
     written: Option<oneshot::Receiver<()>>,
     closed: bool,
 }
@@ -101,7 +101,7 @@ impl Service {
         machines: Vec<(GroupId, Box<dyn Machine>)>,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Self, Error> {
-        let (writer, queue, failure) = Writer::new(parts.backend.clone());
+        let (writer, queue, health) = Writer::new(parts.backend.clone());
         let written = writer.start().map_err(|e| Error::Storage(e.to_string()))?;
         let mut groups = BTreeMap::new();
         for (id, machine) in machines {
@@ -135,7 +135,7 @@ impl Service {
             inbox,
             heard: Mutex::default(),
         });
-        Ok(Self { node, failure, written: Some(written), closed: false })
+        Ok(Self { node, health, written: Some(written), closed: false })
     }
 
     /// A handle; usable before and while the service runs.
@@ -174,15 +174,10 @@ impl Service {
 
     /// Completes with the first reason why this node cannot go on.
     fn failed(&self) -> impl Future<Output = Error> + Send + use<> {
-        let mut failure = self.failure.clone();
+        let health = self.health.clone();
         let groups: Vec<_> = self.node.groups.values().cloned().collect();
         async move {
-            let log = async {
-                match failure.wait_for(Option::is_some).await.map(|text| text.clone()) {
-                    Ok(text) => Error::Storage(text.unwrap_or_default()),
-                    Err(_) => std::future::pending().await,
-                }
-            };
+            let log = log_failed(health);
             let cores = groups.iter().map(|group| Box::pin(core_failed(group))).collect::<Vec<_>>();
             if cores.is_empty() {
                 return log.await;
@@ -251,6 +246,21 @@ async fn shut(node: &Node) {
     for group in node.groups.values() {
         if let Err(error) = group.raft.shutdown().await {
             tracing::warn!(group = group.id, %error, "the group did not stop cleanly");
+        }
+    }
+}
+
+/// Looks once a second, which costs nothing and also notices a commit that never ends.
+async fn log_failed(health: Watch) -> Error {
+    loop {
+        runtime::sleep(Duration::from_secs(1)).await;
+        let state = health.borrow().clone();
+        match state {
+            Health::Failed(text) => return Error::Storage(text),
+            Health::Busy(since) if runtime::now() - since > limits::COMMIT_STALL => {
+                return Error::Storage(format!("a commit has not ended within {:?}", limits::COMMIT_STALL));
+            }
+            Health::Busy(_) | Health::Idle => {}
         }
     }
 }

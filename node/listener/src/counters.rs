@@ -1,10 +1,13 @@
 //! What the listener counts: plain atomics, read as a snapshot. It knows no metric names and no exporter.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 
+use crate::options::Options;
+use crate::peers::{Peers, Place};
 use crate::refusal::Refusal;
 
 macro_rules! counters {
@@ -17,11 +20,19 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
         }
 
+        impl CounterValues {
+            /// Name and value of every growing counter, in a fixed order.
+            pub fn growing(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+
         /// The live counters of one listener.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             active: AtomicUsize,
             closed: Notify,
+            peers: Arc<Peers>,
             $($name: AtomicU64,)*
         }
 
@@ -36,7 +47,7 @@ macro_rules! counters {
 counters! {
     /// Connections accepted and served.
     accepted,
-    /// Connections answered 503 and closed because of `connections_max`.
+    /// Connections answered 503 and closed because of `connections_max` or `connections_per_peer_max`.
     refused_over_limit,
     /// Calls of `accept` that failed, for example for want of descriptors.
     accept_errors,
@@ -69,13 +80,20 @@ impl Counters {
         self.active.load(Relaxed)
     }
 
-    /// Takes a place among the open connections, or nothing when `connections_max` are open.
-    pub(crate) fn admit(self: &Arc<Self>, connections_max: usize) -> Option<Permit> {
+    /// Takes a place among the open connections, or nothing when the listener or the peer has too many.
+    pub(crate) fn admit(self: &Arc<Self>, options: &Options, peer: IpAddr) -> Option<Permit> {
         let previous = self.active.fetch_add(1, Relaxed);
-        let permit = Permit(Arc::clone(self));
-        if previous >= connections_max {
+        let mut permit = Permit { counters: Arc::clone(self), _place: None };
+        if previous >= options.connections_max {
             bump(&self.refused_over_limit);
             return None;
+        }
+        if let Some(places_max) = options.connections_per_peer_max {
+            permit._place = self.peers.admit(peer, places_max);
+            if permit._place.is_none() {
+                bump(&self.refused_over_limit);
+                return None;
+            }
         }
         bump(&self.accepted);
         Some(permit)
@@ -143,17 +161,20 @@ fn bump(counter: &AtomicU64) {
 
 /// One open connection; lives as long as its stream, also after a switch of protocol.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Counters>);
+pub(crate) struct Permit {
+    counters: Arc<Counters>,
+    _place: Option<Place>,
+}
 
 impl Permit {
     pub(crate) fn counters(&self) -> &Counters {
-        &self.0
+        &self.counters
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Relaxed);
-        self.0.closed.notify_waiters();
+        self.counters.active.fetch_sub(1, Relaxed);
+        self.counters.closed.notify_waiters();
     }
 }

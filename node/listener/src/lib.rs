@@ -14,6 +14,7 @@ mod guard;
 pub mod head;
 pub mod limits;
 mod options;
+mod peers;
 mod refusal;
 mod service;
 mod sniff;

@@ -22,6 +22,8 @@ pub struct Options {
     pub reuse_port: bool,
     /// Open connections at most; a further one is answered 503 and closed.
     pub connections_max: usize,
+    /// Open connections of one peer address (IPv6: one /64) at most. Leave it out behind a load balancer, which is one peer.
+    pub connections_per_peer_max: Option<usize>,
     /// Bytes of one request head at most, request line included; more is answered 431.
     pub header_bytes_max: usize,
     /// Header lines of one request at most; more is answered 431.
@@ -73,6 +75,7 @@ impl Default for Options {
             backlog: BACKLOG,
             reuse_port: false,
             connections_max: CONNECTIONS_MAX,
+            connections_per_peer_max: None,
             header_bytes_max: HEADER_BYTES_MAX,
             headers_max: HEADERS_MAX,
             header_read_timeout_ms: 10_000,
@@ -115,6 +118,9 @@ impl Options {
     pub fn check(&self) -> Result<(), Error> {
         within("backlog", u64::from(self.backlog), 1, 65_535)?;
         within("connections_max", self.connections_max as u64, 1, CONNECTIONS_CEILING as u64)?;
+        if let Some(places_max) = self.connections_per_peer_max {
+            within("connections_per_peer_max", places_max as u64, 1, CONNECTIONS_CEILING as u64)?;
+        }
         within("header_bytes_max", self.header_bytes_max as u64, 256, HEADER_BYTES_CEILING as u64)?;
         within("headers_max", self.headers_max as u64, 1, HEADERS_CEILING as u64)?;
         for (field, value) in [

@@ -1,11 +1,12 @@
 //! The listener as a service: bind, accept, spawn, drain. It runs on the runtime it is called on and starts no thread.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -168,8 +169,13 @@ impl Service {
                 },
             }
         }
-        drop(listener);
         advance(&shared, Phase::Draining);
+        // Connections the kernel has already accepted for us would be reset by the close.
+        while let Poll::Ready(Ok((stream, peer))) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
+        {
+            admit(&shared, stream, peer, local, &spawn);
+        }
+        drop(listener);
         drain(&shared).await;
         Ok(())
     }
@@ -253,7 +259,7 @@ fn admit(
     local: SocketAddr,
     spawn: &impl Fn(Accepted<TcpStream>),
 ) {
-    let Some(permit) = shared.counters.admit(shared.options.connections_max) else {
+    let Some(permit) = shared.counters.admit(&shared.options, peer.ip()) else {
         refuse(&stream);
         return;
     };

@@ -36,6 +36,7 @@ pub(crate) struct Group {
     election_max: Duration,
     node: NodeId,
     leader_contact: Mutex<Option<Instant>>,
+    leading: Mutex<(u64, Instant)>,
 }
 
 /// What a group needs from its node.
@@ -88,6 +89,7 @@ impl Group {
             election_max: ground.options.timing().election_max,
             node: ground.options.node,
             leader_contact: Mutex::new(None),
+            leading: Mutex::new((0, runtime::now())),
         })
     }
 
@@ -128,6 +130,15 @@ impl Group {
         let limit = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let answered = self.contacts_ms(metrics).into_iter().filter(|(_, ms)| *ms <= limit).map(|(id, _)| id);
         answered.chain([self.node]).collect()
+    }
+
+    /// How long this node has been seen to lead in its present term.
+    pub(crate) fn leading_for(&self, metrics: &Metrics) -> Duration {
+        let mut leading = self.leading.lock().unwrap_or_else(PoisonError::into_inner);
+        if leading.0 != metrics.current_term {
+            *leading = (metrics.current_term, runtime::now());
+        }
+        runtime::now() - leading.1
     }
 
     /// Waits until the group's state changes, at most for `time`.
@@ -319,6 +330,7 @@ fn config(options: &Options) -> openraft::Config {
         purge_batch_size: 1024,
         replication_lag_threshold: 50_000,
         install_snapshot_timeout: ms(network::install_timeout()),
+        enable_leader_restore: Some(false),
         backoff: "50ms 100ms ...500ms".to_owned(),
         ..openraft::Config::default()
     }

@@ -7,14 +7,22 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
 };
 
 const CACHE_BYTES: u64 = 64 << 20;
+/// sled writes values and nodes over a quarter of a segment to files of their own; larger segments make that rare.
+const SEGMENT_BYTES: usize = 4 << 20;
+/// Directory times have the grain of the kernel's clock tick; a directory younger than this may have changed again.
+const TIME_GRAIN: Duration = Duration::from_millis(50);
 
 /// A sled database with durable commits.
 pub(crate) struct SledLog {
     db: sled::Db,
     file: File,
+    large: File,
+    large_synced: Mutex<Option<SystemTime>>,
 }
 
 impl SledLog {
@@ -29,6 +37,7 @@ impl SledLog {
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(None)
             .cache_capacity(CACHE_BYTES)
+            .segment_size(SEGMENT_BYTES)
             .open()
             .map_err(to_io)?;
         db.flush().map_err(to_io)?;
@@ -36,7 +45,12 @@ impl SledLog {
         if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
         }
-        Ok(Self { file: File::open(dir.join("db"))?, db })
+        Ok(Self {
+            file: File::open(dir.join("db"))?,
+            large: File::open(dir.join("blobs"))?,
+            large_synced: Mutex::default(),
+            db,
+        })
     }
 
     fn commit_now(&self, batch: Batch, durable: bool) -> io::Result<()> {
@@ -53,7 +67,21 @@ impl SledLog {
         if durable {
             self.db.flush().map_err(to_io)?;
             self.file.sync_data()?;
+            self.sync_large()?;
         }
+        Ok(())
+    }
+
+    /// sled syncs the file of a large value, but not the directory that names it.
+    fn sync_large(&self) -> io::Result<()> {
+        let changed = self.large.metadata()?.modified()?;
+        let mut synced = self.large_synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced == Some(changed) {
+            return Ok(());
+        }
+        self.large.sync_all()?;
+        let settled = changed.elapsed().is_ok_and(|age| age > TIME_GRAIN);
+        *synced = settled.then_some(changed);
         Ok(())
     }
 }

@@ -2,7 +2,10 @@
 //! durable once, then answers all of them. Group size adapts to the load by itself.
 
 use super::{Batch, LogBackend, Slot, key};
-use crate::{GroupId, limits, runtime};
+use crate::{
+    GroupId, limits,
+    runtime::{self, Instant},
+};
 use std::{collections::VecDeque, io, sync::Arc};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -27,14 +30,24 @@ pub(crate) struct Queue {
     ops: mpsc::Sender<(Op, Option<Done>)>,
 }
 
-/// The text of the first write error; the node must stop when it is set.
-pub(crate) type Failure = watch::Receiver<Option<String>>;
+/// How the writer is doing; the node must stop when it has failed or hangs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Health {
+    Idle,
+    /// A commit has been under way since then.
+    Busy(Instant),
+    /// The text of the first write error.
+    Failed(String),
+}
+
+/// Follows the writer's health.
+pub(crate) type Watch = watch::Receiver<Health>;
 
 /// The writer's loop; runs until all queues are gone or a write fails.
 pub(crate) struct Writer {
     backend: Arc<dyn LogBackend>,
     ops: mpsc::Receiver<(Op, Option<Done>)>,
-    failure: watch::Sender<Option<String>>,
+    health: watch::Sender<Health>,
     purges: VecDeque<(GroupId, u64, u64)>,
     unsynced: bool,
 }
@@ -56,11 +69,11 @@ impl Queue {
 
 impl Writer {
     /// A writer for `backend` with its queue and its failure flag.
-    pub(crate) fn new(backend: Arc<dyn LogBackend>) -> (Self, Queue, Failure) {
+    pub(crate) fn new(backend: Arc<dyn LogBackend>) -> (Self, Queue, Watch) {
         let (sender, receiver) = mpsc::channel(limits::WRITE_QUEUE_MAX);
-        let (failure, flag) = watch::channel(None);
-        let writer = Self { backend, ops: receiver, failure, purges: VecDeque::new(), unsynced: false };
-        (writer, Queue { ops: sender }, flag)
+        let (health, watch) = watch::channel(Health::Idle);
+        let writer = Self { backend, ops: receiver, health, purges: VecDeque::new(), unsynced: false };
+        (writer, Queue { ops: sender }, watch)
     }
 
     /// Starts serving the queue on its own thread; the receiver ends when the writer has ended.
@@ -71,7 +84,7 @@ impl Writer {
         std::thread::Builder::new().name("tidegate-log".to_owned()).spawn(move || {
             executor.block_on(self.run());
             drop(executor);
-            drop(ended.send(()));
+            let _nobody_waits = ended.send(());
         })?;
         Ok(receiver)
     }
@@ -82,7 +95,7 @@ impl Writer {
         let (ended, receiver) = oneshot::channel();
         runtime::spawn(async move {
             self.run().await;
-            drop(ended.send(()));
+            let _nobody_waits = ended.send(());
         });
         Ok(receiver)
     }
@@ -173,14 +186,16 @@ impl Writer {
         if batch.changes.is_empty() && !durable {
             return true;
         }
+        self.health.send_replace(Health::Busy(runtime::now()));
         let result = self.backend.commit(batch, durable).await;
+        self.health.send_replace(Health::Idle);
         let failure = result.as_ref().err().map(|e| (e.kind(), e.to_string()));
         for done in dones {
             done(failure.as_ref().map_or(Ok(()), |(kind, text)| Err(io::Error::new(*kind, text.clone()))));
         }
         if let Some((_, text)) = failure {
             tracing::error!(error = text, "the log cannot be written; this node stops");
-            self.failure.send_replace(Some(text));
+            self.health.send_replace(Health::Failed(text));
             return false;
         }
         true

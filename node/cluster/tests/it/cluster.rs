@@ -97,7 +97,11 @@ impl Cluster {
         self.start_with(id, None).await.unwrap();
     }
 
-    pub(crate) async fn start_with(&mut self, id: NodeId, enroller: Option<Arc<dyn Enroller>>) -> Result<(), Error> {
+    pub(crate) async fn start_with(
+        &mut self,
+        id: NodeId,
+        enroller: Option<Arc<dyn Enroller>>,
+    ) -> Result<(), Error> {
         let identity = self.authority.identity(id).unwrap();
         self.start_as(identity, enroller).await
     }
@@ -142,6 +146,11 @@ impl Cluster {
         }));
         self.nodes.insert(id, Node { handle, toys, stop: Some(stop), task });
         Ok(())
+    }
+
+    /// The next start of a node takes another port.
+    pub(crate) fn forget_port(&mut self, id: NodeId) {
+        self.addresses.remove(&id);
     }
 
     pub(crate) fn node(&self, id: NodeId) -> &Node {
@@ -189,6 +198,26 @@ impl Cluster {
         })
         .await;
         self.nodes.values().next().unwrap().toys[&group].ledger()
+    }
+}
+
+impl Drop for Cluster {
+    /// Logs are closed before their directories are deleted under them.
+    fn drop(&mut self) {
+        let nodes = std::mem::take(&mut self.nodes);
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                for node in nodes.values() {
+                    node.task.abort();
+                }
+                let until = Instant::now() + SOON;
+                while nodes.values().any(|n| n.handle.log_bytes() != Err(Error::Stopped))
+                    && Instant::now() < until
+                {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            });
+        });
     }
 }
 

@@ -17,10 +17,14 @@ async fn two_groups_share_the_connections() {
     }
     assert_eq!(cluster.agree(group::CONFIG).await.commands.len(), 60);
     assert_eq!(cluster.agree(LEDGER).await.commands.len(), 60);
-    for node in cluster.nodes.values() {
+    let leader = cluster.leader(group::CONFIG).await;
+    for (id, node) in &cluster.nodes {
         let peers = node.handle.peers();
         assert_eq!(peers.len(), 2);
-        assert!(peers.iter().all(|p| p.last_contact_ms.is_some_and(|ms| ms < 2_000)), "{peers:?}");
+        for peer in peers.iter().filter(|p| *id == leader || p.node == leader) {
+            assert!(peer.last_contact_ms.is_some_and(|ms| ms < 2_000), "{id}: {peer:?}");
+            assert!(*id != leader || (peer.connected && peer.rtt_ms.is_some()), "{id}: {peer:?}");
+        }
     }
 }
 

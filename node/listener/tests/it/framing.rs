@@ -1,5 +1,7 @@
 //! Every case of the corpus through a socket, in one piece and byte by byte.
 
+use tokio::io::AsyncWriteExt;
+
 use crate::corpus::{Case, cases};
 use crate::harness::{drip, options, replies, send, start};
 
@@ -48,5 +50,57 @@ async fn the_corpus_at_once() {
 async fn the_corpus_byte_by_byte() {
     for case in &cases() {
         check(case, true).await;
+    }
+}
+
+/// Several good requests and at most one refused, in pieces of random size: the answers may not depend on the cuts.
+#[tokio::test]
+async fn cuts_do_not_matter() {
+    let cases = cases();
+    let good: Vec<_> = cases.iter().filter(|case| case.lives).collect();
+    let closing: Vec<_> = cases.iter().filter(|case| !case.lives).collect();
+    let mut random = Random(0x7469_6465);
+    for round in 0..150 {
+        let mut bytes = Vec::new();
+        let mut statuses = Vec::new();
+        let mut names = Vec::new();
+        let count = random.below(4);
+        let chosen = (0..count).map(|_| good[random.below(good.len())]).collect::<Vec<_>>();
+        let last = closing[random.below(closing.len())];
+        for case in chosen.into_iter().chain([last]) {
+            bytes.extend_from_slice(&case.bytes);
+            statuses.extend_from_slice(&case.statuses);
+            names.push(case.name);
+        }
+        bytes.extend_from_slice(PROBE.as_bytes());
+        let running = start(options());
+        let mut stream = send(running.address, b"").await;
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(1 + random.below(200)));
+            if stream.write_all(piece).await.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+            rest = after;
+        }
+        let seen: Vec<u16> = replies(&mut stream).await.iter().map(|answer| answer.status).collect();
+        assert_eq!(seen, statuses, "round {round}: {names:?}");
+        assert!(!running.served().iter().any(|line| line.contains("probe") || line.contains("smuggled")));
+        assert_eq!(running.handle.counters().desynchronised, 0, "round {round}: {names:?}");
+        drop(stream);
+        running.stopped().await;
+    }
+}
+
+/// A small generator (xorshift), so that a failing round can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn start(options: Options) -> Running {
     Running { address, handle, record, stop: Some(stop), task }
 }
 
-/// Echoes method, path and body length; `/slow` waits at the gate; `/early` does not read its body.
+/// Echoes method, path and body length; `/slow` waits at the gate; `/early` does not read its body; `/big` answers 32 MiB.
 pub(crate) async fn answer(
     request: Request<Body>,
     _: Connection,
@@ -94,6 +94,9 @@ pub(crate) async fn answer(
     if path == "/early" {
         record.served.lock().unwrap().push(format!("{} {path} -", parts.method));
         return Response::new(Full::new(Bytes::from_static(b"early")));
+    }
+    if path == "/big" {
+        return Response::new(Full::new(Bytes::from(vec![b'x'; 32 * 1024 * 1024])));
     }
     let Ok(body) = body.collect().await else {
         let mut response = Response::new(Full::new(Bytes::from_static(b"broken body")));

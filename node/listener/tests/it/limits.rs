@@ -1,8 +1,8 @@
 //! Limits: connections, slow heads, stalled bodies, idle connections, taken ports.
 
-use crate::harness::{options, replies, reply, send, start, until};
+use crate::harness::{options, replies, reply, send, start, until, within};
 use tidegate_listener::{Error, Options, Service};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -109,4 +109,47 @@ async fn the_rest_of_an_unread_body_is_never_a_request() {
     let _ = stream.write_all(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(replies(&mut stream).await.is_empty());
     assert_eq!(running.served(), ["POST /early -"]);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_ended() {
+    let running = start(Options { write_stall_timeout_ms: 60, ..options() });
+    let stream = send(running.address, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    until("the write has stalled", || running.handle.counters().write_stalls == 1).await;
+    until("the connection is gone", || running.handle.connections() == 0).await;
+    drop(stream);
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_every_place() {
+    let running = start(Options { connections_per_peer_max: Some(1), ..options() });
+    let mut first = send(running.address, GET).await;
+    assert_eq!(reply(&mut first).await.status, 200);
+    let mut second = send(running.address, b"").await;
+    assert_eq!(replies(&mut second).await[0].status, 503);
+    drop(first);
+    until("the place is free again", || running.handle.connections() == 0).await;
+    let mut third = send(running.address, GET).await;
+    assert_eq!(reply(&mut third).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_may_wait_for_100_continue() {
+    let running = start(options());
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    let mut stream = send(running.address, head.as_bytes()).await;
+    assert_eq!(reply(&mut stream).await.status, 100);
+    stream.write_all(b"hi").await.unwrap();
+    assert_eq!(reply(&mut stream).await.body, "POST / 2");
+}
+
+#[tokio::test]
+async fn a_refused_head_request_gets_no_body() {
+    let running = start(options());
+    let mut stream = send(running.address, b"HEAD / HTTP/1.1\r\n\r\n").await;
+    let mut bytes = Vec::new();
+    within(stream.read_to_end(&mut bytes)).await.unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
+    assert!(text.ends_with("\r\n\r\n"), "{text}");
 }
