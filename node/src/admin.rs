@@ -9,7 +9,7 @@ use tidegate_cluster::Handle;
 use tidegate_listener::{Body, Connection, Options};
 use tidegate_telemetry::{health::{Checks, Probe}, metrics::Registry};
 
-use crate::{node::NodeError, publish::Counters, vitals::Vitals};
+use crate::{node::NodeError, vitals::Vitals};
 
 /// Most scrapers and probes at a time.
 const CONNECTIONS_MAX: usize = 64;
@@ -32,12 +32,11 @@ impl Service {
         registry: Registry,
         vitals: Arc<Vitals>,
         cluster: Handle,
-        counters: Arc<Counters>,
     ) -> Result<Self, NodeError> {
         let options = Options { address: listen, connections_max: CONNECTIONS_MAX, ..Options::default() };
         let listener = tidegate_listener::Service::new(options)?;
         let checks = vitals.checks();
-        registry.collector(move |encoder| vitals.sample(&cluster, &counters, encoder));
+        registry.collector(move |encoder| vitals.sample(&cluster, encoder));
         Ok(Self { listener, pages: Arc::new(Pages { registry, checks }) })
     }
 

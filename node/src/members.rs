@@ -142,7 +142,8 @@ impl Members {
             Ok(OutcomeV1::Committed { .. }) => Ok(()),
             Ok(OutcomeV1::Conflict { key, .. }) => Err(ClusterError::Refused(format!("{key} changed meanwhile; try again"))),
             Ok(OutcomeV1::Refused { reason }) => Err(ClusterError::Refused(reason)),
-            Err(error) => Err(ClusterError::Store(error)),
+            Err(StoreError::NoQuorum) => Err(ClusterError::NoQuorum),
+            Err(error) => Err(ClusterError::Refused(error.to_string())),
         }
     }
 }
@@ -198,7 +199,7 @@ fn node_status(node: NodeId, meta: NodeMeta, role: &str, contact: Option<u64>, r
 
 fn cluster_error(error: Error) -> ClusterError {
     match error {
-        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline => ClusterError::Store(StoreError::NoQuorum),
+        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline => ClusterError::NoQuorum,
         Error::UnknownNode(node) => ClusterError::NoSuchNode { node },
         other => ClusterError::Refused(other.to_string()),
     }

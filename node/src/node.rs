@@ -1,9 +1,15 @@
 //! One node: the only place where the wings meet. Opens identity, log, data plane and control plane, runs them side by
 //! side, and ends them together: whichever service fails first stops the process.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    num::NonZeroU32,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tidegate_cluster::{group, identity};
+use tidegate_gateway::Snapshot;
+use tidegate_telemetry::{access_log, metrics::Registry, trace::LogFormat};
 
 use crate::{
     admin,
@@ -12,7 +18,7 @@ use crate::{
     inbox::PeerInbox,
     members::Members,
     options::NodeOptions,
-    publish::{Counters, Place, Publisher},
+    publish::{self, Counters, Publisher},
     replica::Replica,
     services::Services,
     shutdown::Shutdown,
@@ -40,7 +46,11 @@ pub(crate) enum NodeError {
     #[error("admin: {0}")]
     Listener(#[from] tidegate_listener::Error),
     #[error("telemetry: {0}")]
-    Telemetry(#[from] tidegate_telemetry::Error),
+    Trace(#[from] tidegate_telemetry::trace::Error),
+    #[error("telemetry.access_log: {0}")]
+    AccessLog(#[from] access_log::Error),
+    #[error("telemetry.access_log_format: {0}")]
+    AccessLogFormat(#[from] access_log::FormatError),
     #[error("the first configuration could not be written: {0}")]
     Found(String),
 }
@@ -52,51 +62,98 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let (signalled, shutdown) = (Shutdown::new(), Shutdown::new());
     signalled.listen(options.dev.enabled).map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
     let (identity, authority) = founding::open_identity(&options).await?;
-    let _telemetry = tidegate_telemetry::init(telemetry_options(&options, identity.node))?;
-    let fingerprint = identity.ca_sha256();
-    let cluster_name = identity.cluster.clone();
+    let traces = tidegate_telemetry::trace::init(&trace_options(&options, identity.node))?;
+    let (cluster_name, ca_sha256, node) = (identity.cluster.clone(), identity.ca_sha256(), identity.node);
+
+    let registry = Registry::default();
+    registry.build_info(env!("CARGO_PKG_VERSION"), "");
+    let counters = Arc::new(Counters::default());
+    let first = match publish::load(&folder) {
+        Some(snapshot) => {
+            counters.serving.store(true, Ordering::Release);
+            snapshot
+        }
+        None => Snapshot::empty(&options.node.region, &options.control.account_id),
+    };
+    let first = Arc::new(first);
+    let mut services = Services::new(shutdown.clone());
+    let edge = open_edge(&options, &first, &registry, &mut services)?;
+    let swaps = edge.handle();
 
     let (replica, machine) = Replica::new();
-    let metrics = tidegate_telemetry::Registry::new();
-    let edge = tidegate_edge::Service::new(edge_options(&options, identity.node), &metrics)?;
-    let vitals = Arc::new(Vitals::new(&options, identity.node, replica.clone(), edge.handle()));
-    let swaps = edge.handle();
-    let counters = Arc::new(Counters::default());
-    let place = Place { region: options.node.region.clone(), account: options.control.account_id.clone() };
-    let publish = Box::new(move |snapshot| swaps.publish(snapshot));
-    let publisher = Publisher::new(replica.clone(), place, &folder, counters.clone(), publish);
-
+    let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge.handle(), counters.clone()));
     let (door, open_door) = EnrollDesk::new();
     let inbox = Arc::new(PeerInbox::new(vitals.describe()));
     let machines: Vec<(_, Box<dyn tidegate_cluster::Machine>)> = vec![(group::CONFIG, Box::new(machine))];
-    let cluster =
-        tidegate_cluster::Service::new(cluster_options(&options, &identity), identity, machines, inbox, Some(Arc::new(door)))
-            .await?;
+    let settings = cluster_options(&options, &identity);
+    let cluster = tidegate_cluster::Service::new(settings, identity, machines, inbox, Some(Arc::new(door))).await?;
     let handle = cluster.handle();
     let store = ConfigStore::new(handle.clone(), replica.clone());
     open_door.send_replace(Some(Desk { cluster: cluster_name.clone(), handle: handle.clone(), store: store.clone() }));
-    let members = Members::new(cluster_name, fingerprint, handle.clone(), store.clone());
+    let members = Members::new(cluster_name, ca_sha256, handle.clone(), store.clone());
     let control = tidegate_control::Service::new(control_options(&options), Arc::new(store.clone()), Arc::new(members))?;
-    let admin = admin::Service::new(options.admin.listen, metrics, vitals.clone(), handle.clone(), counters)?;
+    let admin = admin::Service::new(options.admin.listen, registry, vitals.clone(), handle.clone())?;
+    let publisher = Publisher::new(replica, &first, &folder, counters, Box::new(move |snapshot| swaps.publish(snapshot)));
 
     tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
-    let mut services = Services::new(shutdown.clone());
+    let until = [shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked()];
+    let [stop_publish, stop_cluster, stop_edge, stop_control, stop_admin] = until;
     services.spawn("publish", async move {
-        publisher.run().await;
+        tokio::select! {
+            () = publisher.run() => {}
+            () = stop_publish => {}
+        }
         Ok(())
     });
-    let asked = shutdown.asked();
-    services.spawn("cluster", async move { cluster.run(asked).await.map_err(NodeError::from) });
-    let asked = shutdown.asked();
-    services.spawn("gateway", async move { edge.run(asked).await.map_err(NodeError::from) });
-    let asked = shutdown.asked();
-    services.spawn("control", async move { control.run(asked).await.map_err(NodeError::from) });
-    let asked = shutdown.asked();
-    services.spawn("admin", async move { admin.run(asked).await });
+    services.spawn("cluster", async move { cluster.run(stop_cluster).await.map_err(NodeError::from) });
+    services.spawn("gateway", async move { edge.run(stop_edge).await.map_err(NodeError::from) });
+    services.spawn("control", async move { control.run(stop_control).await.map_err(NodeError::from) });
+    services.spawn("admin", async move { admin.run(stop_admin).await });
     if let Some(authority) = authority {
-        services.spawn_once("found", founding::found(options.clone(), authority, handle, store));
+        services.spawn_once("found", founding::found(options, authority, handle, store));
     }
-    services.finish().await
+    let result = services.finish().await;
+    // Exporting what is left may block.
+    tokio::task::block_in_place(|| drop(traces));
+    result
+}
+
+/// The data plane, serving `first` as soon as it runs, with the access log that the options ask for.
+fn open_edge(
+    options: &NodeOptions,
+    first: &Arc<Snapshot>,
+    registry: &Registry,
+    services: &mut Services,
+) -> Result<tidegate_edge::Service, NodeError> {
+    let listener = tidegate_listener::Options {
+        address: options.gateway.listen,
+        connections_max: options.gateway.connections_max,
+        ..tidegate_listener::Options::default()
+    };
+    let settings = tidegate_edge::Options {
+        listener,
+        shards: options.gateway.shards,
+        requests_per_second_max: NonZeroU32::new(options.gateway.requests_per_second_max),
+        ..tidegate_edge::Options::default()
+    };
+    let edge = tidegate_edge::Service::new(settings, first.clone(), registry.clone())?;
+    let Some(destination) = &options.telemetry.access_log else { return Ok(edge) };
+    let destination = match destination.as_str() {
+        "stdout" => access_log::Destination::Stdout,
+        path => access_log::Destination::File(path.into()),
+    };
+    let log = access_log::Service::new(access_log::Options { destination, ..access_log::Options::default() })?;
+    let format = match &options.telemetry.access_log_format {
+        Some(format) => access_log::Format::parse(format)?,
+        None => access_log::Format::default(),
+    };
+    log.handle().report_to(registry);
+    let edge = edge.with_access_log(log.handle(), format);
+    services.spawn_last("access-log", |ended| async move {
+        log.run(ended).await;
+        Ok(())
+    });
+    Ok(edge)
 }
 
 /// Balancers must see a red readiness check before connections are closed.
@@ -118,5 +175,30 @@ fn cluster_options(options: &NodeOptions, identity: &identity::Identity) -> tide
         advertise: options.advertise(),
         profile: options.cluster.profile,
         tuning: options.cluster.tuning.clone(),
+    }
+}
+
+fn control_options(options: &NodeOptions) -> tidegate_control::Options {
+    tidegate_control::Options {
+        listen: options.control.listen,
+        region: options.node.region.clone(),
+        account_id: options.control.account_id.clone(),
+        dev: options.dev.enabled,
+        ..tidegate_control::Options::default()
+    }
+}
+
+fn trace_options(options: &NodeOptions, node: u64) -> tidegate_telemetry::trace::Options {
+    let defaults = tidegate_telemetry::trace::Options::default();
+    let telemetry = &options.telemetry;
+    tidegate_telemetry::trace::Options {
+        log_filter: if telemetry.log.is_empty() { defaults.log_filter } else { telemetry.log.clone() },
+        log_format: if telemetry.log_json { LogFormat::Json } else { LogFormat::Text },
+        otlp_endpoint: telemetry.otlp_endpoint.clone(),
+        service_version: env!("CARGO_PKG_VERSION").into(),
+        service_instance: node.to_string(),
+        region: options.node.region.clone(),
+        az: options.node.az.clone(),
+        ..defaults
     }
 }

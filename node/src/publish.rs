@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -27,6 +27,8 @@ const SNAPSHOT_FILE: &str = "serving.snapshot";
 /// What the publisher counts, for metrics and status.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    /// Whether the data plane serves a configuration of the cluster, from disk or from the log.
+    pub(crate) serving: AtomicBool,
     /// Snapshots handed to the data plane.
     pub(crate) swaps: AtomicU64,
     /// Stages that kept their last good table because the new one did not compile here.
@@ -53,28 +55,17 @@ pub(crate) struct Publisher {
 }
 
 /// What every snapshot of this node carries.
-#[derive(Clone)]
-pub(crate) struct Place {
-    /// Region of this node.
-    pub(crate) region: String,
-    /// Account that owns everything.
-    pub(crate) account: String,
+struct Place {
+    region: String,
+    account: String,
 }
 
 impl Publisher {
-    /// Publishes the snapshot found on disk, if there is one, and gets ready to follow the replica.
-    pub(crate) fn new(replica: Replica, place: Place, folder: &Path, counters: Arc<Counters>, publish: Publish) -> Self {
-        let tables = match load(folder) {
-            Some(snapshot) => {
-                let snapshot = Arc::new(snapshot);
-                let named = |table: &Arc<StageTable>| ((table.api().to_owned(), table.name().to_owned()), table.clone());
-                let tables = snapshot.stages().iter().map(named).collect();
-                tracing::info!(revision = snapshot.revision(), stages = snapshot.stages().len(), "serving the snapshot on disk");
-                publish(snapshot);
-                tables
-            }
-            None => Tables::new(),
-        };
+    /// Goes on from `first`, the snapshot that is served already, and gets ready to follow the replica.
+    pub(crate) fn new(replica: Replica, first: &Snapshot, folder: &Path, counters: Arc<Counters>, publish: Publish) -> Self {
+        let named = |table: &Arc<StageTable>| ((table.api().to_owned(), table.name().to_owned()), table.clone());
+        let tables = first.stages().iter().map(named).collect();
+        let place = Place { region: first.region().to_owned(), account: first.account().to_owned() };
         let persist = watch::Sender::new(None);
         tokio::spawn(keep_on_disk(folder.to_owned(), persist.subscribe(), counters.clone()));
         Self { replica, place, tables, seen: State::default(), counters, publish, persist }
@@ -126,6 +117,7 @@ impl Publisher {
         let snapshot = Arc::new(Snapshot::new(state.revision(), index, &self.place.region, &self.place.account, tables));
         (self.publish)(snapshot.clone());
         self.counters.swaps.fetch_add(1, Ordering::Relaxed);
+        self.counters.serving.store(true, Ordering::Release);
         self.persist.send_replace(Some(snapshot));
         self
     }
@@ -152,11 +144,15 @@ fn compiled(state: &State, api: &str, stage: &str) -> Result<Option<StageTable>,
     StageTable::compile(&deployment.definition, &stage).map(Some).map_err(|error| error.to_string())
 }
 
-fn load(folder: &Path) -> Option<Snapshot> {
+/// The snapshot kept on disk, when there is one that this version reads.
+pub(crate) fn load(folder: &Path) -> Option<Snapshot> {
     let path = folder.join(SNAPSHOT_FILE);
     let bytes = std::fs::read(&path).ok()?;
     match Snapshot::decode(&bytes) {
-        Ok(snapshot) => Some(snapshot),
+        Ok(snapshot) => {
+            tracing::info!(revision = snapshot.revision(), stages = snapshot.stages().len(), "serving the snapshot on disk");
+            Some(snapshot)
+        }
         Err(error) => {
             tracing::error!(path = %path.display(), %error, "the snapshot on disk is not usable; waiting for the log");
             None

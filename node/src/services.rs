@@ -13,6 +13,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 pub(crate) struct Services {
     shutdown: Shutdown,
     tasks: JoinSet<(&'static str, Ends, Result<(), NodeError>)>,
+    /// Asked to stop when everything else has ended.
+    last: Shutdown,
+    /// Running tasks that are not last.
+    others: usize,
 }
 
 /// What the end of a task means.
@@ -22,22 +26,38 @@ enum Ends {
     Never,
     /// Its work is done.
     WhenDone,
+    /// It was asked to, after all others.
+    Last,
 }
+
+/// Resolves when a service that stops last shall stop.
+pub(crate) type Asked = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Services {
     /// No task yet.
     pub(crate) fn new(shutdown: Shutdown) -> Self {
-        Self { shutdown, tasks: JoinSet::new() }
+        Self { shutdown, tasks: JoinSet::new(), last: Shutdown::new(), others: 0 }
     }
 
     /// Starts a service that runs until shutdown is asked for.
     pub(crate) fn spawn(&mut self, name: &'static str, service: impl Future<Output = Result<(), NodeError>> + Send + 'static) {
+        self.others += 1;
         self.tasks.spawn(async move { (name, Ends::Never, service.await) });
     }
 
     /// Starts work that ends by itself; its failure stops the node.
     pub(crate) fn spawn_once(&mut self, name: &'static str, work: impl Future<Output = Result<(), NodeError>> + Send + 'static) {
+        self.others += 1;
         self.tasks.spawn(async move { (name, Ends::WhenDone, work.await) });
+    }
+
+    /// Starts a service that serves the others, and so stops after them.
+    pub(crate) fn spawn_last<F>(&mut self, name: &'static str, service: impl FnOnce(Asked) -> F)
+    where
+        F: Future<Output = Result<(), NodeError>> + Send + 'static,
+    {
+        let service = service(Box::pin(self.last.asked()));
+        self.tasks.spawn(async move { (name, Ends::Last, service.await) });
     }
 
     /// Waits until all have ended; asks the others to stop as soon as one ends.
@@ -62,6 +82,10 @@ impl Services {
                 ended = self.tasks.join_next() => {
                     let Some(ended) = ended else { return result };
                     let Ok((name, ends, outcome)) = ended else { continue };
+                    self.others -= usize::from(ends != Ends::Last);
+                    if self.others == 0 {
+                        self.last.ask();
+                    }
                     if let Err(error) = outcome {
                         tracing::error!(service = name, %error, "service failed");
                         if result.is_ok() {

@@ -22,12 +22,13 @@ pub(crate) struct Vitals {
     gateway_address: String,
     replica: Replica,
     edge: tidegate_edge::Handle,
+    counters: Arc<Counters>,
     stopping: AtomicBool,
 }
 
 impl Vitals {
     /// For a node whose services exist but need not run yet.
-    pub(crate) fn new(options: &NodeOptions, node: NodeId, replica: Replica, edge: tidegate_edge::Handle) -> Self {
+    pub(crate) fn new(options: &NodeOptions, node: NodeId, replica: Replica, edge: tidegate_edge::Handle, counters: Arc<Counters>) -> Self {
         Self {
             node,
             started: Instant::now(),
@@ -35,6 +36,7 @@ impl Vitals {
             gateway_address: options.gateway.listen.to_string(),
             replica,
             edge,
+            counters,
             stopping: AtomicBool::new(false),
         }
     }
@@ -42,6 +44,10 @@ impl Vitals {
     /// Readiness is red from here on.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn serving(&self) -> bool {
+        self.counters.serving.load(Ordering::Acquire) && self.edge.is_ready()
     }
 
     fn drained(&self) -> bool {
@@ -58,7 +64,7 @@ impl Vitals {
                 serving_revision: this.edge.serving_revision(),
                 applied_index: applied.index,
                 state_hash: format!("{:032x}", applied.state.hash()),
-                ready: this.edge.ready() && !this.stopping.load(Ordering::Relaxed) && !this.drained(),
+                ready: this.serving() && !this.stopping.load(Ordering::Relaxed) && !this.drained(),
                 draining: this.drained(),
                 control_address: this.control_address.clone(),
                 gateway_address: this.gateway_address.clone(),
@@ -71,7 +77,7 @@ impl Vitals {
     pub(crate) fn checks(self: &Arc<Self>) -> Checks {
         let checks = Checks::new();
         let this = self.clone();
-        checks.add(Probe::Ready, "snapshot", move || match this.edge.ready() {
+        checks.add(Probe::Ready, "snapshot", move || match this.serving() {
             true => Ok(()),
             false => Err("no snapshot is served yet".into()),
         });
@@ -89,7 +95,8 @@ impl Vitals {
     }
 
     /// Samples of agreement and configuration at the moment of a scrape.
-    pub(crate) fn sample(&self, cluster: &Handle, counters: &Counters, encoder: &mut Encoder) {
+    pub(crate) fn sample(&self, cluster: &Handle, encoder: &mut Encoder) {
+        let counters = &self.counters;
         let applied = self.replica.load();
         encoder.gauge("config_revision", "Newest configuration revision at this node", &[], applied.state.revision() as f64);
         let serving = self.edge.serving_revision() as f64;

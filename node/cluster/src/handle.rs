@@ -138,13 +138,19 @@ impl Handle {
         forward::change(&self.0, self.0.group(group)?, change).await.map(|_| ())
     }
 
-    /// Removes a node; a live learner takes over its seat where placement finds one.
+    /// Removes a node; a live learner takes over its seat where placement finds one. Removing it from the configuration
+    /// group removes it from the cluster: from every other group first.
     ///
     /// # Errors
     /// [`Error::QuorumLoss`] when too few live voters would remain and `force` is off; safe to repeat.
     pub async fn remove_node(&self, group: GroupId, node: NodeId, force: bool) -> Result<(), Error> {
-        let change = ChangeKindV1::Remove { node, force };
-        forward::change(&self.0, self.0.group(group)?, change).await.map(|_| ())
+        let target = self.0.group(group)?;
+        let everywhere = group == crate::group::CONFIG;
+        let others = self.0.groups.values().filter(|other| everywhere && other.id != group);
+        for group in others.filter(|other| other.membership().get_node(&node).is_some()).chain([target]) {
+            forward::change(&self.0, group, ChangeKindV1::Remove { node, force }).await?;
+        }
+        Ok(())
     }
 
     /// Moves leadership to `to`, or to the best other voter, and returns the new leader once it leads.

@@ -20,7 +20,7 @@ use crate::{
     },
     transport::Transport,
 };
-use futures_util::future::{Either, select, select_all};
+use futures_util::future::{Either, join_all, select, select_all};
 use openraft_rt::watch::WatchReceiver as _;
 use std::{
     collections::BTreeMap,
@@ -188,14 +188,15 @@ impl Service {
         }
     }
 
-    /// Moves leadership away where another voter can take it.
+    /// Moves leadership away where the other voters can go on without this node.
     async fn hand_over(&self) {
-        for group in self.node.groups.values() {
+        let moves = self.node.groups.values().map(|group| async move {
             let metrics = group.metrics();
-            if metrics.current_leader != Some(self.node.id)
-                || metrics.membership_config.voter_ids().count() < 2
-            {
-                continue;
+            let voters: Vec<_> = metrics.membership_config.voter_ids().collect();
+            let live = group.live(&metrics, self.node.options.timing().election_max * 2);
+            let others = voters.iter().filter(|id| **id != self.node.id && live.contains(id)).count();
+            if metrics.current_leader != Some(self.node.id) || others < voters.len() / 2 + 1 {
+                return;
             }
             let prefer = members::preferred(&self.node, &metrics);
             match runtime::timeout(limits::CLOSE_TIMEOUT, group.transfer(None, &prefer)).await {
@@ -205,7 +206,8 @@ impl Service {
                 }
                 None => tracing::warn!(group = group.id, "handing over leadership took too long"),
             }
-        }
+        });
+        join_all(moves).await;
     }
 
     async fn close(&mut self) {

@@ -21,5 +21,5 @@ pub use rejection::{Fault, Rejection, Rendered, ResponseType};
 pub use request::{Facts, Request, common_log_time, verb};
 pub use router::{PathRanges, verb_index};
 pub use snapshot::Snapshot;
-pub use table::{LoadError, StageTable};
+pub use table::{LoadError, Route, StageTable};
 pub use transform::{Call, CallBody, Carry, Intake, Response, ResponseBody, Selected, Step};

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 /// Why a request ends without an integration's answer. AWS: `GatewayResponseType`.
@@ -17,7 +19,7 @@ pub enum Rejection {
     /// The authorizer failed.
     AuthorizerFailure,
     /// A mapping could not read the body.
-    BadRequestBody(&'static str),
+    BadRequestBody(Cow<'static, str>),
     /// Required parameters are missing.
     BadRequestParameters(String),
     /// A security token ran out.

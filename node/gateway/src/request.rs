@@ -23,6 +23,10 @@ pub struct Facts<'r> {
     pub source_ip: &'r str,
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub protocol: &'r str,
+    /// `http` or `https`, as the client spoke it.
+    pub scheme: &'r str,
+    /// Port the client connected to.
+    pub port: u16,
     /// Arrival, in milliseconds since the Unix epoch.
     pub time_ms: u64,
 }

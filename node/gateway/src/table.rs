@@ -42,6 +42,17 @@ pub struct StageTable {
     patterns: Box<[StatusSet]>,
 }
 
+/// What a method is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route<'t> {
+    /// Id of the resource.
+    pub resource_id: &'t str,
+    /// Path of the resource, with braces.
+    pub resource_path: &'t str,
+    /// Verb as configured, `ANY` included.
+    pub verb: &'t str,
+}
+
 impl StageTable {
     /// Compiles and loads a stage.
     pub fn compile(definition: &ApiDefinition, stage: &Stage) -> Result<Self, LoadError> {
@@ -86,6 +97,13 @@ impl StageTable {
     /// Resource path and verb of every method, in method order: what per-route meters are made from.
     pub fn routes(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.stage().methods.iter().map(|method| (method.resource_path.as_str(), method.verb.as_str()))
+    }
+
+    /// One method, by its place in [`Self::routes`].
+    pub fn route(&self, index: usize) -> Option<Route<'_>> {
+        let method = self.stage().methods.get(index)?;
+        let (resource_id, resource_path, verb) = (&method.resource, &method.resource_path, &method.verb);
+        Some(Route { resource_id, resource_path, verb })
     }
 
     pub(crate) fn stage(&self) -> &ArchivedStageV1 {

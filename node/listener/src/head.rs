@@ -130,23 +130,22 @@ struct RequestLine<'a> {
 
 /// Every line must end in CRLF and nothing but HTAB may be a control character; RFC 9110 §5.5 allows bytes above 0x7F in values.
 fn check_bytes(head: &[u8]) -> Result<(), HeadError> {
-    let mut previous = 0u8;
+    let mut after_cr = false;
     for &byte in head {
-        match byte {
-            b'\n' if previous != b'\r' => return Err(HeadError::LineEnd),
-            b'\n' => {}
-            _ if previous == b'\r' => return Err(HeadError::LineEnd),
-            b'\r' | b'\t' => {}
-            0..=0x1f | 0x7f => return Err(HeadError::Control),
-            _ => {}
+        if after_cr != (byte == b'\n') {
+            return Err(HeadError::LineEnd);
         }
-        previous = byte;
+        after_cr = byte == b'\r';
+        if (byte < b' ' && !matches!(byte, b'\r' | b'\n' | b'\t')) || byte == 0x7f {
+            return Err(HeadError::Control);
+        }
     }
     Ok(())
 }
 
+/// The bytes before the first CRLF; a CR stands nowhere else by now.
 fn split_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = head.windows(2).position(|pair| pair == b"\r\n")?;
+    let end = head.iter().position(|&byte| byte == b'\r')?;
     Some((head.get(..end)?, head.get(end + 2..)?))
 }
 
@@ -182,7 +181,17 @@ fn read_version(version: &[u8]) -> Result<Version, HeadError> {
 
 /// `tchar` of RFC 9110 §5.6.2.
 pub(crate) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    const TOKEN: [bool; 256] = {
+        let mut token = [false; 256];
+        let mut byte = 0u8;
+        while byte < 0x7f {
+            token[byte as usize] = byte.is_ascii_alphanumeric()
+                || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+            byte += 1;
+        }
+        token
+    };
+    TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

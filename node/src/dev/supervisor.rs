@@ -1,13 +1,14 @@
 //! Starts the processes of a development region, keeps `dev.json` true, obeys commands, stops everything on Ctrl-C.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use http::Method;
 use tidegate_cli::{Client, Endpoint};
+use tidegate_cluster::placement::{self, Candidate};
 use tidegate_proto::{
     dev::DevRegion,
     status::{ClusterStatus, JoinTokenIssued},
@@ -109,7 +110,7 @@ impl Supervisor {
             None => {}
         }
         let expected = self.layout.nodes().count();
-        let voters = expected_voters(self.region_count(), expected);
+        let voters = expected_voters(&self.layout);
         let serving = |node: &tidegate_proto::status::NodeStatus, revision| node.ready && node.serving_revision >= revision;
         self.wait("ready", move |_, status| {
             let seated = status.nodes.iter().filter(|node| node.role != "learner").count();
@@ -282,9 +283,34 @@ impl Supervisor {
     }
 }
 
-/// Seats the placement rule fills: odd, at most 5 over several regions and 3 inside one.
-fn expected_voters(regions: usize, nodes: usize) -> usize {
-    let seats = if regions >= 3 { 5 } else { 3 };
-    let usable = nodes.min(seats);
-    if usable % 2 == 0 { usable - 1 } else { usable }
+/// How many voters the placement rule seats once every planned node is up.
+fn expected_voters(layout: &Layout) -> usize {
+    let candidate = |(id, node): (u64, &NodePlan)| Candidate {
+        id,
+        region: node.region.clone(),
+        az: node.az.clone(),
+        live: true,
+        caught_up: true,
+    };
+    let nodes: Vec<Candidate> = (1..).zip(layout.nodes()).map(candidate).collect();
+    let mut voters = BTreeSet::from([1]);
+    for _ in 0..nodes.len() * 2 {
+        let plan = placement::voters(&nodes, &voters);
+        voters.extend(plan.add);
+        voters.retain(|id| !plan.remove.contains(id));
+    }
+    voters.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_placement_rule_decides_how_many_voters_to_wait_for() {
+        for (azs, regions, voters) in [(1, 1, 1), (2, 1, 1), (3, 1, 3), (3, 3, 5), (1, 3, 3)] {
+            let args = DevArgs { azs, regions, port: 4000, gateway_port: 8080, reset: false, verb: None };
+            assert_eq!(expected_voters(&Layout::plan(&args, Path::new("d"))), voters, "{azs} AZs in {regions} regions");
+        }
+    }
 }

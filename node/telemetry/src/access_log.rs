@@ -5,6 +5,7 @@
 //! a line, whatever a client sent.
 
 mod clock;
+mod digits;
 mod escape;
 mod format;
 mod record;

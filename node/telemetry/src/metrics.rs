@@ -5,6 +5,7 @@
 //! base units, `_total` added to counters by the encoder; labels come from configuration, never from a request.
 
 mod handle;
+mod process;
 mod registry;
 mod route;
 mod sample;

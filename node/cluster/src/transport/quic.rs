@@ -37,12 +37,14 @@ struct Shared {
     endpoint: Endpoint,
     client: quinn::ClientConfig,
     pace_max: u64,
+    dial_timeout: Duration,
     peers: Mutex<BTreeMap<NodeId, Peer>>,
 }
 
 /// The outgoing connection to one peer; the lock is held while dialing, so that there is one dial at a time.
 #[derive(Clone, Default)]
 struct Peer {
+    address: String,
     slot: Arc<AsyncMutex<Option<Connection>>>,
     latest: Arc<Mutex<Option<Connection>>>,
 }
@@ -65,6 +67,7 @@ impl QuicTransport {
             endpoint,
             client,
             pace_max: options.tuning.checkpoint_bytes_per_second_max.unwrap_or(u64::MAX),
+            dial_timeout: options.timing().idle / 2,
             peers: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared), enroller })
@@ -178,7 +181,12 @@ impl Shared {
             if !peers.contains_key(&to.node) && peers.len() >= limits::NODES_MAX {
                 return Err(SendError::NotSent("too many peers".to_owned()));
             }
-            peers.entry(to.node).or_default().clone()
+            let peer = peers.entry(to.node).or_default();
+            if peer.address != to.address {
+                // A peer that has moved must not wait for a dial to its old place.
+                *peer = Peer { address: to.address.clone(), ..Peer::default() };
+            }
+            peer.clone()
         };
         {
             let latest = peer.latest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,7 +223,7 @@ impl Shared {
             let connecting = self.endpoint.connect_with(self.client.clone(), address, &name);
             connecting.map_err(|e| not_sent(e.to_string()))?.await.map_err(|e| not_sent(e.to_string()))
         };
-        tokio::time::timeout(limits::HANDSHAKE_TIMEOUT, work)
+        tokio::time::timeout(self.dial_timeout, work)
             .await
             .map_err(|_| not_sent("dial timeout".to_owned()))?
     }

@@ -76,10 +76,12 @@ async fn the_quorum_cannot_be_removed_by_accident() {
     let (dead, other) = (1 + leader % 3, 1 + (leader + 1) % 3);
     cluster.kill(dead).await;
     eventually("the loss is noticed", || async {
-        let removal = cluster.node(leader).handle.remove_node(group::CONFIG, other, false).await;
-        matches!(removal, Err(Error::QuorumLoss { live: 1, voters: 2, .. }))
+        let contacts = cluster.node(leader).handle.status(group::CONFIG).unwrap().last_contact_ms;
+        contacts.get(&dead).is_some_and(|ms| *ms > 1_500)
     })
     .await;
+    let removal = cluster.node(leader).handle.remove_node(group::CONFIG, other, false).await;
+    assert!(matches!(removal, Err(Error::QuorumLoss { live: 1, voters: 2, .. })), "{removal:?}");
     cluster.node(other).handle.remove_node(group::CONFIG, dead, false).await.unwrap();
     cluster.node(other).handle.remove_node(group::CONFIG, dead, false).await.unwrap();
     let last = cluster.node(leader).handle.status(group::CONFIG).unwrap();

@@ -59,7 +59,7 @@ fn bodies_to_the_byte() {
             r#"{"message":null}"#,
         ),
         (
-            Rejection::BadRequestBody("Invalid JSON in request body"),
+            Rejection::BadRequestBody("Invalid JSON in request body".into()),
             400,
             "BadRequestException",
             r#"{"message":"Invalid JSON in request body"}"#,

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::{Facts, Fault, Rejection};
+
 /// Prefix of a response header that the gateway does not let through under its own name.
 const REMAPPED: &str = "x-amzn-remapped-";
 
@@ -86,6 +88,22 @@ pub(crate) fn proxied_to_upstream(from: &HeaderMap) -> HeaderMap {
         }
     }
     out
+}
+
+/// Tells the upstream whom the gateway speaks for: the caller is appended to those who forwarded before.
+pub(crate) fn add_forwarded(headers: &mut HeaderMap, facts: &Facts<'_>) -> Result<(), Rejection> {
+    const FOR: &str = "x-forwarded-for";
+    let before: Vec<_> = headers.get_all(FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    let all = before.iter().copied().chain([facts.source_ip]).collect::<Vec<_>>().join(", ");
+    let port = facts.port.to_string();
+    for (name, value) in
+        [(FOR, all.as_str()), ("x-forwarded-proto", facts.scheme), ("x-forwarded-port", &port)]
+    {
+        let value =
+            HeaderValue::from_str(value).map_err(|_| Rejection::IntegrationFailure(Fault::Endpoint))?;
+        headers.insert(name, value);
+    }
+    Ok(())
 }
 
 /// The upstream's headers that `HTTP_PROXY` passes back.

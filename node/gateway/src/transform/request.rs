@@ -99,8 +99,9 @@ impl<'s> Admitted<'s> {
                 self.mock(request, plan, body).map(Step::Respond)
             }
             ArchivedIntegrationV1::HttpProxy { call } => {
-                let draft =
+                let mut draft =
                     Draft { headers: headers::proxied_to_upstream(request.headers), ..Draft::default() };
+                headers::add_forwarded(&mut draft.headers, &request.facts)?;
                 let client = request.query.unwrap_or_default();
                 self.finish(call, request, body, draft, client)
             }
@@ -153,7 +154,7 @@ impl<'s> Admitted<'s> {
     where
         's: 'r,
     {
-        let bad_json = Rejection::BadRequestBody("Invalid JSON in request body");
+        let bad_json = Rejection::BadRequestBody("Invalid JSON in request body".into());
         let sources = Sources { routed: self.routed(), request, headers: request.headers, body, bad_json };
         let values = call.parameters.iter().map(|mapping| value::values(&mapping.source, &sources));
         let values = values.collect::<Result<Vec<_>, _>>()?;

@@ -19,6 +19,8 @@ const FACTS: Facts<'static> = Facts {
     trace_id: "Root=1-5759e988-bd862e3fe1be46a994272793",
     source_ip: "192.0.2.7",
     protocol: "HTTP/1.1",
+    scheme: "http",
+    port: 8080,
     time_ms: 1_428_582_896_438,
 };
 
@@ -58,7 +60,15 @@ fn sent(
                 .headers
                 .iter()
                 .filter(|(name, _)| {
-                    !matches!(name.as_str(), "x-amzn-trace-id" | "x-amzn-apigateway-api-id" | "user-agent")
+                    !matches!(
+                        name.as_str(),
+                        "x-amzn-trace-id"
+                            | "x-amzn-apigateway-api-id"
+                            | "user-agent"
+                            | "x-forwarded-for"
+                            | "x-forwarded-proto"
+                            | "x-forwarded-port"
+                    )
                 })
                 .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
                 .collect();
@@ -182,7 +192,7 @@ fn parameter_mappings() {
     assert!(sent(&all, "POST", "/dev/a", &[], "plain").is_ok());
     assert_eq!(
         sent(&all, "POST", "/dev/a", &[], "{oops"),
-        Err(Rejection::BadRequestBody("Invalid JSON in request body"))
+        Err(Rejection::BadRequestBody("Invalid JSON in request body".into()))
     );
     for name in ["Content-Length", "Transfer-Encoding", "X-Amzn-Trace-Id", "X-Amzn-Apigateway-Api-Id"] {
         let forbidden = snapshot("/", with(http_proxy("http://up/"), &[(&format!("header.{name}"), "'1'")]));

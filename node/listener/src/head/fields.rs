@@ -53,17 +53,13 @@ pub(super) fn read_length(value: &[u8]) -> Result<u64, HeadError> {
 
 /// True for a name that equals a framing header once everything but letters is dropped, and is not that header.
 pub(super) fn is_lookalike(name: &str) -> bool {
-    const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
-    // Cheap filter: no other common header has these lengths.
-    if !(13..=24).contains(&name.len()) {
+    const FRAMING: [(&str, &str); 2] =
+        [("content-length", "contentlength"), ("transfer-encoding", "transferencoding")];
+    if !name.bytes().find(u8::is_ascii_alphabetic).is_some_and(|first| b"cCtT".contains(&first)) {
         return false;
     }
-    FRAMING.iter().any(|framing| {
-        let letters = |text: &str| -> Vec<u8> {
-            text.bytes().filter(u8::is_ascii_alphabetic).map(|byte| byte.to_ascii_lowercase()).collect()
-        };
-        !name.eq_ignore_ascii_case(framing) && letters(name) == letters(framing)
-    })
+    let letters = || name.bytes().filter(u8::is_ascii_alphabetic).map(|byte| byte.to_ascii_lowercase());
+    FRAMING.iter().any(|(framing, bare)| letters().eq(bare.bytes()) && !name.eq_ignore_ascii_case(framing))
 }
 
 #[derive(Default)]

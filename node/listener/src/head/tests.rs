@@ -117,3 +117,11 @@ fn multiplexed_heads_follow_the_same_rules() {
     assert_eq!(build("http://a/x", &[("transfer-encoding", "chunked")]), Err(HeadError::TransferEncoding));
     assert_eq!(build("http://a/x", &[("content_length", "1")]), Err(HeadError::FramingLookalike));
 }
+
+#[test]
+fn token_characters_are_those_of_the_rfc() {
+    for byte in 0..=u8::MAX {
+        let expected = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        assert_eq!(is_token(byte), expected, "{byte}");
+    }
+}

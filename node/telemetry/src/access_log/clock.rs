@@ -1,6 +1,6 @@
 //! Common Log Format times from milliseconds since 1970. Pure; always UTC.
 
-use std::io::Write;
+use super::digits;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -10,9 +10,16 @@ pub(super) fn write_clf(epoch_ms: u64, out: &mut Vec<u8>) {
     let seconds = epoch_ms / 1_000;
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    let month = MONTHS.get(month).copied().unwrap_or_default();
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000");
+    digits::write(day, 2, out);
+    out.push(b'/');
+    out.extend_from_slice(MONTHS.get(month).copied().unwrap_or_default().as_bytes());
+    out.push(b'/');
+    digits::write(year, 4, out);
+    for part in [hour, minute, second] {
+        out.push(b':');
+        digits::write(part, 2, out);
+    }
+    out.extend_from_slice(b" +0000");
 }
 
 /// Year, month from zero, and day of a day since 1970: years are counted from March, so the leap day comes last.

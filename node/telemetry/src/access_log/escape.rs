@@ -29,9 +29,19 @@ pub(super) fn write(style: Style, value: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes that no style has to escape.
+/// Bytes that no style has to escape; a space counts, and is looked for where it matters.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte < 0x7f {
+        plain[byte as usize] = !matches!(byte, b'"' | b'\\' | b',' | b'<' | b'>' | b'&' | b'\'');
+        byte += 1;
+    }
+    plain
+};
+
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~:/?@!$()*+;= {}|%".contains(&byte)
+    PLAIN.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 fn write_char(style: Style, character: char, out: &mut Vec<u8>) {

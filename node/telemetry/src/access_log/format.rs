@@ -1,13 +1,14 @@
 //! A log format, compiled once into literals and variables. Rendering is a walk over them.
 
 use std::io::Write;
+use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::clock;
 use super::escape::{self, Style};
 use super::record::Record;
 use super::variable::{Read, Value, find};
+use super::{clock, digits};
 use crate::limits::FORMAT_BYTES_MAX;
 
 /// The format used when a stage names none.
@@ -137,16 +138,11 @@ impl Format {
         }
         // Quoted fields of a line of text have the same escapes as JSON.
         let style = if self.style == Style::Text && is_inside { Style::Json } else { self.style };
-        // Writing to a vector cannot fail.
         match value {
             Value::Missing => out.push(b'-'),
             Value::Text(text) | Value::Quoted(text) => escape::write(style, text, out),
-            Value::Number(number) => {
-                let _ = write!(out, "{number}");
-            }
-            Value::Address(address) => {
-                let _ = write!(out, "{address}");
-            }
+            Value::Number(number) => digits::write(number, 1, out),
+            Value::Address(address) => write_address(address, out),
             Value::Time(epoch_ms) => clock::write_clf(epoch_ms, out),
         }
         if brings_quotes {
@@ -162,6 +158,23 @@ impl Default for Format {
             style: Style::Json,
             has_request_id: false,
         })
+    }
+}
+
+fn write_address(address: IpAddr, out: &mut Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => {
+            for (place, part) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b'.');
+                }
+                digits::write(u64::from(part), 1, out);
+            }
+        }
+        IpAddr::V6(address) => {
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "{address}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handle::{Buckets, Counter, Gauge, Histogram};
+use super::process;
 use super::route::RouteTable;
 use super::sample::{Encoder, Labels, Value, own};
 use crate::limits::{ROUTES_MAX, SERIES_MAX};
@@ -132,8 +133,11 @@ impl Registry {
         for collect in lock(&self.0.collectors).iter() {
             collect(&mut encoder);
         }
-        let mut registry = prometheus_client::registry::Registry::with_prefix(PREFIX);
-        registry.register_collector(Box::new(encoder));
+        let mut process = Encoder::default();
+        process::report(&mut process);
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Box::new(process));
+        registry.sub_registry_with_prefix(PREFIX).register_collector(Box::new(encoder));
         let mut text = String::new();
         if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &registry) {
             tracing::error!(%error, "metrics cannot be encoded");
@@ -207,6 +211,7 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line:?} is not in:\n{text}");
         }
         assert_eq!(text.matches("# TYPE tidegate_things ").count(), 1);
+        assert!(!cfg!(target_os = "linux") || text.contains("\nprocess_resident_memory_bytes "), "{text}");
     }
 
     #[test]

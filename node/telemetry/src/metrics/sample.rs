@@ -79,6 +79,7 @@ impl Distribution {
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Counter(u64),
+    Seconds(f64),
     Gauge(f64),
     Histogram(Distribution),
 }
@@ -86,7 +87,7 @@ pub(crate) enum Value {
 impl Value {
     fn kind(&self) -> MetricType {
         match self {
-            Self::Counter(_) => MetricType::Counter,
+            Self::Counter(_) | Self::Seconds(_) => MetricType::Counter,
             Self::Gauge(_) => MetricType::Gauge,
             Self::Histogram(_) => MetricType::Histogram,
         }
@@ -95,6 +96,7 @@ impl Value {
     fn encode(&self, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
         match self {
             Self::Counter(value) => encoder.encode_counter::<NoLabelSet, u64, u64>(value, None),
+            Self::Seconds(value) => encoder.encode_counter::<NoLabelSet, f64, u64>(value, None),
             Self::Gauge(value) => encoder.encode_gauge(value),
             Self::Histogram(value) => {
                 encoder.encode_histogram::<NoLabelSet>(value.sum(), value.count(), value.buckets(), None)
@@ -120,6 +122,11 @@ impl Encoder {
     /// A number that only grows.
     pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: u64) {
         self.push(name, help, own(labels), Value::Counter(value));
+    }
+
+    /// Time that only grows, in seconds.
+    pub fn seconds(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        self.push(name, help, own(labels), Value::Seconds(value));
     }
 
     /// A number that goes up and down.

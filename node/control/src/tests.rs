@@ -1,0 +1,14 @@
+//! The whole control plane over a store in memory: every test speaks signed HTTP, as a client does.
+
+mod auth;
+mod cluster;
+mod deployment;
+mod import;
+mod integration;
+mod method;
+mod model;
+mod resource;
+mod rest_api;
+mod rig;
+mod store;
+mod tags;
