@@ -1,6 +1,5 @@
 """OpenAPI documents for the import tests, as Python values."""
 
-import copy
 import json
 
 import yaml
@@ -63,7 +62,7 @@ def openapi3(upstream, title="imported"):
 def swagger2(upstream, title="imported"):
     """The same API in OpenAPI 2.0."""
     source = openapi3(upstream, title)
-    document = {"swagger": "2.0", "info": source["info"], "paths": copy.deepcopy(source["paths"]), "definitions": source["components"]["schemas"]}
+    document = {"swagger": "2.0", "info": source["info"], "paths": json.loads(json.dumps(source["paths"])), "definitions": source["components"]["schemas"]}
     for path in document["paths"].values():
         for operation in [path, *(value for value in path.values() if isinstance(value, dict))]:
             _parameters_of_2(operation)

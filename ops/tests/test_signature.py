@@ -92,7 +92,7 @@ def test_a_malformed_authorization_header(region, value):
 
 
 def test_the_wrong_region_or_service_in_the_scope(region):
-    for change in ({"region": "mars-1"}, {"service": "s3"}):
+    for change in ({"scope_region": "mars-1"}, {"service": "s3"}):
         answer = ask(region, signed(region, **change))
         assert answer.status in (FORBIDDEN, 404), (change, answer)
         assert answer.header("x-amzn-ErrorType")
