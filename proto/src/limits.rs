@@ -18,6 +18,9 @@ pub const CONNECT_TIMEOUT_MS: u64 = 1_000;
 pub const UPSTREAM_IDLE_PER_AUTHORITY_MAX: usize = 64;
 /// Idle upstream connections kept per shard.
 pub const UPSTREAM_IDLE_MAX: usize = 1_024;
+/// Longest a client may take to send one request body that is streamed upstream, in milliseconds; its pauses are bounded
+/// by the listener, and this bounds their sum.
+pub const UPLOAD_TIME_MS_MAX: u64 = 300_000;
 /// Upstream connections one shard keeps open at a time, busy ones included; a call beyond it fails as if refused.
 pub const UPSTREAM_OPEN_MAX: usize = 16_384;
 /// How long an idle upstream connection is kept, in milliseconds; below the common 60 s of origin servers.

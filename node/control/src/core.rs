@@ -92,10 +92,14 @@ impl Core {
                     sts::answer(service, &caller, &parameters(&parts, &body), &request_id);
                 respond::xml(status, document, &request_id)
             }
-            (Lane::Own, Ok(_)) => {
-                render(lane, self.own.run(parts.method.as_str(), path, &body).await, &request_id)
+            (lane, Ok(caller)) => {
+                let result = match lane {
+                    Lane::Own => self.own.run(parts.method.as_str(), path, &body).await,
+                    _ => self.rest(&parts, body.clone()).await,
+                };
+                audit(&parts, &caller, &result, &request_id);
+                render(lane, result, &request_id)
             }
-            (Lane::Rest, Ok(_)) => render(lane, self.rest(&parts, body.clone()).await, &request_id),
         }
     }
 
@@ -184,6 +188,19 @@ fn is_query_shaped(parts: &Parts) -> bool {
 fn parameters(parts: &Parts, body: &[u8]) -> Query {
     let text = String::from_utf8_lossy(body);
     Query::parse(if text.is_empty() { parts.uri.query().unwrap_or_default() } else { &text })
+}
+
+/// One line per change that was asked for, whatever became of it; reads leave none.
+fn audit(parts: &Parts, caller: &Caller, result: &Result<Reply, ApiError>, request_id: &str) {
+    if parts.method == http::Method::GET {
+        return;
+    }
+    let (status, code) = match result {
+        Ok(reply) => (reply.answer.status, ""),
+        Err(error) => (error.status, error.code),
+    };
+    let (verb, path) = (parts.method.as_str(), parts.uri.path());
+    tracing::info!(request_id, caller = caller.arn, verb, path, status, code, "control change");
 }
 
 fn refuse(lane: Lane, refusal: Refusal, request_id: &str) -> Response<Bytes> {

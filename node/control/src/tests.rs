@@ -10,5 +10,6 @@ mod model;
 mod resource;
 mod rest_api;
 mod rig;
+mod socket;
 mod store;
 mod tags;

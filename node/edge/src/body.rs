@@ -47,15 +47,35 @@ pub(crate) enum Sending {
 pub(crate) struct ClientBody {
     body: tidegate_listener::Body,
     left: u64,
-    /// Set when the limit was passed; the caller sees only that sending failed.
-    overrun: Rc<Cell<bool>>,
+    upload: Rc<Upload>,
+}
+
+/// What the pipeline can see of a body that is being sent upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Upload {
+    /// The limit was passed; the sender sees only that sending failed.
+    overrun: Cell<bool>,
+    /// The client was asked for more and has not sent it yet.
+    waiting: Cell<bool>,
+}
+
+impl Upload {
+    /// Whether the body was larger than allowed.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.overrun.get()
+    }
+
+    /// Whether the client, and not the upstream, is being waited for.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.waiting.get()
+    }
 }
 
 impl ClientBody {
-    /// A body of at most `bytes_max`, and the flag that tells when it was more.
-    pub(crate) fn new(body: tidegate_listener::Body, bytes_max: u64) -> (Self, Rc<Cell<bool>>) {
-        let overrun = Rc::new(Cell::new(false));
-        (Self { body, left: bytes_max, overrun: Rc::clone(&overrun) }, overrun)
+    /// A body of at most `bytes_max`, and a look at its upload.
+    pub(crate) fn new(body: tidegate_listener::Body, bytes_max: u64) -> (Self, Rc<Upload>) {
+        let upload = Rc::new(Upload::default());
+        (Self { body, left: bytes_max, upload: Rc::clone(&upload) }, upload)
     }
 }
 
@@ -68,7 +88,9 @@ impl Body for ClientBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         loop {
-            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)?) else {
+            let frame = Pin::new(&mut self.body).poll_frame(cx)?;
+            self.upload.waiting.set(frame.is_pending());
+            let Some(frame) = ready!(frame) else {
                 return Poll::Ready(None);
             };
             // Trailers are hop-by-hop for this gateway: TE and Trailer never cross.
@@ -76,7 +98,7 @@ impl Body for ClientBody {
             match self.left.checked_sub(data.len() as u64) {
                 Some(left) => self.left = left,
                 None => {
-                    self.overrun.set(true);
+                    self.upload.overrun.set(true);
                     return Poll::Ready(Some(Err(BodyFault::TooLarge)));
                 }
             }

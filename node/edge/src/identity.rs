@@ -43,16 +43,16 @@ impl Generator {
             out,
             "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
             high >> 32,
-            high >> 16 & 0xffff,
+            (high >> 16) & 0xffff,
             high & 0x0fff,
-            low >> 48 & 0x3fff | 0x8000,
+            ((low >> 48) & 0x3fff) | 0x8000,
             low & 0xffff_ffff_ffff
         );
         out
     }
 
     fn extended(&mut self) -> String {
-        let mut random = u128::from(self.0.next_u64()) << 64 | u128::from(self.0.next_u64());
+        let mut random = (u128::from(self.0.next_u64()) << 64) | u128::from(self.0.next_u64());
         let mut out = String::with_capacity(16);
         for _ in 0..15 {
             out.extend(BASE64.get((random % 64) as usize).map(|byte| char::from(*byte)));
@@ -68,7 +68,7 @@ impl Generator {
             return given.to_owned();
         }
         let (high, low) = (self.0.next_u64() & 0xffff_ffff, self.0.next_u64());
-        format!("Root=1-{:08x}-{high:08x}{low:016x}", time_ms / 1_000 & 0xffff_ffff)
+        format!("Root=1-{:08x}-{high:08x}{low:016x}", (time_ms / 1_000) & 0xffff_ffff)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The network part of a request: takes in the client's body as far as needed, calls upstream under a deadline, and retries
 //! exactly once where a retry cannot be noticed.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -9,11 +9,11 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tidegate_gateway::{Call, CallBody, Fault, Intake, Rejection, Response, ResponseBody, Step};
 use tidegate_listener::Body;
-use tidegate_proto::limits::BODY_BYTES_MAX;
+use tidegate_proto::limits::{BODY_BYTES_MAX, UPLOAD_TIME_MS_MAX};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    body::{ClientBody, Sending, UpstreamBody},
+    body::{ClientBody, Sending, Upload, UpstreamBody},
     upstream::{Failure, Reply, Upstream},
     visit::Trail,
 };
@@ -23,7 +23,7 @@ pub(crate) struct Taken {
     /// All of it, when the mapping needs it.
     pub(crate) whole: Option<Bytes>,
     stream: Option<ClientBody>,
-    overrun: Rc<Cell<bool>>,
+    upload: Rc<Upload>,
 }
 
 impl Taken {
@@ -35,13 +35,13 @@ impl Taken {
         if body.size_hint().lower() > BODY_BYTES_MAX {
             return Err(Rejection::RequestTooLarge);
         }
-        let (stream, overrun) = ClientBody::new(body, BODY_BYTES_MAX);
+        let (stream, upload) = ClientBody::new(body, BODY_BYTES_MAX);
         match intake {
-            Intake::Nothing => Ok(Self { whole: None, stream: None, overrun }),
-            Intake::Stream => Ok(Self { whole: None, stream: Some(stream), overrun }),
+            Intake::Nothing => Ok(Self { whole: None, stream: None, upload }),
+            Intake::Stream => Ok(Self { whole: None, stream: Some(stream), upload }),
             Intake::Whole => match stream.collect().await {
-                Ok(whole) => Ok(Self { whole: Some(whole.to_bytes()), stream: None, overrun }),
-                Err(_) if overrun.get() => Err(Rejection::RequestTooLarge),
+                Ok(whole) => Ok(Self { whole: Some(whole.to_bytes()), stream: None, upload }),
+                Err(_) if upload.is_too_large() => Err(Rejection::RequestTooLarge),
                 Err(_) => Err(Rejection::BadRequestBody("Invalid request body".into())),
             },
         }
@@ -78,22 +78,22 @@ pub(crate) async fn integrate<'s>(
     again: impl Fn() -> Result<Step<'s>, Rejection>,
     trail: &mut Trail,
 ) -> Result<Arrived, Rejection> {
-    let deadline = Instant::now() + Duration::from_millis(first.timeout_ms.into());
+    let mut deadline = Deadline::new(first.timeout_ms);
     let may_repeat = first.method.is_idempotent() && first.body != CallBody::Stream;
     let sending = taken.sending(first.body.clone());
-    let mut outcome = within(deadline, upstream.exchange(first, sending, true), taken, trail).await;
+    let mut outcome = within(&mut deadline, upstream.exchange(first, sending, true), taken, trail).await;
     if may_repeat
         && matches!(outcome, Err(Ended::Failed(Failure::Stale(_))))
         && let Step::Call(second, _) = again()?
     {
         let sending = taken.sending(second.body.clone());
-        outcome = within(deadline, upstream.exchange(*second, sending, false), taken, trail).await;
+        outcome = within(&mut deadline, upstream.exchange(*second, sending, false), taken, trail).await;
     }
     match outcome {
         Ok(reply) if reply.status.is_informational() => Err(Rejection::IntegrationFailure(Fault::Answer)),
         Ok(Reply { status, headers, body }) => {
             trail.integration_status = Some(status.as_u16());
-            Ok(Arrived { status, headers, body: Some(body), deadline })
+            Ok(Arrived { status, headers, body: Some(body), deadline: deadline.at })
         }
         Err(Ended::Refused(rejection)) => Err(rejection),
         Err(Ended::Failed(failure)) => Err(failure.rejection()),
@@ -106,22 +106,57 @@ enum Ended {
     Failed(Failure),
 }
 
+/// When a call must have been answered. Time in which the client keeps the upstream waiting for the request's body does not
+/// count against the upstream.
+struct Deadline {
+    at: Instant,
+    patience: Duration,
+    latest: Instant,
+}
+
+impl Deadline {
+    fn new(timeout_ms: u32) -> Self {
+        let (now, patience) = (Instant::now(), Duration::from_millis(timeout_ms.into()));
+        Self {
+            at: now + patience,
+            patience,
+            latest: now + Duration::from_millis(UPLOAD_TIME_MS_MAX) + patience,
+        }
+    }
+
+    /// Whether there is more time after all.
+    fn extend(&mut self, upload: &Upload) -> bool {
+        let next = Instant::now() + self.patience;
+        let may = upload.waits_for_client() && next <= self.latest;
+        if may {
+            self.at = next;
+        }
+        may
+    }
+}
+
 async fn within(
-    deadline: Instant,
+    deadline: &mut Deadline,
     exchange: impl Future<Output = Result<Reply, Failure>>,
     taken: &Taken,
     trail: &mut Trail,
 ) -> Result<Reply, Ended> {
-    match timeout_at(deadline, exchange).await {
-        Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(_)) if taken.overrun.get() => Err(Ended::Refused(Rejection::RequestTooLarge)),
-        Ok(Err(failure)) => {
-            trail.integration_error = Some(failure.to_string());
-            Err(Ended::Failed(failure))
-        }
-        Err(_) => {
-            trail.integration_error = Some(Rejection::IntegrationTimeout.message().to_owned());
-            Err(Ended::Refused(Rejection::IntegrationTimeout))
+    let mut exchange = pin!(exchange);
+    loop {
+        match timeout_at(deadline.at, exchange.as_mut()).await {
+            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Err(_)) if taken.upload.is_too_large() => {
+                return Err(Ended::Refused(Rejection::RequestTooLarge));
+            }
+            Ok(Err(failure)) => {
+                trail.integration_error = Some(failure.to_string());
+                return Err(Ended::Failed(failure));
+            }
+            Err(_) if deadline.extend(&taken.upload) => {}
+            Err(_) => {
+                trail.integration_error = Some(Rejection::IntegrationTimeout.message().to_owned());
+                return Err(Ended::Refused(Rejection::IntegrationTimeout));
+            }
         }
     }
 }

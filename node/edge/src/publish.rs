@@ -1,6 +1,9 @@
 //! The snapshot pointer: what shards read without a lock, and what replaces it without making them wait.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use arc_swap::{ArcSwap, Guard};
 use tidegate_gateway::{Snapshot, StageTable};
@@ -13,6 +16,32 @@ pub(crate) struct Published {
 }
 
 type Meters = Arc<[Arc<RouteMetrics>]>;
+
+/// A shard's own handle on what is published: requests clone it in memory of their own thread, without an atomic.
+#[derive(Clone)]
+pub(crate) struct View(Rc<Held>);
+
+/// The one reference of a shard.
+struct Held(Arc<Published>);
+
+impl View {
+    pub(crate) fn new(published: Arc<Published>) -> Self {
+        Self(Rc::new(Held(published)))
+    }
+
+    /// Whether this is the same publication.
+    pub(crate) fn is(&self, other: &Arc<Published>) -> bool {
+        Arc::ptr_eq(&self.0.0, other)
+    }
+}
+
+impl std::ops::Deref for View {
+    type Target = Published;
+
+    fn deref(&self) -> &Published {
+        &self.0.0
+    }
+}
 
 /// Holds the published snapshot and those it replaced until no shard reads them.
 pub(crate) struct Publisher {

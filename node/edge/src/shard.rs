@@ -12,7 +12,7 @@ use tidegate_throttle::Bucket;
 
 use crate::{
     identity::Generator,
-    publish::{Published, Publisher},
+    publish::{Publisher, View},
     respond::Log,
     upstream::Upstream,
 };
@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Shard {
     publisher: Arc<Publisher>,
     /// This shard's own reference, so that requests count references in memory of their own thread.
-    view: RefCell<Rc<Arc<Published>>>,
+    view: RefCell<View>,
     pub(crate) identities: RefCell<Generator>,
     pub(crate) upstream: Rc<Upstream>,
     pub(crate) keys: ApiKeyTable,
@@ -45,7 +45,7 @@ impl Shard {
         origin: Instant,
         seed: u64,
     ) -> Rc<Self> {
-        let view = RefCell::new(Rc::new(Arc::clone(&publisher.load())));
+        let view = RefCell::new(View::new(Arc::clone(&publisher.load())));
         let shard = Self {
             publisher,
             view,
@@ -62,13 +62,13 @@ impl Shard {
     }
 
     /// What is served now; a request keeps it for its whole life.
-    pub(crate) fn view(&self) -> Rc<Arc<Published>> {
+    pub(crate) fn view(&self) -> View {
         let newest = self.publisher.load();
         let mut view = self.view.borrow_mut();
-        if !Arc::ptr_eq(&newest, &view) {
-            *view = Rc::new(Arc::clone(&newest));
+        if !view.is(&newest) {
+            *view = View::new(Arc::clone(&newest));
         }
-        Rc::clone(&view)
+        view.clone()
     }
 
     /// A moment on the clock of the token buckets, in nanoseconds.

@@ -1,17 +1,17 @@
 //! One request on its way through the shard: what it is, what it was given, and what became of it.
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{net::SocketAddr, time::Instant};
 
 use http::{Version, request::Parts};
 use tidegate_gateway::{Facts, Rejection, Request, Routed, Snapshot, address, verb};
 use tidegate_listener::{Body, Connection};
 use tidegate_telemetry::access_log::{PhaseTimes, Record};
 
-use crate::{identity::Identity, publish::Published, shard::Shard};
+use crate::{identity::Identity, publish::View, shard::Shard};
 
 /// A request and the facts the edge established about it.
 pub(crate) struct Visit {
-    pub(crate) view: Rc<Arc<Published>>,
+    pub(crate) view: View,
     pub(crate) head: Parts,
     pub(crate) identity: Identity,
     pub(crate) arrived: Instant,

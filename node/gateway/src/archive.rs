@@ -1,8 +1,9 @@
 //! Owns the bytes of one compiled stage and reads them in place. The only file of the crate with `unsafe`.
 //!
-//! Justification: a request touches a handful of fields of an archive of many megabytes. Validating on each access costs
+//! JUSTIFICATION: a request touches a handful of fields of an archive of many megabytes. Validating on each access costs
 //! the whole archive, and owned structures cost hundreds of thousands of allocations per publication, with as many frees
-//! when a snapshot is dropped. `table/tests.rs` prints load and drop times of both forms.
+//! when a snapshot is dropped. Measured with 5,000 routes (1.5 MB, `table/tests.rs` prints it): 0.3 ms to validate once, against
+//! 18 ms to build the owned form and 4 ms to free it.
 #![allow(unsafe_code, reason = "in-place access to an archive that was validated when it was taken in")]
 
 use rkyv::{rancor, util::AlignedVec};

@@ -112,6 +112,28 @@ pub fn verb<'r>(method: &'r Method, headers: &'r HeaderMap) -> &'r str {
     headers.get(METHOD_OVERRIDE).and_then(|value| value.to_str().ok()).unwrap_or(method.as_str())
 }
 
+/// Names of the `$context` variables that [`Request::variable`] knows.
+pub(crate) const VARIABLES: [&str; 18] = [
+    "accountId",
+    "apiId",
+    "deploymentId",
+    "domainName",
+    "domainPrefix",
+    "extendedRequestId",
+    "httpMethod",
+    "identity.sourceIp",
+    "identity.userAgent",
+    "path",
+    "protocol",
+    "requestId",
+    "requestTime",
+    "requestTimeEpoch",
+    "resourceId",
+    "resourcePath",
+    "stage",
+    "xrayTraceId",
+];
+
 /// `type/subtype` of a content type, in lower case.
 pub(crate) fn media_type(value: &str) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, uri::PathAndQuery};
 
 pub use template::Carry;
-pub(crate) use template::{ParsedTemplate, parse_template};
+pub(crate) use template::{ParsedTemplate, is_json_path, parse_template};
 
 /// What the transform needs of the request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

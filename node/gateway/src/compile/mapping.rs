@@ -6,6 +6,7 @@ use tidegate_proto::{
 };
 
 use super::{CompileError, Site};
+use crate::transform::is_json_path;
 
 /// Headers that no request mapping may set; a value for one of them is an internal error at call time.
 const FORBIDDEN_HEADERS: [&str; 4] =
@@ -107,11 +108,12 @@ fn body_source(rest: &str) -> Option<SourceV1> {
     let path = rest
         .strip_prefix("body.")
         .or_else(|| rest.strip_prefix("body").filter(|rest| rest.starts_with('[')))?;
-    match path.chars().next()? {
-        '$' => Some(SourceV1::BodyPath(path.to_owned())),
-        '[' => Some(SourceV1::BodyPath(format!("${path}"))),
-        _ => Some(SourceV1::BodyPath(format!("$.{path}"))),
-    }
+    let path = match path.chars().next()? {
+        '$' => path.to_owned(),
+        '[' => format!("${path}"),
+        _ => format!("$.{path}"),
+    };
+    is_json_path(&path).then_some(SourceV1::BodyPath(path))
 }
 
 fn shared_source(site: &Site<'_>, expression: &str) -> Option<SourceV1> {

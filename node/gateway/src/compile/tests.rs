@@ -90,6 +90,10 @@ fn faults_name_place_and_rule() {
         assert_eq!((error.path.as_str(), error.method.as_str()), ("/pets/{id}", "GET"));
         assert_eq!((error.field.as_str(), error.rule.as_str()), (field, rule));
     }
+}
+
+#[test]
+fn patterns_are_checked() {
     let bad_pattern = mock("{}", &[("200", Some("(?=x)"))]);
     assert_eq!(refused("/", bad_pattern).field, "integrationResponse.selectionPattern");
 }

@@ -16,7 +16,8 @@ use tidegate_proto::compiled::{
 use super::{
     Call, CallBody, Carry, Intake, Response, Step,
     headers::{self, Fate},
-    mock, template,
+    mock,
+    template::{self, RenderFault},
     value::{self, Sources},
 };
 use crate::{Admitted, Fault, Rejection, Request};
@@ -114,7 +115,8 @@ impl<'s> Admitted<'s> {
                         index,
                         body.unwrap_or_default(),
                         &Carry::default(),
-                    )?;
+                    )
+                    .map_err(RenderFault::of_request)?;
                     draft.body = Some(Bytes::from(rendered.text));
                     draft.carry = rendered.carry;
                 }
@@ -132,7 +134,8 @@ impl<'s> Admitted<'s> {
         let body = body.unwrap_or_default();
         let (text, carry) = match choose(plan, request)? {
             Choice::Template(index) => {
-                let rendered = template::render(self.routed(), request, index, body, &Carry::default())?;
+                let rendered = template::render(self.routed(), request, index, body, &Carry::default())
+                    .map_err(RenderFault::of_request)?;
                 (Cow::Owned(rendered.text), rendered.carry)
             }
             Choice::Pass => (String::from_utf8_lossy(body), Carry::default()),
@@ -171,11 +174,11 @@ impl<'s> Admitted<'s> {
                 ArchivedPlaceV1::ForbiddenHeader => return Err(Rejection::ApiConfigurationError),
             }
         }
-        for (name, value) in &draft.carry.query {
-            append_pair(&mut query, name, value);
+        for (name, values) in draft.carry.query() {
+            values.iter().for_each(|value| append_pair(&mut query, name, value));
         }
-        for (name, value) in &draft.carry.headers {
-            set_header(&mut draft.headers, name, value)?;
+        for (name, values) in draft.carry.headers() {
+            set_header(&mut draft.headers, name, &values.join(","))?;
         }
         let (tls, authority, target) = self.target(call, request, &values, &draft.carry, &query)?;
         let method = Method::from_bytes(verb(call, request).as_bytes()).map_err(|_| endpoint())?;
@@ -220,7 +223,7 @@ impl<'s> Admitted<'s> {
                     let mapping = call.parameters.get(index).ok_or(Rejection::ApiConfigurationError)?;
                     let is_encoded = matches!(mapping.source, ArchivedSourceV1::Path(_));
                     match (carry.path(&mapping.name), values.get(index)) {
-                        (Some(value), _) => push_value(&mut text, call, value, false),
+                        (Some(value), _) => push_value(&mut text, call, &value, false),
                         (None, Some(values)) => push_value(&mut text, call, &values.join(","), is_encoded),
                         (None, None) => {}
                     }

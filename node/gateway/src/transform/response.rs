@@ -112,22 +112,24 @@ impl Mapped<'_> {
         for mapping in self.response.parameters.iter() {
             let values = value::values(&mapping.source, &sources)?;
             if !values.is_empty() {
-                set_header(&mut headers, &mapping.name, &values.join(","))?;
+                add_header(&mut headers, &mapping.name, &values.join(","))?;
             }
         }
         let mut out = passed(body.clone());
         if let Some((media, index)) = self.template(request)
             && index != NONE
         {
-            let rendered = template::render(&self.routed, request, index, bytes.unwrap_or_default(), &carry)?;
+            let rendered = template::render(&self.routed, request, index, bytes.unwrap_or_default(), &carry)
+                .map_err(|_| Rejection::ApiConfigurationError)?;
             out = ResponseBody::Bytes(Bytes::from(rendered.text));
             carry = rendered.carry;
             if media != "$default" && !headers.contains_key(header::CONTENT_TYPE) {
-                set_header(&mut headers, header::CONTENT_TYPE.as_str(), media)?;
+                add_header(&mut headers, header::CONTENT_TYPE.as_str(), media)?;
             }
         }
-        for (name, value) in &carry.response_headers {
-            set_header(&mut headers, name, value)?;
+        for (name, values) in carry.response_headers() {
+            headers.remove(name);
+            values.iter().try_for_each(|value| add_header(&mut headers, name, value))?;
         }
         headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         if self.called
@@ -135,8 +137,9 @@ impl Mapped<'_> {
         {
             headers.insert("x-amzn-trace-id", value);
         }
-        let status = carry.status.unwrap_or(self.response.status.to_native());
-        let status = StatusCode::from_u16(status).map_err(|_| Rejection::ApiConfigurationError)?;
+        let status = carry.status().unwrap_or(self.response.status.to_native());
+        let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+        let status = status.ok_or(Rejection::ApiConfigurationError)?;
         Ok(Response { status, headers, body: out })
     }
 
@@ -157,14 +160,14 @@ fn passed(body: Option<Bytes>) -> ResponseBody {
     body.map_or(ResponseBody::Stream, ResponseBody::Bytes)
 }
 
-fn set_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Rejection> {
+fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Rejection> {
     let broken = |_| Rejection::ApiConfigurationError;
     let value =
         HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| Rejection::ApiConfigurationError)?;
     match headers::mapped_to_client(&name.to_ascii_lowercase()) {
         Fate::Drop => {}
         Fate::Remap => headers::remap(headers, name, value),
-        Fate::Pass => _ = headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(broken)?, value),
+        Fate::Pass => _ = headers.append(HeaderName::from_bytes(name.as_bytes()).map_err(broken)?, value),
     }
     Ok(())
 }

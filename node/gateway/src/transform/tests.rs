@@ -209,7 +209,9 @@ fn passthrough_and_media_types() {
             ..http_proxy("http://up/")
         };
         for media in templates {
-            integration.request_templates.insert((*media).into(), format!("<{media}>"));
+            integration
+                .request_templates
+                .insert((*media).into(), format!("<{}>", media.trim_start_matches('$')));
         }
         snapshot("/", integration)
     };
@@ -217,7 +219,7 @@ fn passthrough_and_media_types() {
         ("WHEN_NO_MATCH", vec!["application/json"], "application/json", Ok("<application/json>")),
         ("WHEN_NO_MATCH", vec!["application/json"], "Application/JSON; charset=x", Ok("<application/json>")),
         ("WHEN_NO_MATCH", vec!["application/json"], "text/plain", Ok("~")),
-        ("WHEN_NO_MATCH", vec!["$default", "text/x"], "text/plain", Ok("<$default>")),
+        ("WHEN_NO_MATCH", vec!["$default", "text/x"], "text/plain", Ok("<default>")),
         ("WHEN_NO_TEMPLATES", vec![], "text/plain", Ok("~")),
         ("WHEN_NO_TEMPLATES", vec!["application/json"], "text/plain", Err(Rejection::UnsupportedMediaType)),
         ("NEVER", vec![], "text/plain", Err(Rejection::UnsupportedMediaType)),
@@ -330,4 +332,72 @@ fn keys_and_ceiling_refuse() {
     let bucket = tidegate_throttle::Bucket::new(1, 1);
     assert!(throttle(authorized, Some(&bucket), 5).is_ok());
     assert_eq!(throttle(authorized, Some(&bucket), 6).unwrap_err(), Rejection::Throttled);
+}
+
+#[test]
+fn request_templates() {
+    let http = |template: &str| {
+        let mut integration = Integration { kind: "HTTP".into(), ..http_proxy("http://up/{id}") };
+        integration = with(integration, &[("querystring.q", "'mapped'")]);
+        integration.request_templates.insert("application/json".into(), template.into());
+        snapshot("/{id}", integration)
+    };
+    for (template, body, expect) in [
+        (
+            r#"{"n":$input.json('$.n')}"#,
+            r#"{"n":[1,2]}"#,
+            Ok(
+                r#"POST http://up/7?q=mapped [accept: application/json | content-type: application/json | host: up] {"n":[1,2]}"#,
+            ),
+        ),
+        (
+            "$input.params('X-One')/$input.params('id')/$input.params('z')",
+            "",
+            Ok(
+                "POST http://up/7?q=mapped [accept: application/json | content-type: application/json | host: up] 1/7/a b",
+            ),
+        ),
+        (
+            "$context.stage $context.identity.sourceIp $stageVariables.team",
+            "",
+            Ok(
+                "POST http://up/7?q=mapped [accept: application/json | content-type: application/json | host: up] dev 192.0.2.7 red",
+            ),
+        ),
+        (
+            "#set($context.requestOverride.path.id = 'x/y?')#set($context.requestOverride.querystring.q = 'over')\
+             #set($context.requestOverride.header.h = 'set')",
+            "",
+            Ok(
+                "POST http://up/7?q=over [accept: application/json | content-type: application/json | h: set | host: up] ",
+            ),
+        ),
+        ("$input.path('$.a')", "{oops", Err(())),
+    ] {
+        let lines = [("content-type", "application/json"), ("X-ONE", "1")];
+        let got = sent(&http(template), "POST", "/dev/7?z=a+b", &lines, body);
+        match expect {
+            Ok(expect) => assert_eq!(got.unwrap(), expect, "{template}"),
+            Err(()) => assert!(matches!(got, Err(Rejection::BadRequestBody(_))), "{template}: {got:?}"),
+        }
+    }
+}
+
+#[test]
+fn overrides_reach_the_response() {
+    let mut integration = mock(
+        "#set($context.responseOverride.status = 444)#set($context.responseOverride.header.first = 'a'){\"statusCode\": 200}",
+        &[("200", None)],
+    );
+    let answer = integration.integration_responses.get_mut("200").unwrap();
+    answer.response_templates.insert(
+        "application/json".into(),
+        Some(
+            "#set($context.responseOverride.header.second = ['x', 'y'])$context.requestId $input.body".into(),
+        ),
+    );
+    assert_eq!(
+        sent(&snapshot("/", integration), "GET", "/dev", &[], "").unwrap(),
+        "444 [content-type: application/json | first: a | second: x | second: y] 11111111-2222-4333-8444-555555555555 {}"
+    );
 }
