@@ -91,7 +91,7 @@ def test_there_are_transcripts():
 
 @pytest.mark.parametrize("expected, found, fits", [
     ("a … c", "a b c", True), ("a … c", "a b d", False), ("", "", True), ("", "x", False), ("…", "x\ny", True),
-    ("NODE  …\nend", "NODE  x y\nend", True), ("a.c", "abc", False), ('{"a": 1}', '{"a": 2}', False),
+    ("NODE  …\nend", "NODE  x y\nend", True), ("a.c", "abc", False), ("A  B", "A     B", True), ("A  B", "A B", False), ('{"a": 1}', '{"a": 2}', False),
 ])
 def test_the_comparison_can_fail(expected, found, fits):
     assert transcript.matches(expected, found) == fits

@@ -61,6 +61,9 @@ def is_free(port, kinds=(socket.SOCK_STREAM, socket.SOCK_DGRAM)):
     """Whether a port of the loopback address can be bound."""
     for kind in kinds:
         with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                # As servers do, so that connections of the last one that wait for their end do not count.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
