@@ -39,6 +39,13 @@ impl fmt::Debug for Identity {
     }
 }
 
+impl Identity {
+    /// SHA-256 of the certificate authority; what a join token pins.
+    pub fn ca_sha256(&self) -> [u8; 32] {
+        fingerprint(&self.ca_der)
+    }
+}
+
 /// Why a certificate, key or token cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {

@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The body of the data plane: shards that accept requests, ask [`tidegate_gateway`] what to do with each, and do it.
+//!
+//! A shard is one thread with its own listener, runtime, upstream connections and identifiers; nothing on the request path
+//! is shared between shards but atomics and the snapshot pointer. This crate decides nothing about APIs.
+
+mod body;
+mod identity;
+mod integrate;
+mod options;
+mod pipeline;
+mod publish;
+mod respond;
+mod service;
+mod shard;
+mod upstream;
+mod visit;
+
+pub use options::Options;
+pub use service::{Error, Handle, Service};

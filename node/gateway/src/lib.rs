@@ -1,1 +1,25 @@
-//! Placeholder.
+//! The mind of the data plane: compiles definitions into stage tables, holds them in snapshots, and decides each
+//! phase of a request. Pure: no IO, no clock, no randomness; what a phase needs from outside is an argument.
+
+mod address;
+mod archive;
+mod compile;
+mod phase;
+mod rejection;
+mod request;
+mod router;
+mod snapshot;
+mod table;
+#[cfg(test)]
+mod testing;
+mod transform;
+
+pub use address::{Address, address};
+pub use compile::{CompileError, compile};
+pub use phase::{Admitted, ApiKeyTable, Authorized, Routed, authorize, throttle};
+pub use rejection::{Fault, Rejection, Rendered, ResponseType};
+pub use request::{Facts, Request, common_log_time, verb};
+pub use router::{PathRanges, verb_index};
+pub use snapshot::Snapshot;
+pub use table::{LoadError, Route, StageTable};
+pub use transform::{Call, CallBody, Carry, Intake, Response, ResponseBody, Selected, Step};

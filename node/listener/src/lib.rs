@@ -1,1 +1,28 @@
-//! Placeholder.
+//! Sockets in, requests out: bind, accept, HTTP/1.1 and HTTP/2, limits, drain.
+//!
+//! The listener decides one thing about a request: whether its framing is beyond doubt. What is not is answered here and never
+//! reaches a handler ([`head`], [`Refusal`]). It knows no routes, no APIs and no upstreams, and it depends on no other crate
+//! of the workspace. TLS belongs between accepting a stream and serving it (`service::admit`).
+
+mod bind;
+mod body;
+mod connection;
+mod counters;
+mod dispatch;
+pub mod forward;
+mod guard;
+pub mod head;
+pub mod limits;
+mod options;
+mod peers;
+mod refusal;
+mod service;
+mod sniff;
+
+pub use body::{Body, BodyError};
+pub use connection::{Connection, Protocol};
+pub use counters::CounterValues;
+pub use forward::strip_hop_by_hop;
+pub use options::{Http2Options, Options};
+pub use refusal::Refusal;
+pub use service::{Error, Handle, Service};

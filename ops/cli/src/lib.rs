@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Client verbs of the `tidegate` binary: they sign requests and print answers, through the public API only.
+//!
+//! Data goes to standard output, talk to standard error; `-o json` prints exactly what the server answered.
+
+mod client;
+mod cluster;
+mod endpoint;
+mod output;
+
+pub use client::{Client, Error};
+pub use cluster::{CheckpointCommand, ClusterCommand};
+pub use endpoint::{ConnectionArgs, Endpoint};
+pub use output::Format;

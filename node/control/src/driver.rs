@@ -1,0 +1,150 @@
+//! From a decided change to a committed one. Owns retries and time limits; must never decide an operation.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tidegate_proto::{
+    limits::{
+        COMMIT_ATTEMPTS_MAX, PROPOSE_TIMEOUT_MS, PROPOSE_TIMEOUT_MS_PER_MIB, READ_TIMEOUT_MS,
+        TRANSACTION_BYTES_MAX,
+    },
+    transaction::{OutcomeV1, TransactionV1},
+};
+use tokio::time::timeout;
+
+use crate::{
+    answer::Answer,
+    call::{Call, Outcome, Site},
+    error::ApiError,
+    operation::{Operation, Params},
+    query::Query,
+    rest,
+    stamps::Stamps,
+    store::{Store, StoreError},
+};
+
+/// Backstop of [`barrier`] behind the store's own deadline.
+const BARRIER_TIMEOUT: Duration = Duration::from_millis(2 * READ_TIMEOUT_MS);
+/// Backstop of [`commit`] behind the store's own deadline, which grows with the transaction.
+const COMMIT_TIMEOUT: Duration = Duration::from_millis(
+    PROPOSE_TIMEOUT_MS + PROPOSE_TIMEOUT_MS_PER_MIB * (TRANSACTION_BYTES_MAX as u64 >> 20) + READ_TIMEOUT_MS,
+);
+
+/// An operation with all its inputs but the view.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What to do.
+    pub operation: Operation,
+    /// Named parts of the path.
+    pub params: Params,
+    /// Query parameters.
+    pub query: Query,
+    /// The raw body.
+    pub body: Bytes,
+    /// The `Accept` header.
+    pub accept: String,
+    /// Where the control plane stands.
+    pub site: Site,
+    /// Time and seed of the ids; every attempt draws the same sequence.
+    pub stamps: (i64, u64),
+}
+
+/// An answer, and whether it was read without the cluster's word that it is current.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// Whether it may be old.
+    pub stale: bool,
+}
+
+/// Runs an operation until it is committed, refused, or has met too many other writers.
+pub(crate) async fn run(store: &Arc<dyn Store>, asked: Asked, is_read: bool) -> Result<Reply, ApiError> {
+    let stale = match barrier(store).await {
+        Ok(()) => false,
+        Err(_) if is_read => true,
+        Err(error) => return Err(error),
+    };
+    let asked = Arc::new(asked);
+    let answer = retry(store, || decide(store, &asked)).await?;
+    Ok(Reply { answer, stale })
+}
+
+/// Commits what `decide` decides on the current view, deciding again on a newer one after every conflict.
+pub(crate) async fn retry<F>(store: &Arc<dyn Store>, decide: impl Fn() -> F) -> Result<Answer, ApiError>
+where
+    F: Future<Output = Outcome>,
+{
+    for _ in 0..COMMIT_ATTEMPTS_MAX {
+        let (transaction, answer) = decide().await?;
+        if transaction.is_empty() {
+            return Ok(answer);
+        }
+        match commit(store, transaction).await? {
+            OutcomeV1::Committed { .. } => return Ok(answer),
+            OutcomeV1::Conflict { .. } => barrier(store).await?,
+            OutcomeV1::Refused { reason } => return Err(ApiError::bad_request(reason)),
+        }
+    }
+    Err(ApiError::contended())
+}
+
+/// Waits until the view is current. Nothing has been proposed yet, so running out of time is harmless.
+pub(crate) async fn barrier(store: &Arc<dyn Store>) -> Result<(), ApiError> {
+    match timeout(BARRIER_TIMEOUT, store.barrier()).await {
+        Ok(result) => result.map_err(from_store),
+        Err(_) => Err(from_store(StoreError::NoQuorum)),
+    }
+}
+
+/// Proposes a transaction within the time a caller is kept waiting.
+pub(crate) async fn commit(
+    store: &Arc<dyn Store>,
+    transaction: TransactionV1,
+) -> Result<OutcomeV1, ApiError> {
+    match timeout(COMMIT_TIMEOUT, store.commit(transaction)).await {
+        Ok(result) => result.map_err(from_store),
+        Err(_) => Err(from_store(StoreError::Uncertain)),
+    }
+}
+
+/// What a caller is told when the store has no outcome.
+pub(crate) fn from_store(error: StoreError) -> ApiError {
+    match error {
+        StoreError::NoQuorum => ApiError::unavailable(
+            "The cluster has no quorum right now; nothing was changed. Reads and traffic are served.",
+        ),
+        StoreError::Uncertain => ApiError::unavailable(
+            "The change was proposed and its outcome is unknown: it may or may not be applied. Read before you repeat it.",
+        ),
+        StoreError::Stopped => {
+            ApiError::unavailable("This node is stopping; nothing was changed. Ask another node.")
+        }
+        StoreError::Refused(reason) => ApiError::bad_request(reason),
+    }
+}
+
+/// Importing and compiling a large API takes long enough to be kept off the threads that serve sockets.
+async fn decide(store: &Arc<dyn Store>, asked: &Arc<Asked>) -> Outcome {
+    let (view, asked) = (store.view(), Arc::clone(asked));
+    let work = move || {
+        let stamps = Stamps::new(asked.stamps.0, asked.stamps.1);
+        let call = Call {
+            view: &view,
+            site: &asked.site,
+            params: &asked.params,
+            query: &asked.query,
+            body: &asked.body,
+            accept: &asked.accept,
+            stamps: &stamps,
+        };
+        rest::run(asked.operation, &call)
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(fault) => {
+            tracing::error!(%fault, "a control operation did not end");
+            Err(ApiError::internal("the operation did not end; the node's log says why"))
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Tidegate's own API below `/_tidegate/`: the cluster and its checkpoints. Owns those routes; must never know how the cluster works.
+
+mod checkpoint;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tidegate_proto::{key::USER_PREFIX, transaction::TransactionV1};
+
+use crate::{
+    answer::{Answer, Body, print},
+    driver::{Reply, barrier, commit, from_store},
+    error::ApiError,
+    input::Input,
+    rest::unsupported::Shape,
+    store::{Cluster, ClusterError, Store, StoreError},
+};
+
+/// Prefix of every path of this API.
+pub(crate) const PREFIX: &str = "/_tidegate/";
+/// The one path that is answered without a signature, on development nodes only.
+pub(crate) const DEV_RESET: &str = "/_tidegate/dev/reset";
+/// The path whose body is a whole configuration.
+pub(crate) const CHECKPOINT: &str = "/_tidegate/cluster/checkpoint";
+
+/// What the routes work on.
+#[derive(Clone)]
+pub(crate) struct Own {
+    /// The configuration.
+    pub store: Arc<dyn Store>,
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// Whether this is a development node.
+    pub dev: bool,
+}
+
+impl Own {
+    /// Answers a call; the caller is proven already, except for [`DEV_RESET`].
+    pub(crate) async fn run(&self, verb: &str, path: &str, body: &Bytes) -> Result<Reply, ApiError> {
+        let parts: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
+        let fresh = |body: Value| Reply { answer: Answer::ok(body), stale: false };
+        match (verb, parts.as_slice()) {
+            ("GET", ["cluster", "status"]) => Ok(fresh(self.status().await?)),
+            ("POST", ["cluster", "token"]) => {
+                Input::parse("issueTokenInput", body)?.finish(Shape::Tags)?;
+                Ok(fresh(print(&self.cluster.issue_token().await.map_err(from_cluster)?)))
+            }
+            ("POST", ["cluster", "nodes", node, verb @ ("remove" | "drain" | "undrain")]) => {
+                self.node_verb(node, verb, body).await?;
+                Ok(fresh(self.status().await?))
+            }
+            ("POST", ["cluster", "transfer"]) => {
+                let mut input = Input::parse("transferInput", body)?;
+                let to = input.integer("to")?;
+                input.finish(Shape::Tags)?;
+                let to = to.map(|node| node_id(&node.to_string())).transpose()?;
+                Ok(fresh(print(&self.cluster.transfer(to).await.map_err(from_cluster)?)))
+            }
+            ("GET", ["cluster", "checkpoint"]) => self.save().await,
+            ("PUT", ["cluster", "checkpoint"]) => {
+                barrier(&self.store).await?;
+                let (view, bytes) = (self.store.view(), body.clone());
+                let work = move || checkpoint::read(&bytes).map(|image| checkpoint::restore(&view, &image));
+                let decided = tokio::task::spawn_blocking(work).await;
+                let fault = |fault: tokio::task::JoinError| ApiError::internal(fault.to_string());
+                let (transaction, records) = decided.map_err(fault)??;
+                self.replace(transaction, records).await
+            }
+            ("POST", ["dev", "reset"]) if self.dev => {
+                barrier(&self.store).await?;
+                let records = self.store.view().prefix(USER_PREFIX).count();
+                let mut transaction = TransactionV1::default();
+                transaction.delete_prefix(USER_PREFIX);
+                self.replace(transaction, records).await
+            }
+            _ => Err(ApiError::unknown_operation(verb, path)),
+        }
+    }
+
+    async fn status(&self) -> Result<Value, ApiError> {
+        Ok(print(&self.cluster.status().await.map_err(from_cluster)?))
+    }
+
+    async fn node_verb(&self, node: &str, verb: &str, body: &Bytes) -> Result<(), ApiError> {
+        let mut input = Input::parse("nodeInput", body)?;
+        let force = if verb == "remove" { input.boolean("force")?.unwrap_or_default() } else { false };
+        input.finish(Shape::Tags)?;
+        let node = node_id(node)?;
+        let done = match verb {
+            "remove" => self.cluster.remove(node, force).await,
+            _ => self.cluster.drain(node, verb == "drain").await,
+        };
+        done.map_err(from_cluster)
+    }
+
+    async fn save(&self) -> Result<Reply, ApiError> {
+        let stale = barrier(&self.store).await.is_err();
+        let bytes = self.store.view().encode().map_err(|error| ApiError::internal(error.to_string()))?;
+        let body = Body::Raw { content_type: "application/octet-stream", bytes };
+        Ok(Reply { answer: Answer { body, ..Answer::ok(Value::Null) }, stale })
+    }
+
+    /// Commits a change of everything users configured; it compares nothing, as it replaces whatever is there.
+    async fn replace(&self, transaction: TransactionV1, records: usize) -> Result<Reply, ApiError> {
+        use tidegate_proto::transaction::OutcomeV1;
+        match commit(&self.store, transaction).await? {
+            OutcomeV1::Committed { revision } => {
+                let answer = Answer::ok(json!({ "records": records, "revision": revision }));
+                Ok(Reply { answer, stale: false })
+            }
+            OutcomeV1::Conflict { .. } => Err(ApiError::contended()),
+            OutcomeV1::Refused { reason } => Err(ApiError::bad_request(reason)),
+        }
+    }
+}
+
+fn node_id(text: &str) -> Result<u64, ApiError> {
+    text.parse()
+        .map_err(|_| ApiError::bad_request(format!("Invalid node id '{text}', must be a whole number")))
+}
+
+fn from_cluster(error: ClusterError) -> ApiError {
+    match error {
+        ClusterError::NoSuchNode { .. } => ApiError::not_found(error.to_string()),
+        ClusterError::Refused(reason) => ApiError::conflict(reason),
+        ClusterError::NoQuorum => from_store(StoreError::NoQuorum),
+    }
+}

@@ -1,0 +1,56 @@
+//! Restoring a checkpoint: everything users configured is replaced; access keys and the cluster's own records stay. Owns what a
+//! checkpoint may bring; must never let in a configuration that does not compile.
+
+use tidegate_proto::{
+    key::{self, CREDENTIAL_PREFIX, USER_PREFIX},
+    limits::TRANSACTION_OPERATIONS_MAX,
+    transaction::{PutV1, TransactionV1},
+};
+use tidegate_state::State;
+
+use crate::{error::ApiError, rest};
+
+const CLUSTER_PREFIX: &str = "cluster/";
+
+/// Reads and checks a checkpoint.
+pub(crate) fn read(bytes: &[u8]) -> Result<State, ApiError> {
+    let image = State::decode(bytes).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let records = image.prefix("").filter(|(key, _)| is_restored(key)).count();
+    if records >= TRANSACTION_OPERATIONS_MAX {
+        return Err(ApiError::bad_request(format!(
+            "The checkpoint holds {records} records, one transaction takes fewer than {TRANSACTION_OPERATIONS_MAX}"
+        )));
+    }
+    for api in image.rest_apis()? {
+        let id = &api.document.id;
+        for stage in image.stages(id)? {
+            let (stage, name) = (&stage.document, &stage.document.stage_name);
+            let found = image.deployment(id, &stage.deployment_id)?.ok_or_else(|| {
+                ApiError::bad_request(format!("Stage {name} of REST API {id} has no deployment"))
+            })?;
+            rest::check_compiles(&found.document.definition, stage).map_err(|error| {
+                ApiError::bad_request(format!("Stage {name} of REST API {id}: {}", error.message))
+            })?;
+        }
+    }
+    Ok(image)
+}
+
+/// The transaction that makes users' records equal to the checkpoint's, and how many it writes.
+pub(crate) fn restore(view: &State, image: &State) -> (TransactionV1, usize) {
+    let mut transaction = TransactionV1::default();
+    transaction.delete_prefix(USER_PREFIX);
+    for (key, _) in view.prefix("").filter(|(key, _)| is_restored(key) && !key.starts_with(USER_PREFIX)) {
+        transaction.delete(key);
+    }
+    for (key, record) in image.prefix("").filter(|(key, _)| is_restored(key)) {
+        transaction.puts.push(PutV1 { key: key.to_owned(), bytes: record.bytes.to_vec() });
+    }
+    let records = transaction.puts.len();
+    (transaction, records)
+}
+
+/// Records of kinds that only a newer version knows belong to users as well.
+fn is_restored(key: &str) -> bool {
+    !key.starts_with(CREDENTIAL_PREFIX) && !key.starts_with(CLUSTER_PREFIX) && key != key::AUTHORITY
+}

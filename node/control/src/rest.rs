@@ -1,0 +1,82 @@
+//! The REST API service (`apigateway`, 2015-07-09): one file per resource of that service. Owns the way from an operation to its
+//! function; must never commit.
+
+mod account;
+mod definition;
+mod deployment;
+mod draft;
+mod export;
+mod expression;
+mod import;
+mod integration;
+mod integration_response;
+mod method;
+mod method_response;
+mod model;
+mod resource;
+mod rest_api;
+mod stage;
+mod tags;
+pub(crate) mod unsupported;
+mod variables;
+
+pub(crate) use definition::check as check_compiles;
+
+use crate::{
+    call::{Call, Outcome},
+    operation::Operation,
+};
+
+/// Runs an operation: pure, so it can be run again on a newer view.
+pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
+    match operation {
+        Operation::CreateDeployment => deployment::create(call),
+        Operation::CreateModel => model::create(call),
+        Operation::CreateResource => resource::create(call),
+        Operation::CreateRestApi => rest_api::create(call),
+        Operation::CreateStage => stage::create(call),
+        Operation::DeleteDeployment => deployment::delete(call),
+        Operation::DeleteIntegration => integration::delete(call),
+        Operation::DeleteIntegrationResponse => integration_response::delete(call),
+        Operation::DeleteMethod => method::delete(call),
+        Operation::DeleteMethodResponse => method_response::delete(call),
+        Operation::DeleteModel => model::delete(call),
+        Operation::DeleteResource => resource::delete(call),
+        Operation::DeleteRestApi => rest_api::delete(call),
+        Operation::DeleteStage => stage::delete(call),
+        Operation::GetAccount => account::get(call),
+        Operation::GetDeployment => deployment::get(call),
+        Operation::GetDeployments => deployment::list(call),
+        Operation::GetExport => export::get(call),
+        Operation::GetIntegration => integration::get(call),
+        Operation::GetIntegrationResponse => integration_response::get(call),
+        Operation::GetMethod => method::get(call),
+        Operation::GetMethodResponse => method_response::get(call),
+        Operation::GetModel => model::get(call),
+        Operation::GetModels => model::list(call),
+        Operation::GetResource => resource::get(call),
+        Operation::GetResources => resource::list(call),
+        Operation::GetRestApi => rest_api::get(call),
+        Operation::GetRestApis => rest_api::list(call),
+        Operation::GetStage => stage::get(call),
+        Operation::GetStages => stage::list(call),
+        Operation::GetTags => tags::get(call),
+        Operation::ImportRestApi => import::create(call),
+        Operation::PutIntegration => integration::put(call),
+        Operation::PutIntegrationResponse => integration_response::put(call),
+        Operation::PutMethod => method::put(call),
+        Operation::PutMethodResponse => method_response::put(call),
+        Operation::PutRestApi => import::put(call),
+        Operation::TagResource => tags::tag(call),
+        Operation::UntagResource => tags::untag(call),
+        Operation::UpdateDeployment => deployment::update(call),
+        Operation::UpdateIntegration => integration::update(call),
+        Operation::UpdateIntegrationResponse => integration_response::update(call),
+        Operation::UpdateMethod => method::update(call),
+        Operation::UpdateMethodResponse => method_response::update(call),
+        Operation::UpdateModel => model::update(call),
+        Operation::UpdateResource => resource::update(call),
+        Operation::UpdateRestApi => rest_api::update(call),
+        Operation::UpdateStage => stage::update(call),
+    }
+}

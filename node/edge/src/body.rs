@@ -1,0 +1,221 @@
+//! The bodies that cross the edge: what goes upstream, counted against its limit, and what comes back, with its connection.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tidegate_listener::BodyError;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::upstream::Lease;
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyFault {
+    /// The client's body is larger than allowed.
+    #[error("the request body is too large")]
+    TooLarge,
+    /// The client left or broke its framing.
+    #[error(transparent)]
+    Client(#[from] BodyError),
+    /// The upstream left or broke its framing.
+    #[error(transparent)]
+    Upstream(#[from] hyper::Error),
+    /// The upstream stopped sending.
+    #[error("the upstream sent nothing for {0:?}")]
+    Stalled(Duration),
+}
+
+/// The body of an upstream call.
+#[derive(Debug)]
+pub(crate) enum Sending {
+    /// Known bytes, possibly none.
+    Bytes(Option<Bytes>),
+    /// The client's body.
+    Stream(ClientBody),
+}
+
+/// A client's body with what it may still bring.
+#[derive(Debug)]
+pub(crate) struct ClientBody {
+    body: tidegate_listener::Body,
+    left: u64,
+    upload: Rc<Upload>,
+}
+
+/// What the pipeline can see of a body that is being sent upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Upload {
+    /// The limit was passed; the sender sees only that sending failed.
+    overrun: Cell<bool>,
+    /// The client was asked for more and has not sent it yet.
+    waiting: Cell<bool>,
+}
+
+impl Upload {
+    /// Whether the body was larger than allowed.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.overrun.get()
+    }
+
+    /// Whether the client, and not the upstream, is being waited for.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.waiting.get()
+    }
+}
+
+impl ClientBody {
+    /// A body of at most `bytes_max`, and a look at its upload.
+    pub(crate) fn new(body: tidegate_listener::Body, bytes_max: u64) -> (Self, Rc<Upload>) {
+        let upload = Rc::new(Upload::default());
+        (Self { body, left: bytes_max, upload: Rc::clone(&upload) }, upload)
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        loop {
+            let frame = Pin::new(&mut self.body).poll_frame(cx)?;
+            self.upload.waiting.set(frame.is_pending());
+            let Some(frame) = ready!(frame) else {
+                return Poll::Ready(None);
+            };
+            // Trailers are hop-by-hop for this gateway: TE and Trailer never cross.
+            let Ok(data) = frame.into_data() else { continue };
+            match self.left.checked_sub(data.len() as u64) {
+                Some(left) => self.left = left,
+                None => {
+                    self.upload.overrun.set(true);
+                    return Poll::Ready(Some(Err(BodyFault::TooLarge)));
+                }
+            }
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match &mut *self {
+            Self::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Bytes(bytes) => bytes.is_none(),
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Bytes(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// The body of an upstream's answer. Read to its end it gives its connection back; dropped before, it closes it.
+#[derive(Debug)]
+pub(crate) struct UpstreamBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    patience: Duration,
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl UpstreamBody {
+    /// A body that must make progress every `patience`.
+    pub(crate) fn new(incoming: Incoming, lease: Lease, patience: Duration) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), patience, stall: None };
+        body.release_if_ended();
+        body
+    }
+
+    fn release_if_ended(&mut self) {
+        if self.incoming.is_end_stream()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.release();
+        }
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
+        let patience = self.patience;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
+        ready!(stall.as_mut().poll(cx));
+        self.lease = None;
+        Poll::Ready(BodyFault::Stalled(patience))
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+                return self.poll_stall(cx).map(|fault| Some(Err(fault)));
+            };
+            self.stall = None;
+            match frame {
+                None => {
+                    if let Some(lease) = self.lease.take() {
+                        lease.release();
+                    }
+                    return Poll::Ready(None);
+                }
+                Some(Err(error)) => {
+                    self.lease = None;
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.release_if_ended();
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

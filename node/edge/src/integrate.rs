@@ -1,0 +1,219 @@
+//! The network part of a request: takes in the client's body as far as needed, calls upstream under a deadline, and retries
+//! exactly once where a retry cannot be noticed.
+
+use std::{pin::pin, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tidegate_gateway::{Call, CallBody, Fault, Intake, Rejection, Response, ResponseBody, Step};
+use tidegate_listener::Body;
+use tidegate_proto::limits::{BODY_BYTES_MAX, UPLOAD_TIME_MS_MAX};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    body::{ClientBody, Sending, Upload, UpstreamBody},
+    upstream::{Failure, Reply, Upstream},
+    visit::Trail,
+};
+
+/// The client's body, as far as it was taken in.
+pub(crate) struct Taken {
+    /// All of it, when the mapping needs it.
+    pub(crate) whole: Option<Bytes>,
+    stream: Option<ClientBody>,
+    upload: Rc<Upload>,
+}
+
+impl Taken {
+    /// Takes in what `intake` asks for.
+    ///
+    /// # Errors
+    /// `RequestTooLarge`; a client that breaks off gets `BadRequestBody`, which it will not read.
+    pub(crate) async fn take(intake: Intake, body: Body) -> Result<Self, Rejection> {
+        if body.size_hint().lower() > BODY_BYTES_MAX {
+            return Err(Rejection::RequestTooLarge);
+        }
+        let (stream, upload) = ClientBody::new(body, BODY_BYTES_MAX);
+        match intake {
+            Intake::Nothing => Ok(Self { whole: None, stream: None, upload }),
+            Intake::Stream => Ok(Self { whole: None, stream: Some(stream), upload }),
+            Intake::Whole => match stream.collect().await {
+                Ok(whole) => Ok(Self { whole: Some(whole.to_bytes()), stream: None, upload }),
+                Err(_) if upload.is_too_large() => Err(Rejection::RequestTooLarge),
+                Err(_) => Err(Rejection::BadRequestBody("Invalid request body".into())),
+            },
+        }
+    }
+
+    fn sending(&mut self, body: CallBody) -> Sending {
+        match body {
+            CallBody::Empty => Sending::Bytes(None),
+            CallBody::Bytes(bytes) => Sending::Bytes(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            CallBody::Stream => self.stream.take().map_or(Sending::Bytes(None), Sending::Stream),
+        }
+    }
+}
+
+/// An upstream's answer whose deadline is still running.
+pub(crate) struct Arrived {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Option<UpstreamBody>,
+    deadline: Instant,
+}
+
+/// What the client gets.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) stream: Option<UpstreamBody>,
+}
+
+/// Calls upstream; `again` makes the same call anew for a retry.
+pub(crate) async fn integrate<'s>(
+    upstream: &Upstream,
+    first: Call<'s>,
+    taken: &mut Taken,
+    again: impl Fn() -> Result<Step<'s>, Rejection>,
+    trail: &mut Trail,
+) -> Result<Arrived, Rejection> {
+    let mut deadline = Deadline::new(first.timeout_ms);
+    let may_repeat = first.method.is_idempotent() && first.body != CallBody::Stream;
+    let sending = taken.sending(first.body.clone());
+    let mut outcome = within(&mut deadline, upstream.exchange(first, sending, true), taken, trail).await;
+    if may_repeat
+        && matches!(outcome, Err(Ended::Failed(Failure::Stale(_))))
+        && let Step::Call(second, _) = again()?
+    {
+        let sending = taken.sending(second.body.clone());
+        outcome = within(&mut deadline, upstream.exchange(*second, sending, false), taken, trail).await;
+    }
+    match outcome {
+        Ok(reply) if reply.status.is_informational() => Err(Rejection::IntegrationFailure(Fault::Answer)),
+        Ok(Reply { status, headers, body }) => {
+            trail.integration_status = Some(status.as_u16());
+            Ok(Arrived { status, headers, body: Some(body), deadline: deadline.at })
+        }
+        Err(Ended::Refused(rejection)) => Err(rejection),
+        Err(Ended::Failed(failure)) => Err(failure.rejection()),
+    }
+}
+
+/// How an exchange ended without an answer.
+enum Ended {
+    Refused(Rejection),
+    Failed(Failure),
+}
+
+/// When a call must have been answered. Time in which the client keeps the upstream waiting for the request's body does not
+/// count against the upstream.
+struct Deadline {
+    at: Instant,
+    patience: Duration,
+    latest: Instant,
+}
+
+impl Deadline {
+    fn new(timeout_ms: u32) -> Self {
+        let (now, patience) = (Instant::now(), Duration::from_millis(timeout_ms.into()));
+        Self {
+            at: now + patience,
+            patience,
+            latest: now + Duration::from_millis(UPLOAD_TIME_MS_MAX) + patience,
+        }
+    }
+
+    /// Whether there is more time after all.
+    fn extend(&mut self, upload: &Upload) -> bool {
+        let next = Instant::now() + self.patience;
+        let may = upload.waits_for_client() && next <= self.latest;
+        if may {
+            self.at = next;
+        }
+        may
+    }
+}
+
+async fn within(
+    deadline: &mut Deadline,
+    exchange: impl Future<Output = Result<Reply, Failure>>,
+    taken: &Taken,
+    trail: &mut Trail,
+) -> Result<Reply, Ended> {
+    let mut exchange = pin!(exchange);
+    loop {
+        match timeout_at(deadline.at, exchange.as_mut()).await {
+            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Err(_)) if taken.upload.is_too_large() => {
+                return Err(Ended::Refused(Rejection::RequestTooLarge));
+            }
+            Ok(Err(failure)) => {
+                trail.integration_error = Some(failure.to_string());
+                return Err(Ended::Failed(failure));
+            }
+            Err(_) if deadline.extend(&taken.upload) => {}
+            Err(_) => {
+                trail.integration_error = Some(Rejection::IntegrationTimeout.message().to_owned());
+                return Err(Ended::Refused(Rejection::IntegrationTimeout));
+            }
+        }
+    }
+}
+
+impl Arrived {
+    /// Reads the whole body, still under the deadline of the call.
+    ///
+    /// # Errors
+    /// `IntegrationTimeout`; `IntegrationFailure` for a body that breaks off or is too large to map.
+    pub(crate) async fn collect(&mut self, trail: &mut Trail) -> Result<Bytes, Rejection> {
+        let Some(mut body) = self.body.take() else { return Ok(Bytes::new()) };
+        let mut whole = Vec::new();
+        let reading = async {
+            while let Some(frame) = body.frame().await {
+                let data = frame.map_err(|error| error.to_string())?.into_data().unwrap_or_default();
+                if (whole.len() + data.len()) as u64 > BODY_BYTES_MAX {
+                    return Err("the response is too large to map".to_owned());
+                }
+                whole.extend_from_slice(&data);
+            }
+            Ok(())
+        };
+        match timeout_at(self.deadline, reading).await {
+            Ok(Ok(())) => Ok(Bytes::from(whole)),
+            Ok(Err(error)) => {
+                trail.integration_error = Some(error);
+                Err(Rejection::IntegrationFailure(Fault::Answer))
+            }
+            Err(_) => Err(Rejection::IntegrationTimeout),
+        }
+    }
+}
+
+impl Answer {
+    /// An answer without an upstream.
+    pub(crate) fn local(response: Response) -> Self {
+        Self { response, stream: None }
+    }
+
+    /// An answer whose body may still be on its way. A bodiless one keeps the length it would have had (RFC 9110 §8.6).
+    pub(crate) fn from_upstream(mut response: Response, mut arrived: Arrived) -> Self {
+        let stream = arrived.body.take().filter(|_| response.body == ResponseBody::Stream);
+        let is_bare = stream.as_ref().is_some_and(|body| body.is_end_stream());
+        if is_bare && let Some(length) = arrived.headers.remove(header::CONTENT_LENGTH) {
+            response.headers.insert(header::CONTENT_LENGTH, length);
+        }
+        Self { response, stream }
+    }
+}
+
+impl Answer {
+    /// Removes a length that only an answer to HEAD, or a 304, may announce without a body.
+    pub(crate) fn keep_length_only_if(&mut self, allowed: bool) {
+        let zero = HeaderValue::from_static("0");
+        let length = self.response.headers.get(header::CONTENT_LENGTH);
+        if !allowed && length.is_some_and(|length| *length != zero) {
+            self.response.headers.remove(header::CONTENT_LENGTH);
+        }
+    }
+}

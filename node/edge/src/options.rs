@@ -1,0 +1,33 @@
+//! The options of the data plane and their rules.
+
+use std::num::NonZeroU32;
+
+use crate::Error;
+
+/// Most shards one node runs; more than any machine has cores.
+const SHARDS_MAX: usize = 256;
+
+/// Settings of the data plane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Where and how each shard listens; the port is shared.
+    pub listener: tidegate_listener::Options,
+    /// Shards, each with a thread of its own; 0 takes one per core.
+    pub shards: usize,
+    /// This node's own ceiling, in requests per second; a request above it is answered 429.
+    pub requests_per_second_max: Option<NonZeroU32>,
+}
+
+impl Options {
+    /// The number of shards to run.
+    ///
+    /// # Errors
+    /// [`Error::Option`].
+    pub(crate) fn shard_count(&self) -> Result<usize, Error> {
+        match self.shards {
+            0 => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(SHARDS_MAX)),
+            asked if asked <= SHARDS_MAX => Ok(asked),
+            asked => Err(Error::Option { field: "shards", value: asked.to_string(), rule: "at most 256" }),
+        }
+    }
+}

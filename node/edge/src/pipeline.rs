@@ -1,0 +1,54 @@
+//! The request line: one function, one error path. The evidence types of the gateway fix the order of the phases.
+
+use std::{rc::Rc, time::Instant};
+
+use http::{Request, Response};
+use tidegate_gateway::{Rejection, Step, authorize, throttle};
+use tidegate_listener::{Body, Connection};
+
+use crate::{
+    integrate::{self, Answer, Taken},
+    respond::{self, Outgoing},
+    shard::Shard,
+    visit::{Trail, Visit},
+};
+
+/// Answers one request.
+pub(crate) async fn serve(
+    shard: Rc<Shard>,
+    request: Request<Body>,
+    connection: Connection,
+) -> Response<Outgoing> {
+    let (visit, body) = Visit::begin(&shard, request, connection);
+    let mut trail = Trail::default();
+    let outcome = answer(&shard, &visit, body, &mut trail).await;
+    respond::respond(&shard, visit, trail, outcome)
+}
+
+async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> Result<Answer, Rejection> {
+    let request = visit.request();
+    let routed = visit.snapshot().route(request.address, request.verb)?;
+    trail.routed(&routed);
+    let authorized = authorize(routed, &shard.keys, request.api_key())?;
+    let admitted = throttle(authorized, shard.ceiling.as_deref(), shard.monotonic_ns(visit.arrived))?;
+    let mut taken = Taken::take(admitted.intake(&request)?, body).await?;
+    let whole = taken.whole.clone();
+    let call = || admitted.call(&request, whole.as_deref());
+    let (first, carry) = match call()? {
+        Step::Respond(response) => return Ok(Answer::local(response)),
+        Step::Call(first, carry) => (first, carry),
+    };
+    let started = Instant::now();
+    let reply = integrate::integrate(&shard.upstream, *first, &mut taken, call, trail).await;
+    trail.phases.integrate_us = Some(micros(started));
+    let mut reply = reply?;
+    let selected = admitted.select(reply.status, carry)?;
+    let mapped = if selected.needs_body(&request) { Some(reply.collect(trail).await?) } else { None };
+    trail.phases.integrate_us = Some(micros(started));
+    let response = selected.respond(&request, &reply.headers, mapped)?;
+    Ok(Answer::from_upstream(response, reply))
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

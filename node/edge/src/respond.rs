@@ -1,0 +1,169 @@
+//! The last phase: one place where answers and rejections become bytes, where requests are metered, and where they are logged.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use http_body::{Body, Frame, SizeHint};
+use tidegate_gateway::{Rejection, Rendered, ResponseBody};
+use tidegate_telemetry::{
+    access_log::{Format, Handle},
+    metrics::Observation,
+};
+
+use crate::{
+    body::{BodyFault, UpstreamBody},
+    integrate::Answer,
+    shard::Shard,
+    visit::{Trail, Visit},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const EXTENDED_ID: HeaderName = HeaderName::from_static("x-amz-apigw-id");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// Where and how lines are logged.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) handle: Handle,
+    pub(crate) format: std::sync::Arc<Format>,
+}
+
+/// Turns the outcome into the response, meters it, and leaves the line of the log to the end of its body.
+pub(crate) fn respond(
+    shard: &Shard,
+    visit: Visit,
+    mut trail: Trail,
+    outcome: Result<Answer, Rejection>,
+) -> http::Response<Outgoing> {
+    let (status, mut headers, source) = match outcome {
+        Ok(answer) => answered(answer, &visit.head.method),
+        Err(rejection) => rejected(trail.rejection.insert(rejection), visit.head.version),
+    };
+    for (name, value) in [(REQUEST_ID, &visit.identity.request), (EXTENDED_ID, &visit.identity.extended)] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    trail.status = status.as_u16();
+    trail.latency_us = u64::try_from(visit.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+    if let Some((stage, method)) = trail.route
+        && let Some(meter) = visit.view.meter(stage, method)
+    {
+        let integration_us = trail.phases.integrate_us;
+        meter.record(&Observation {
+            status: trail.status,
+            latency_us: trail.latency_us,
+            integration_us,
+            ..Observation::default()
+        });
+    }
+    let line = shard.log.clone().map(|log| Box::new(Line { log, visit, trail, bytes: 0 }));
+    let mut response = http::Response::new(Outgoing { source, line });
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn answered(mut answer: Answer, method: &Method) -> (StatusCode, HeaderMap, Source) {
+    let status = answer.response.status;
+    answer.keep_length_only_if(method == Method::HEAD || status == StatusCode::NOT_MODIFIED);
+    let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let source = match (answer.response.body, answer.stream) {
+        _ if is_bodiless => Source::Bytes(None),
+        (ResponseBody::Bytes(bytes), _) => whole(bytes, method, &mut answer.response.headers),
+        (ResponseBody::Stream, Some(stream)) => Source::Upstream(stream),
+        (ResponseBody::Stream, None) => Source::Bytes(None),
+    };
+    (status, answer.response.headers, source)
+}
+
+fn rejected(rejection: &Rejection, version: Version) -> (StatusCode, HeaderMap, Source) {
+    let Rendered { status, error_type, body } = rejection.render();
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ERROR_TYPE, HeaderValue::from_static(error_type));
+    // What is left of a body that is too large is not read.
+    if *rejection == Rejection::RequestTooLarge && version < Version::HTTP_2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    (
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        headers,
+        Source::Bytes(Some(body)),
+    )
+}
+
+/// The answer to HEAD announces the length of what GET would bring, in every version of HTTP.
+fn whole(bytes: Bytes, method: &Method, headers: &mut HeaderMap) -> Source {
+    if method == Method::HEAD {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        return Source::Bytes(None);
+    }
+    Source::Bytes(Some(bytes).filter(|bytes| !bytes.is_empty()))
+}
+
+/// The body of a response.
+pub(crate) struct Outgoing {
+    source: Source,
+    line: Option<Box<Line>>,
+}
+
+enum Source {
+    Bytes(Option<Bytes>),
+    Upstream(UpstreamBody),
+}
+
+/// A line of the access log, written when the body has ended, however it ended.
+struct Line {
+    log: Log,
+    visit: Visit,
+    trail: Trail,
+    bytes: u64,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.log.handle.write(&self.log.format, &self.visit.record(&self.trail, self.bytes));
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let this = &mut *self;
+        let frame = match &mut this.source {
+            Source::Bytes(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Source::Upstream(body) => ready!(Pin::new(body).poll_frame(cx)),
+        };
+        if let (Some(line), Some(Ok(frame))) = (&mut this.line, &frame) {
+            line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        if let Some(Err(fault)) = &frame {
+            tracing::debug!(%fault, "response broke off");
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Bytes(bytes) => bytes.is_none(),
+            Source::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Bytes(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Upstream(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The data plane as a service: binds the shards, runs a thread for each, publishes snapshots to all, drains them.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rand::RngCore;
+use tidegate_gateway::Snapshot;
+use tidegate_listener as listener;
+use tidegate_telemetry::{access_log, metrics::Registry};
+use tidegate_throttle::Bucket;
+use tokio::sync::oneshot;
+
+use crate::{
+    Options, pipeline,
+    publish::Publisher,
+    respond::Log,
+    shard::Shard,
+    upstream::{Roots, Tls, Upstream},
+};
+
+/// How often replaced snapshots are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Why the data plane cannot start or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An option breaks its rule.
+    #[error("option {field} is {value}, must be {rule}")]
+    Option {
+        /// The option's name.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// A shard cannot listen.
+    #[error(transparent)]
+    Listen(#[from] listener::Error),
+    /// TLS to upstreams cannot be set up.
+    #[error("TLS to upstreams: {0}")]
+    Tls(#[from] rustls::Error),
+    /// A thread or its runtime cannot be started.
+    #[error("cannot start a shard: {0}")]
+    Shard(#[from] io::Error),
+}
+
+/// A bound data plane that has not begun to accept.
+pub struct Service {
+    listeners: Vec<listener::Service>,
+    handle: Handle,
+    roots: Roots,
+    ceiling: Option<Arc<Bucket>>,
+    log: Option<Log>,
+}
+
+/// Publishes to, observes and drains a running data plane.
+#[derive(Clone)]
+pub struct Handle {
+    publisher: Arc<Publisher>,
+    listeners: Arc<[listener::Handle]>,
+}
+
+impl Service {
+    /// Checks the options and binds every shard to the same port. Until something is published, `first` is served.
+    ///
+    /// # Errors
+    /// [`Error::Option`], [`Error::Listen`].
+    pub fn new(options: Options, first: Arc<Snapshot>, registry: Registry) -> Result<Self, Error> {
+        let shards = options.shard_count()?;
+        let mut settings = options.listener.clone();
+        settings.reuse_port = shards > 1 || settings.reuse_port;
+        let mut listeners = Vec::with_capacity(shards);
+        for _ in 0..shards {
+            let listener = listener::Service::new(settings.clone())?;
+            settings.address = listener.local_address();
+            listeners.push(listener);
+        }
+        let ceiling = options.requests_per_second_max.map(|rate| {
+            let rate = u64::from(rate.get());
+            Arc::new(Bucket::new(rate, rate))
+        });
+        let handle = Handle {
+            publisher: Arc::new(Publisher::new(registry, first)),
+            listeners: listeners.iter().map(listener::Service::handle).collect(),
+        };
+        Ok(Self { listeners, handle, roots: Roots::load(), ceiling, log: None })
+    }
+
+    /// Logs every request as `format` says.
+    #[must_use]
+    pub fn with_access_log(mut self, handle: access_log::Handle, format: access_log::Format) -> Self {
+        self.log = Some(Log { handle, format: Arc::new(format) });
+        self
+    }
+
+    /// A handle that outlives [`Self::run`].
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until `shutdown` resolves or [`Handle::drain`] is called, and every shard has drained.
+    ///
+    /// # Errors
+    /// [`Error::Shard`] when a thread cannot be started or a shard's listener failed, [`Error::Tls`].
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let origin = Instant::now();
+        let mut ends = Vec::with_capacity(self.listeners.len());
+        for (index, listener) in self.listeners.into_iter().enumerate() {
+            let upstream = Tls::new(&self.roots)?;
+            let (publisher, ceiling, log) =
+                (Arc::clone(&self.handle.publisher), self.ceiling.clone(), self.log.clone());
+            let (end, ended) = oneshot::channel();
+            thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+                let shard = Shard::new(publisher, Upstream::new(upstream), ceiling, log, origin, seed());
+                let _ = end.send(serve(listener, shard));
+            })?;
+            ends.push(ended);
+        }
+        let mut shutdown = pin!(shutdown);
+        let mut all = pin!(async {
+            let mut result = Ok(());
+            for ended in ends {
+                let died = || Err(Error::Shard(io::Error::other("a shard ended without a word")));
+                result = result.and(ended.await.unwrap_or_else(|_| died()));
+            }
+            result
+        });
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                result = all.as_mut() => return result,
+                () = shutdown.as_mut(), if !is_stopping => {
+                    is_stopping = true;
+                    self.handle.drain();
+                }
+                () = tokio::time::sleep(SWEEP) => self.handle.publisher.sweep(),
+            }
+        }
+    }
+}
+
+impl Handle {
+    /// Serves `snapshot` from the next request on; requests in flight keep the one they began with. Resolving the meters of
+    /// new stages takes time, so call it where a pause does not hurt.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.publisher.publish(snapshot);
+    }
+
+    /// Revision of the snapshot that is served.
+    pub fn serving_revision(&self) -> u64 {
+        self.publisher.load().snapshot().revision()
+    }
+
+    /// The snapshot that is served.
+    pub fn serving(&self) -> Arc<Snapshot> {
+        self.publisher.load().shared_snapshot()
+    }
+
+    /// Whether requests are accepted.
+    pub fn is_ready(&self) -> bool {
+        self.listeners.iter().all(|listener| !listener.is_draining())
+    }
+
+    /// Begins to drain: no new connections; requests in flight finish.
+    pub fn drain(&self) {
+        self.listeners.iter().for_each(listener::Handle::drain);
+    }
+
+    /// Open client connections.
+    pub fn connections(&self) -> usize {
+        self.listeners.iter().map(listener::Handle::connections).sum()
+    }
+
+    /// Counters of the listeners, one per shard.
+    pub fn listener_counters(&self) -> impl Iterator<Item = listener::CounterValues> {
+        self.listeners.iter().map(listener::Handle::counters)
+    }
+
+    /// The address that all shards listen on.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.listeners.first().map(listener::Handle::local_address)
+    }
+}
+
+/// One shard, on its own thread and runtime, from start to drained.
+fn serve(listener: listener::Service, shard: Rc<Shard>) -> Result<(), Error> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+    runtime.block_on(async move {
+        let ticking = tokio::task::spawn_local(Rc::clone(&shard).tick());
+        let handler = move |request, connection| pipeline::serve(Rc::clone(&shard), request, connection);
+        let result = listener.run_local(handler, std::future::pending()).await;
+        ticking.abort();
+        result.map_err(Error::from)
+    })
+}
+
+/// The seed of a shard's identifiers.
+fn seed() -> u64 {
+    rand::rng().next_u64()
+}

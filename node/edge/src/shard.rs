@@ -1,0 +1,99 @@
+//! What one shard owns: everything a request needs, reachable without a lock and without another thread.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tidegate_gateway::ApiKeyTable;
+use tidegate_throttle::Bucket;
+
+use crate::{
+    identity::Generator,
+    publish::{Publisher, View},
+    respond::Log,
+    upstream::Upstream,
+};
+
+/// How often a shard looks after itself.
+const TICK: Duration = Duration::from_secs(1);
+
+/// One shard.
+pub(crate) struct Shard {
+    publisher: Arc<Publisher>,
+    /// This shard's own reference, so that requests count references in memory of their own thread.
+    view: RefCell<View>,
+    pub(crate) identities: RefCell<Generator>,
+    pub(crate) upstream: Rc<Upstream>,
+    pub(crate) keys: ApiKeyTable,
+    pub(crate) ceiling: Option<Arc<Bucket>>,
+    pub(crate) log: Option<Log>,
+    /// Origin of the monotonic clock, the same on all shards.
+    origin: Instant,
+    /// Wall clock minus monotonic clock, in milliseconds; corrected at each tick.
+    wall_offset_ms: Cell<u64>,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        publisher: Arc<Publisher>,
+        upstream: Upstream,
+        ceiling: Option<Arc<Bucket>>,
+        log: Option<Log>,
+        origin: Instant,
+        seed: u64,
+    ) -> Rc<Self> {
+        let view = RefCell::new(View::new(Arc::clone(&publisher.load())));
+        let shard = Self {
+            publisher,
+            view,
+            identities: RefCell::new(Generator::new(seed)),
+            upstream: Rc::new(upstream),
+            keys: ApiKeyTable::default(),
+            ceiling,
+            log,
+            origin,
+            wall_offset_ms: Cell::new(0),
+        };
+        shard.correct_wall_clock();
+        Rc::new(shard)
+    }
+
+    /// What is served now; a request keeps it for its whole life.
+    pub(crate) fn view(&self) -> View {
+        let newest = self.publisher.load();
+        let mut view = self.view.borrow_mut();
+        if !view.is(&newest) {
+            *view = View::new(Arc::clone(&newest));
+        }
+        view.clone()
+    }
+
+    /// A moment on the clock of the token buckets, in nanoseconds.
+    pub(crate) fn monotonic_ns(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// A moment in milliseconds since the Unix epoch.
+    pub(crate) fn wall_ms(&self, at: Instant) -> u64 {
+        self.wall_offset_ms.get() + self.monotonic_ns(at) / 1_000_000
+    }
+
+    /// Lets go of replaced snapshots and idle connections even when no request comes. Never ends.
+    pub(crate) async fn tick(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.view();
+            self.correct_wall_clock();
+            self.upstream.sweep();
+        }
+    }
+
+    fn correct_wall_clock(&self) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        self.wall_offset_ms.set(wall_ms.saturating_sub(self.monotonic_ns(Instant::now()) / 1_000_000));
+    }
+}

@@ -1,0 +1,134 @@
+//! One request on its way through the shard: what it is, what it was given, and what became of it.
+
+use std::{net::SocketAddr, time::Instant};
+
+use http::{Version, request::Parts};
+use tidegate_gateway::{Facts, Rejection, Request, Routed, Snapshot, address, verb};
+use tidegate_listener::{Body, Connection};
+use tidegate_telemetry::access_log::{PhaseTimes, Record};
+
+use crate::{identity::Identity, publish::View, shard::Shard};
+
+/// A request and the facts the edge established about it.
+pub(crate) struct Visit {
+    pub(crate) view: View,
+    pub(crate) head: Parts,
+    pub(crate) identity: Identity,
+    pub(crate) arrived: Instant,
+    peer: SocketAddr,
+    local: SocketAddr,
+    source_ip: String,
+    time_ms: u64,
+}
+
+/// What became of a request, written down phase by phase.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    /// Places of the stage and the method.
+    pub(crate) route: Option<(usize, usize)>,
+    pub(crate) phases: PhaseTimes,
+    pub(crate) integration_status: Option<u16>,
+    pub(crate) integration_error: Option<String>,
+    pub(crate) rejection: Option<Rejection>,
+    pub(crate) status: u16,
+    pub(crate) latency_us: u64,
+}
+
+impl Visit {
+    /// Begins a visit.
+    pub(crate) fn begin(shard: &Shard, request: http::Request<Body>, connection: Connection) -> (Self, Body) {
+        let arrived = Instant::now();
+        let (head, body) = request.into_parts();
+        let time_ms = shard.wall_ms(arrived);
+        let identity = shard.identities.borrow_mut().identify(&head.headers, time_ms);
+        let Connection { peer, local, .. } = connection;
+        let source_ip = peer.ip().to_string();
+        (Self { view: shard.view(), head, identity, arrived, peer, local, source_ip, time_ms }, body)
+    }
+
+    /// The snapshot that serves this request from its first phase to its last.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        self.view.snapshot()
+    }
+
+    /// The request as the phases see it.
+    pub(crate) fn request(&self) -> Request<'_> {
+        let host = self.host();
+        Request {
+            verb: verb(&self.head.method, &self.head.headers),
+            host,
+            address: address(host, self.head.uri.path()),
+            query: self.head.uri.query(),
+            headers: &self.head.headers,
+            facts: Facts {
+                request_id: &self.identity.request,
+                extended_request_id: &self.identity.extended,
+                trace_id: &self.identity.trace,
+                source_ip: &self.source_ip,
+                protocol: self.protocol(),
+                scheme: "http",
+                port: self.local.port(),
+                time_ms: self.time_ms,
+            },
+        }
+    }
+
+    /// The facts for a line of the access log.
+    pub(crate) fn record<'a>(&'a self, trail: &'a Trail, response_bytes: u64) -> Record<'a> {
+        let request = self.request();
+        let stage = trail.route.and_then(|(stage, _)| self.snapshot().stages().get(stage));
+        let method = stage.zip(trail.route).and_then(|(stage, (_, method))| stage.route(method));
+        let response_type = trail.rejection.as_ref().map(Rejection::response_type);
+        let milliseconds = |us: u64| us / 1_000;
+        Record {
+            request_id: Some(&self.identity.request),
+            extended_request_id: Some(&self.identity.extended),
+            source_ip: Some(self.peer.ip()),
+            user_agent: self.head.headers.get("user-agent").and_then(|value| value.to_str().ok()),
+            request_time_ms: Some(self.time_ms),
+            http_method: Some(request.verb),
+            path: Some(self.head.uri.path()),
+            resource_path: method.map(|method| method.resource_path),
+            resource_id: method.map(|method| method.resource_id),
+            status: Some(trail.status),
+            protocol: Some(self.protocol()),
+            response_bytes: Some(response_bytes),
+            response_latency_ms: Some(milliseconds(trail.latency_us)),
+            integration_latency_ms: trail.phases.integrate_us.map(milliseconds),
+            integration_status: trail.integration_status,
+            integration_error: trail.integration_error.as_deref(),
+            api_id: stage.map(|stage| stage.api()),
+            account_id: Some(self.snapshot().account()),
+            stage: stage.map(|stage| stage.name()),
+            deployment_id: stage.map(|stage| stage.deployment()),
+            domain_name: Some(request.host),
+            domain_prefix: request.host.split(['.', ':']).next(),
+            error_message: trail.rejection.as_ref().map(Rejection::message),
+            error_response_type: response_type.map(|row| row.name),
+            xray_trace_id: Some(&self.identity.trace),
+            region: Some(self.snapshot().region()),
+            phases: trail.phases,
+            ..Record::default()
+        }
+    }
+
+    fn host(&self) -> &str {
+        let header = || self.head.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
+        self.head.uri.authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default()
+    }
+
+    fn protocol(&self) -> &'static str {
+        match self.head.version {
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            _ => "HTTP/1.1",
+        }
+    }
+}
+
+impl Trail {
+    /// Notes the route.
+    pub(crate) fn routed(&mut self, routed: &Routed<'_>) {
+        self.route = Some((routed.stage_index(), routed.method_index()));
+    }
+}

@@ -1,0 +1,17 @@
+//! The data plane over real sockets: what the upstream saw and what the client got, to the byte.
+
+#[path = "it/room.rs"]
+mod room;
+
+#[path = "it/answers.rs"]
+mod answers;
+#[path = "it/bodies.rs"]
+mod bodies;
+#[path = "it/faults.rs"]
+mod faults;
+#[path = "it/log.rs"]
+mod log;
+#[path = "it/swap.rs"]
+mod swap;
+#[path = "it/tls.rs"]
+mod tls;

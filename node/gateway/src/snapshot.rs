@@ -1,0 +1,138 @@
+//! Everything a node serves at one revision: immutable, shared by all shards, kept on disk as the last good state.
+
+#[cfg(test)]
+mod tests;
+
+use std::{cmp::Ordering, sync::Arc};
+
+use rkyv::rancor;
+use tidegate_proto::{
+    compiled::{ArchivedSnapshotV1, SnapshotV1, VERSION},
+    frame::{self, FrameError, HEADER_BYTES, Kind},
+};
+
+use crate::{LoadError, StageTable, router};
+
+/// The compiled configuration of a node. Unchanged stages are shared between snapshots.
+#[derive(Debug)]
+pub struct Snapshot {
+    revision: u64,
+    applied: u64,
+    region: String,
+    account: String,
+    /// First eight bytes of the API id, sorted, parallel to `stages`.
+    heads: Box<[u64]>,
+    stages: Box<[Arc<StageTable>]>,
+}
+
+impl Snapshot {
+    /// A snapshot of `stages`, at configuration revision `revision`, after log index `applied`.
+    pub fn new(
+        revision: u64,
+        applied: u64,
+        region: impl Into<String>,
+        account: impl Into<String>,
+        mut stages: Vec<Arc<StageTable>>,
+    ) -> Self {
+        stages.sort_by(|a, b| (a.api(), a.name()).cmp(&(b.api(), b.name())));
+        stages.dedup_by(|a, b| (a.api(), a.name()) == (b.api(), b.name()));
+        Self {
+            revision,
+            applied,
+            region: region.into(),
+            account: account.into(),
+            heads: stages.iter().map(|stage| router::head(stage.api().as_bytes(), 0)).collect(),
+            stages: stages.into_boxed_slice(),
+        }
+    }
+
+    /// A snapshot without any API.
+    pub fn empty(region: impl Into<String>, account: impl Into<String>) -> Self {
+        Self::new(0, 0, region, account, Vec::new())
+    }
+
+    /// Revision of the configuration.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Last log index that went into it.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Region name.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// 12-digit account.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The stages, sorted by API and name.
+    pub fn stages(&self) -> &[Arc<StageTable>] {
+        &self.stages
+    }
+
+    /// The stage of an API; `index` is its place in [`Self::stages`].
+    pub fn stage(&self, api: &str, stage: &str) -> Option<(usize, &Arc<StageTable>)> {
+        let wanted = router::head(api.as_bytes(), 0);
+        let (mut low, mut high) = (0, self.stages.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let order = self.heads.get(middle)?.cmp(&wanted);
+            let order = match order {
+                Ordering::Equal => {
+                    self.stages.get(middle).map(|have| (have.api(), have.name()).cmp(&(api, stage)))?
+                }
+                decided => decided,
+            };
+            match order {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return self.stages.get(middle).map(|have| (middle, have)),
+            }
+        }
+        None
+    }
+
+    /// The snapshot as bytes for disk: a head frame, then one frame per stage.
+    pub fn encode(&self) -> Result<Vec<u8>, LoadError> {
+        let frames = self.stages.iter().map(|stage| stage.frame()).collect::<Result<Vec<_>, _>>()?;
+        let head = SnapshotV1 {
+            revision: self.revision,
+            applied: self.applied,
+            region: self.region.clone(),
+            account: self.account.clone(),
+            stage_bytes: frames.iter().map(|frame| frame.len() as u64).collect(),
+        };
+        let mut out = frame::seal(Kind::Snapshot, VERSION, &rkyv::to_bytes::<rancor::Error>(&head)?)?;
+        frames.iter().for_each(|frame| out.extend_from_slice(frame));
+        Ok(out)
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, LoadError> {
+        let length = bytes.get(4..12).and_then(|field| field.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let head_bytes = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(HEADER_BYTES);
+        let (head, mut rest) =
+            bytes.split_at_checked(head_bytes).ok_or_else(|| short(head_bytes, bytes.len()))?;
+        let head = frame::open(Kind::Snapshot, VERSION, head)?;
+        let head = rkyv::access::<ArchivedSnapshotV1, rancor::Error>(&head)?;
+        let mut stages = Vec::with_capacity(head.stage_bytes.len());
+        for length in head.stage_bytes.iter() {
+            let length = usize::try_from(length.to_native()).unwrap_or(usize::MAX);
+            let (frame, after) = rest.split_at_checked(length).ok_or_else(|| short(length, rest.len()))?;
+            stages.push(Arc::new(StageTable::from_frame(frame)?));
+            rest = after;
+        }
+        let (revision, applied) = (head.revision.to_native(), head.applied.to_native());
+        Ok(Self::new(revision, applied, head.region.as_str(), head.account.as_str(), stages))
+    }
+}
+
+fn short(want: usize, have: usize) -> LoadError {
+    LoadError::Frame(FrameError::Short { have, want })
+}

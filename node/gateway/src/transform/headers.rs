@@ -1,0 +1,241 @@
+//! Which headers cross the gateway, in which direction, and under which name.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{Facts, Fault, Rejection};
+
+/// Prefix of a response header that the gateway does not let through under its own name.
+const REMAPPED: &str = "x-amzn-remapped-";
+
+/// What happens to a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Crosses.
+    Pass,
+    /// Is left out.
+    Drop,
+    /// Crosses as `x-amzn-Remapped-…`.
+    Remap,
+}
+
+/// Headers of one connection (RFC 9110 §7.6.1); they never cross.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
+    ) || name.starts_with("proxy-")
+}
+
+/// A client's header on its way through `HTTP_PROXY`.
+fn to_upstream(name: &str) -> Fate {
+    match name {
+        "host"
+        | "content-length"
+        | "content-encoding"
+        | "content-md5"
+        | "expect"
+        | "max-forwards"
+        | "server"
+        | "via"
+        | "www-authenticate"
+        | "x-amzn-trace-id"
+        | "x-amzn-apigateway-api-id"
+        | "x-http-method-override" => Fate::Drop,
+        _ if is_hop_by_hop(name) => Fate::Drop,
+        _ => Fate::Pass,
+    }
+}
+
+/// An upstream's header on its way through `HTTP_PROXY`.
+fn to_client(name: &str) -> Fate {
+    match name {
+        "connection" | "content-length" | "date" | "server" | "x-amzn-requestid" => Fate::Remap,
+        "via" | "x-amz-apigw-id" | "x-amzn-errortype" => Fate::Drop,
+        _ if is_hop_by_hop(name) => Fate::Drop,
+        _ => Fate::Pass,
+    }
+}
+
+/// A header that a response mapping of `HTTP` or `MOCK` sets.
+pub(crate) fn mapped_to_client(name: &str) -> Fate {
+    match name {
+        "transfer-encoding" => Fate::Drop,
+        "authorization" | "connection" | "content-length" | "content-md5" | "date" | "expect" | "host"
+        | "max-forwards" | "proxy-authenticate" | "server" | "trailer" | "upgrade" | "user-agent"
+        | "www-authenticate" => Fate::Remap,
+        "te" => Fate::Pass,
+        _ if is_hop_by_hop(name) => Fate::Drop,
+        _ => Fate::Pass,
+    }
+}
+
+/// A header that a request mapping sets; framing and connection belong to the codec.
+pub(crate) fn mapped_to_upstream(name: &str) -> Fate {
+    match name {
+        "content-length" | "expect" | "via" => Fate::Drop,
+        _ if is_hop_by_hop(name) => Fate::Drop,
+        _ => Fate::Pass,
+    }
+}
+
+/// The client's headers that `HTTP_PROXY` passes on.
+pub(crate) fn proxied_to_upstream(from: &HeaderMap) -> HeaderMap {
+    let mut out = HeaderMap::with_capacity(from.len() + 4);
+    let nominated = Nominated::of(from);
+    for (name, value) in from {
+        if to_upstream(name.as_str()) == Fate::Pass && !nominated.contains(name) {
+            out.append(name, value.clone());
+        }
+    }
+    out
+}
+
+/// Tells the upstream whom the gateway speaks for: the caller is appended to those who forwarded before.
+pub(crate) fn add_forwarded(headers: &mut HeaderMap, facts: &Facts<'_>) -> Result<(), Rejection> {
+    const FOR: &str = "x-forwarded-for";
+    let before: Vec<_> = headers.get_all(FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    let all = before.iter().copied().chain([facts.source_ip]).collect::<Vec<_>>().join(", ");
+    let port = facts.port.to_string();
+    for (name, value) in
+        [(FOR, all.as_str()), ("x-forwarded-proto", facts.scheme), ("x-forwarded-port", &port)]
+    {
+        let value =
+            HeaderValue::from_str(value).map_err(|_| Rejection::IntegrationFailure(Fault::Endpoint))?;
+        headers.insert(name, value);
+    }
+    Ok(())
+}
+
+/// The upstream's headers that `HTTP_PROXY` passes back.
+pub(crate) fn proxied_to_client(from: &HeaderMap) -> HeaderMap {
+    let mut out = HeaderMap::with_capacity(from.len() + 4);
+    let nominated = Nominated::of(from);
+    for (name, value) in from {
+        match to_client(name.as_str()) {
+            _ if nominated.contains(name) => {}
+            Fate::Pass => _ = out.append(name, value.clone()),
+            Fate::Drop => {}
+            Fate::Remap => remap(&mut out, name.as_str(), value.clone()),
+        }
+    }
+    out
+}
+
+/// Adds a header under its remapped name.
+pub(crate) fn remap(out: &mut HeaderMap, name: &str, value: HeaderValue) {
+    if let Ok(name) = HeaderName::from_bytes(format!("{REMAPPED}{name}").as_bytes()) {
+        out.append(name, value);
+    }
+}
+
+/// Headers that Connection names. Those that say who asks, whom, or how much cannot be taken away by naming them.
+struct Nominated(Vec<HeaderName>);
+
+impl Nominated {
+    fn of(headers: &HeaderMap) -> Self {
+        let lines = headers.get_all(header::CONNECTION).iter();
+        let names = lines.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+        Self(names.filter(|name| !is_protected(name.as_str())).collect())
+    }
+
+    fn contains(&self, name: &HeaderName) -> bool {
+        self.0.contains(name)
+    }
+}
+
+fn is_protected(name: &str) -> bool {
+    matches!(
+        name,
+        "authorization"
+            | "cache-control"
+            | "connection"
+            | "content-encoding"
+            | "content-length"
+            | "content-type"
+            | "cookie"
+            | "forwarded"
+            | "host"
+            | "set-cookie"
+            | "via"
+            | "x-api-key"
+            | "x-real-ip"
+    ) || name.starts_with("x-forwarded-")
+        || name.starts_with("x-amz")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
+            })
+            .collect()
+    }
+
+    fn lines(headers: &HeaderMap) -> Vec<String> {
+        headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn client_to_upstream() {
+        let from = map(&[
+            ("Host", "gw"),
+            ("Accept", "a"),
+            ("Accept", "b"),
+            ("Connection", "X-Hop, authorization, close"),
+            ("X-Hop", "1"),
+            ("Keep-Alive", "timeout=5"),
+            ("Authorization", "Bearer x"),
+            ("Content-Length", "3"),
+            ("Content-Encoding", "gzip"),
+            ("TE", "trailers"),
+            ("Upgrade", "websocket"),
+            ("Proxy-Authorization", "x"),
+            ("Expect", "100-continue"),
+            ("Via", "1.1 x"),
+            ("X-Amzn-Trace-Id", "forged"),
+            ("Range", "bytes=0-1"),
+        ]);
+        assert_eq!(
+            lines(&proxied_to_upstream(&from)),
+            ["accept: a", "accept: b", "authorization: Bearer x", "range: bytes=0-1"]
+        );
+    }
+
+    #[test]
+    fn upstream_to_client() {
+        let from = map(&[
+            ("Content-Type", "text/plain"),
+            ("Content-Length", "3"),
+            ("Connection", "keep-alive, X-Hop"),
+            ("X-Hop", "1"),
+            ("Transfer-Encoding", "chunked"),
+            ("Date", "now"),
+            ("Server", "up"),
+            ("Via", "1.1 up"),
+            ("x-amzn-RequestId", "theirs"),
+            ("Set-Cookie", "a=1"),
+            ("Set-Cookie", "b=2"),
+            ("WWW-Authenticate", "Basic"),
+        ]);
+        assert_eq!(
+            lines(&proxied_to_client(&from)),
+            [
+                "content-type: text/plain",
+                "x-amzn-remapped-content-length: 3",
+                "x-amzn-remapped-connection: keep-alive, X-Hop",
+                "x-amzn-remapped-date: now",
+                "x-amzn-remapped-server: up",
+                "x-amzn-remapped-x-amzn-requestid: theirs",
+                "set-cookie: a=1",
+                "set-cookie: b=2",
+                "www-authenticate: Basic",
+            ]
+        );
+    }
+}

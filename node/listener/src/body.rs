@@ -1,0 +1,135 @@
+//! The two bodies of the listener: what the handler reads and what it answers with. They hide the server behind them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use thiserror::Error;
+
+use crate::guard::{Next, Turn};
+
+/// A request body that ended badly: the peer left, stalled or broke the framing. The connection is closed after the answer.
+#[derive(Debug, Error)]
+#[error("request body: {0}")]
+pub struct BodyError(#[from] hyper::Error);
+
+/// The body of a request, read from the connection as it is polled. Unbounded: the reader sets the limit.
+#[derive(Debug)]
+pub struct Body(Incoming);
+
+impl Body {
+    pub(crate) fn new(incoming: Incoming) -> Self {
+        Self(incoming)
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.0).poll_frame(cx).map_err(BodyError)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// One request from arrival to the end of its answer; dropping it ends the request.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    active: Arc<AtomicUsize>,
+    turn: Option<Arc<Turn>>,
+}
+
+impl Ticket {
+    pub(crate) fn new(active: Arc<AtomicUsize>, turn: Option<Arc<Turn>>) -> Self {
+        active.fetch_add(1, Relaxed);
+        Self { active, turn }
+    }
+
+    pub(crate) fn turn(&self) -> Option<&Turn> {
+        self.turn.as_deref()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.active.fetch_sub(1, Relaxed);
+        if let Some(turn) = &self.turn {
+            turn.answered(Next::Head);
+        }
+    }
+}
+
+pin_project! {
+    #[project = SourceProject]
+    pub(crate) enum Source<B> {
+        Own { bytes: Option<Bytes> },
+        Handler { #[pin] body: B },
+    }
+}
+
+pin_project! {
+    /// An answer on its way out: the handler's body or the listener's own text.
+    pub(crate) struct Reply<B> {
+        #[pin]
+        source: Source<B>,
+        ticket: Ticket,
+    }
+}
+
+impl<B> Reply<B> {
+    pub(crate) fn own(bytes: Bytes, ticket: Ticket) -> Self {
+        Self { source: Source::Own { bytes: Some(bytes) }, ticket }
+    }
+
+    pub(crate) fn handler(body: B, ticket: Ticket) -> Self {
+        Self { source: Source::Handler { body }, ticket }
+    }
+}
+
+impl<B> HttpBody for Reply<B>
+where
+    B: HttpBody<Data = Bytes>,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().source.project() {
+            SourceProject::Own { bytes } => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            SourceProject::Handler { body } => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own { bytes } => bytes.is_none(),
+            Source::Handler { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Handler { body } => body.size_hint(),
+        }
+    }
+}

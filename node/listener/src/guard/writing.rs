@@ -1,0 +1,85 @@
+//! The writing half of the guard: it passes everything, ends peers that do not read, and closes without destroying the last
+//! answer.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Duration, Instant};
+
+use super::Guard;
+use super::patience::Patience;
+use crate::limits::{LINGER_BYTES_MAX, LINGER_MS};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let written = Pin::new(&mut this.stream).poll_write(cx, data);
+        this.watch_write(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, data);
+        this.watch_write(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if !this.must_linger() && !matches!(this.poll_fill(cx), Poll::Ready(Ok(1..))) {
+                return Poll::Ready(Ok(()));
+            }
+            let mut patience = Patience::default();
+            patience.set(Duration::from_millis(LINGER_MS));
+            this.linger = Some((patience, 0));
+        }
+        loop {
+            this.ahead.clear();
+            let read = this.poll_fill(cx);
+            let Some((patience, thrown)) = &mut this.linger else { return Poll::Ready(Ok(())) };
+            match read {
+                Poll::Pending => return patience.poll_expired(cx).map(Ok),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(count)) => *thrown += count,
+            }
+            if *thrown > LINGER_BYTES_MAX || patience.is_expired(Instant::now()) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S> Guard<S> {
+    /// Fails a write that made no progress for too long, so that a peer that stops reading cannot hold a connection.
+    fn watch_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.writing.clear();
+            return written;
+        }
+        if !self.writing.is_set() {
+            self.writing.set(self.rules.write_stall_timeout);
+        }
+        ready!(self.writing.poll_expired(cx));
+        self.counters().note_write_stall();
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "peer does not read")))
+    }
+}

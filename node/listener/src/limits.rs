@@ -1,0 +1,44 @@
+//! Bounds of the listener: defaults of [`Options`](crate::Options) and ceilings that no option may exceed.
+//! This crate depends on no other crate of the workspace, so it keeps its own table.
+
+/// Default bound of one request head (request line, header lines and the closing empty line): the AWS quota.
+pub const HEADER_BYTES_MAX: usize = 10_240;
+/// Ceiling for `header_bytes_max`; hyper's read buffer is sized from it.
+pub const HEADER_BYTES_CEILING: usize = 64 * 1024;
+/// Default bound of header lines in one head.
+pub const HEADERS_MAX: usize = 100;
+/// Ceiling for `headers_max`; the parser keeps its table on the stack.
+pub const HEADERS_CEILING: usize = 128;
+/// Longest method token; the longest registered one has 16 characters.
+pub const METHOD_BYTES_MAX: usize = 24;
+/// Longest Host value: 253 characters of DNS name, a colon and five digits, rounded up.
+pub const HOST_BYTES_MAX: usize = 261;
+
+/// Longest chunk-size line, extension included; extensions carry nothing we use.
+pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+/// Most hexadecimal digits of a chunk size: 2^48 bytes is beyond every body bound.
+pub const CHUNK_DIGITS_MAX: usize = 12;
+/// Extension bytes one body may carry in total, so that one-byte chunks cannot multiply traffic.
+pub const CHUNK_EXTENSION_BYTES_MAX: usize = 4_096;
+/// Trailer section of one chunked body.
+pub const TRAILER_BYTES_MAX: usize = 4_096;
+
+/// Default bound of open connections of one listener.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Ceiling for `connections_max`.
+pub const CONNECTIONS_CEILING: usize = 4_000_000;
+/// Default length of the kernel's accept queue.
+pub const BACKLOG: u32 = 1_024;
+/// Ceiling of every time bound of the options: one day.
+pub const TIMEOUT_MS_CEILING: u64 = 86_400_000;
+
+/// Bytes asked from a socket in one read while a head or a chunk header is being looked for.
+pub(crate) const READ_BYTES: usize = 8 * 1024;
+/// Bytes of a following request kept while the current one is being answered.
+pub(crate) const AHEAD_BYTES_MAX: usize = 16 * 1024;
+/// How long a closed connection keeps reading, so that the last answer is not destroyed by a reset.
+pub(crate) const LINGER_MS: u64 = 1_000;
+/// How much a closed connection reads and throws away.
+pub(crate) const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// Pause after `accept` failed for want of descriptors or memory.
+pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;

@@ -1,0 +1,10 @@
+//! The listener through real sockets: framing, limits, protocols, draining.
+
+mod corpus;
+mod drain;
+mod framing;
+mod harness;
+mod http2;
+mod limits;
+mod local;
+mod upgrade;

@@ -1,0 +1,95 @@
+//! The command line: one verb per thing a person does.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use tidegate_cli::{Client, ClusterCommand, ConnectionArgs, Format};
+
+use crate::{
+    dev::{self, DevArgs},
+    founding, node,
+    options::NodeOptions,
+};
+
+/// An API gateway cluster that you run yourself and drive with the tools you have for Amazon API Gateway
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// How answers are printed
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    output: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a whole region on this machine, one process per availability zone, with a sample API
+    Dev(DevArgs),
+    /// Print `export` lines that point the AWS CLI and SDKs at a development region
+    Env,
+    /// Run one node
+    Node {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Look at the cluster and change its members
+    #[command(subcommand)]
+    Cluster(ClusterVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterVerb {
+    #[command(flatten)]
+    Client(ClusterCommand),
+    /// Give this machine's node an identity with a one-time token; `tidegate node` then starts it
+    Join {
+        /// Configuration file of the node
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// What `tidegate cluster token` printed
+        #[arg(long)]
+        token: String,
+    },
+}
+
+impl Args {
+    /// Runs the verb; the text goes to standard output, an error to standard error.
+    pub(crate) async fn run(self) -> Result<String, String> {
+        match self.verb {
+            Verb::Dev(args) => dev::run(&args, &self.connection, self.output).await.map_err(|e| e.to_string()),
+            Verb::Env => {
+                let endpoint = self.connection.resolve().map_err(|e| e.to_string())?;
+                Ok(endpoint.exports().trim_end().to_owned())
+            }
+            Verb::Node { config } => {
+                let options = NodeOptions::load(&config).map_err(|e| e.to_string())?;
+                node::run(options).await.map(|()| String::new()).map_err(|e| e.to_string())
+            }
+            Verb::Cluster(ClusterVerb::Join { config, token }) => {
+                let mut options = NodeOptions::load(&config).map_err(|e| e.to_string())?;
+                options.cluster.join_token = Some(token);
+                let node = founding::join(&options).await.map_err(|e| e.to_string())?;
+                Ok(format!("node {node} has joined; start it with `tidegate node --config {}`", config.display()))
+            }
+            Verb::Cluster(ClusterVerb::Client(command)) => {
+                let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
+                command.run(&client, self.output).await.map_err(|e| e.to_string())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,153 @@
+//! Which processes, folders and ports a development region has. Pure planning, and the check that the ports are free.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+};
+
+use super::DevArgs;
+
+/// Ports between two regions, and between listeners of one kind.
+const REGION_STEP: u16 = 100;
+const ADMIN_OFFSET: u16 = 50;
+const UPSTREAM_OFFSET: u16 = 90;
+
+/// All processes of a development region.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// Data directory.
+    pub(crate) data: PathBuf,
+    /// Regions in order; the first one is the default.
+    pub(crate) regions: Vec<RegionPlan>,
+    /// The sample upstream.
+    pub(crate) upstream: SocketAddr,
+}
+
+/// A region and its balancers.
+#[derive(Clone, Debug)]
+pub(crate) struct RegionPlan {
+    /// Name.
+    pub(crate) name: String,
+    /// Balancer of the control plane.
+    pub(crate) control: SocketAddr,
+    /// Balancer of the data plane.
+    pub(crate) gateway: SocketAddr,
+    /// One node per availability zone.
+    pub(crate) nodes: Vec<NodePlan>,
+}
+
+/// A node process.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NodePlan {
+    /// Region.
+    pub(crate) region: String,
+    /// Availability zone.
+    pub(crate) az: String,
+    /// Control listener; the cluster transport has the same port in UDP.
+    pub(crate) control: SocketAddr,
+    /// Data-plane listener.
+    pub(crate) gateway: SocketAddr,
+    /// Admin listener.
+    pub(crate) admin: SocketAddr,
+    /// Data directory of the node.
+    pub(crate) folder: PathBuf,
+}
+
+/// A port that somebody else holds.
+#[derive(Debug, thiserror::Error)]
+#[error("port {port} for {purpose} is in use: stop what listens there, or choose another range with {flag}")]
+pub(crate) struct PortTaken {
+    port: u16,
+    purpose: String,
+    flag: &'static str,
+}
+
+impl Layout {
+    /// Plans the region that the flags describe.
+    pub(crate) fn plan(args: &DevArgs, data: &Path) -> Self {
+        let region = |r: u16| {
+            let name = format!("local-{}", r + 1);
+            let (control, gateway) = (args.port + r * REGION_STEP, args.gateway_port + r * REGION_STEP);
+            let node = |i: u16| {
+                let az = format!("{name}{}", char::from(b'a' + i as u8));
+                NodePlan {
+                    region: name.clone(),
+                    folder: data.join(&az),
+                    az,
+                    control: loopback(control + 1 + i),
+                    gateway: loopback(gateway + 1 + i),
+                    admin: loopback(control + ADMIN_OFFSET + 1 + i),
+                }
+            };
+            let nodes = (0..u16::from(args.azs)).map(node).collect();
+            RegionPlan { nodes, control: loopback(control), gateway: loopback(gateway), name }
+        };
+        Self {
+            data: data.to_owned(),
+            regions: (0..u16::from(args.regions)).map(region).collect(),
+            upstream: loopback(args.gateway_port + UPSTREAM_OFFSET),
+        }
+    }
+
+    /// All nodes, region by region.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodePlan> {
+        self.regions.iter().flat_map(|region| &region.nodes)
+    }
+
+    /// Fails on the first port that is taken.
+    pub(crate) fn check_ports(&self) -> Result<(), PortTaken> {
+        for region in &self.regions {
+            tcp(region.control, "--port", || format!("the control balancer of {}", region.name))?;
+            tcp(region.gateway, "--gateway-port", || format!("the gateway balancer of {}", region.name))?;
+            for node in &region.nodes {
+                tcp(node.control, "--port", || format!("the control listener of {}", node.az))?;
+                tcp(node.admin, "--port", || format!("the admin listener of {}", node.az))?;
+                tcp(node.gateway, "--gateway-port", || format!("the gateway listener of {}", node.az))?;
+                let free = UdpSocket::bind(node.control).is_ok();
+                let purpose = format!("the cluster transport (UDP) of {}", node.az);
+                free.then_some(()).ok_or(PortTaken { port: node.control.port(), purpose, flag: "--port" })?;
+            }
+        }
+        tcp(self.upstream, "--gateway-port", || "the sample upstream".into())
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn tcp(address: SocketAddr, flag: &'static str, purpose: impl FnOnce() -> String) -> Result<(), PortTaken> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(PortTaken { port: address.port(), purpose: purpose(), flag }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn args(azs: u8, regions: u8, port: u16, gateway_port: u16) -> DevArgs {
+        DevArgs { azs, regions, port, gateway_port, reset: false, verb: None }
+    }
+
+    #[test]
+    fn no_port_is_planned_twice() {
+        let layout = Layout::plan(&args(9, 9, 4000, 8080), Path::new("d"));
+        let nodes = layout.nodes().flat_map(|n| [n.control, n.gateway, n.admin]);
+        let all: Vec<SocketAddr> =
+            nodes.chain(layout.regions.iter().flat_map(|r| [r.control, r.gateway])).chain([layout.upstream]).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+        assert_eq!(layout.regions[0].nodes[2].az, "local-1c");
+    }
+
+    #[test]
+    fn a_taken_port_names_port_and_flag() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = held.local_addr().unwrap().port();
+        let error = Layout::plan(&args(1, 1, 1, port), Path::new("d")).regions[0].gateway;
+        let text = tcp(error, "--gateway-port", || "the gateway balancer of local-1".into()).unwrap_err().to_string();
+        assert!(text.contains(&format!("port {port}")) && text.contains("--gateway-port"), "{text}");
+    }
+}

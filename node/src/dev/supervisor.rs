@@ -1,0 +1,316 @@
+//! Starts the processes of a development region, keeps `dev.json` true, obeys commands, stops everything on Ctrl-C.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use http::Method;
+use tidegate_cli::{Client, Endpoint};
+use tidegate_cluster::placement::{self, Candidate};
+use tidegate_proto::{
+    dev::DevRegion,
+    status::{ClusterStatus, JoinTokenIssued},
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::sleep,
+};
+
+use super::{
+    DevArgs, DevError, balancer,
+    child::{Entry, NodeProcess, has_identity},
+    command::{self, Asked, Order, Reply, SOCKET},
+    layout::{Layout, NodePlan},
+    prepare, sample, upstream,
+};
+
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+const WATCH: Duration = Duration::from_millis(250);
+
+struct Supervisor {
+    layout: Layout,
+    region: DevRegion,
+    processes: BTreeMap<String, NodeProcess>,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub(crate) async fn run(args: &DevArgs, data: &Path) -> Result<(), DevError> {
+    let started = Instant::now();
+    let layout = Layout::plan(args, data);
+    let region = prepare::region(args, &layout)?;
+    layout.check_ports()?;
+    let socket = layout.data.join(SOCKET);
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).map_err(|reason| DevError::File { path: socket.clone(), reason })?;
+    let (orders, mut asked) = mpsc::channel::<Asked>(16);
+    tokio::spawn(command::listen(listener, orders));
+    listen(&layout).await?;
+    let mut supervisor = Supervisor { layout, region, processes: BTreeMap::new() };
+    let result = match supervisor.start().await {
+        Ok(()) => {
+            supervisor.greet(started.elapsed());
+            supervisor.attend(&mut asked).await
+        }
+        Err(error) => Err(error),
+    };
+    supervisor.stop().await;
+    let _ = std::fs::remove_file(&socket);
+    result
+}
+
+async fn listen(layout: &Layout) -> Result<(), DevError> {
+    let bind = |address: std::net::SocketAddr| async move {
+        let path = PathBuf::from(address.to_string());
+        TcpListener::bind(address).await.map_err(|reason| DevError::File { path, reason })
+    };
+    tokio::spawn(upstream::serve(bind(layout.upstream).await?));
+    for region in &layout.regions {
+        let controls = region.nodes.iter().map(|node| node.control).collect();
+        let gateways = region.nodes.iter().map(|node| node.gateway).collect();
+        tokio::spawn(balancer::balance(bind(region.control).await?, controls));
+        tokio::spawn(balancer::balance(bind(region.gateway).await?, gateways));
+    }
+    Ok(())
+}
+
+impl Supervisor {
+    /// Nodes with an identity start at once; the others found or join the cluster.
+    async fn start(&mut self) -> Result<(), DevError> {
+        let plans: Vec<NodePlan> = self.layout.nodes().cloned().collect();
+        let (known, mut fresh): (Vec<NodePlan>, Vec<NodePlan>) = plans.into_iter().partition(has_identity);
+        for plan in &known {
+            self.spawn(plan, Entry::Known)?;
+        }
+        if known.is_empty() && !fresh.is_empty() {
+            let first = fresh.remove(0);
+            let secret_file = prepare::secret_file(&self.layout.data);
+            let access_key_id = self.region.access_key_id.clone();
+            self.spawn(&first, Entry::Bootstrap { access_key_id, secret_file })?;
+        }
+        let client = self.client();
+        self.wait("ready", |_, status| status.leader.is_some()).await?;
+        for plan in &fresh {
+            let issued: JoinTokenIssued = client.json(Method::POST, "/_tidegate/cluster/token", &serde_json::json!({})).await?;
+            self.spawn(plan, Entry::Join { token: issued.token })?;
+        }
+        match &self.region.sample {
+            Some(old) => {
+                if let Err(error) = sample::repoint(&client, old, self.layout.upstream).await {
+                    eprintln!("the sample is not updated: {error}");
+                }
+            }
+            None if !fresh.is_empty() || known.is_empty() => {
+                self.region.sample = Some(sample::import(&client, &self.region.gateway, self.layout.upstream).await?);
+            }
+            None => {}
+        }
+        let expected = self.layout.nodes().count();
+        let voters = expected_voters(&self.layout);
+        let serving = |node: &tidegate_proto::status::NodeStatus, revision| node.ready && node.serving_revision >= revision;
+        self.wait("ready", move |_, status| {
+            let seated = status.nodes.iter().filter(|node| node.role != "learner").count();
+            seated >= voters && status.nodes.iter().filter(|node| serving(node, status.revision)).count() >= expected
+        })
+        .await?;
+        prepare::write_region(&self.layout.data, &self.region)
+    }
+
+    fn spawn(&mut self, plan: &NodePlan, entry: Entry) -> Result<(), DevError> {
+        let process = NodeProcess::start(plan, entry)?;
+        if let Some(node) = self.region.nodes.iter_mut().find(|node| node.az == plan.az) {
+            node.pid = process.pid();
+        }
+        self.processes.insert(plan.az.clone(), process);
+        prepare::write_region(&self.layout.data, &self.region)
+    }
+
+    /// Polls the cluster until `done`; takes over node ids; fails when a process ends or time is up.
+    async fn wait(&mut self, state: &'static str, done: impl Fn(&DevRegion, &ClusterStatus) -> bool) -> Result<(), DevError> {
+        let (client, deadline) = (self.client(), Instant::now() + READY_TIMEOUT);
+        loop {
+            for process in self.processes.values_mut() {
+                process.check()?;
+            }
+            let status = client.json::<ClusterStatus>(Method::GET, "/_tidegate/cluster/status", &serde_json::Value::Null).await;
+            if let Ok(status) = &status {
+                self.take_ids(status);
+                if done(&self.region, status) {
+                    return Ok(());
+                }
+            }
+            if Instant::now() > deadline {
+                let az = self.processes.keys().next().cloned().unwrap_or_default();
+                let log = self.layout.data.join(&az).join("node.log");
+                return Err(DevError::Slow { az, state, seconds: READY_TIMEOUT.as_secs(), log });
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    fn take_ids(&mut self, status: &ClusterStatus) {
+        for member in &status.nodes {
+            if let Some(node) = self.region.nodes.iter_mut().find(|node| node.az == member.az) {
+                node.node_id = member.node;
+            }
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client::new(Endpoint {
+            url: self.region.control.clone(),
+            region: self.region.region.clone(),
+            access_key_id: self.region.access_key_id.clone(),
+            secret_access_key: self.region.secret_access_key.clone(),
+        })
+    }
+
+    fn region_count(&self) -> usize {
+        self.layout.regions.len()
+    }
+
+    fn greet(&self, took: Duration) {
+        let region = &self.region;
+        println!("tidegate {}   {} region(s) of {} AZ(s), one process each, data in {}", env!("CARGO_PKG_VERSION"),
+            self.region_count(), self.layout.regions[0].nodes.len(), self.layout.data.display());
+        for node in &region.nodes {
+            println!("  {}  node {}  pid {:<8} gateway {}  control {}  admin {}", node.az, node.node_id, node.pid, node.gateway,
+                node.control, node.admin);
+        }
+        println!("\n  AWS API    {}   (region {}, access key {})", region.control, region.region, region.access_key_id);
+        println!("  Gateway    {}", region.gateway);
+        if let Some(sample) = &region.sample {
+            println!("  Sample     {}", sample.url);
+        }
+        println!("\n  Ready in {:.1} s. Ctrl-C stops everything; the data stays.\n\nNext, in another terminal:", took.as_secs_f64());
+        println!("  eval \"$(tidegate env)\"             # the AWS CLI and SDKs now talk to this region");
+        if let Some(sample) = &region.sample {
+            println!("  curl {}", sample.url);
+        }
+        println!("  tidegate cluster status");
+        println!("  tidegate dev stop-az {}", region.nodes[0].az);
+    }
+
+    /// Obeys commands and reports processes that end by themselves.
+    async fn attend(&mut self, asked: &mut mpsc::Receiver<Asked>) -> Result<(), DevError> {
+        let failed = |reason| DevError::File { path: "signal".into(), reason };
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                order = asked.recv() => {
+                    let Some((order, reply)) = order else { return Ok(()) };
+                    let outcome = self.obey(order).await;
+                    let _ = reply.send(outcome.map_or_else(|e| Reply::Failed(e.to_string()), Reply::Done));
+                }
+                () = sleep(WATCH) => self.notice_ended()?,
+            }
+        }
+    }
+
+    fn notice_ended(&mut self) -> Result<(), DevError> {
+        let ended: Vec<String> =
+            self.processes.iter_mut().filter_map(|(az, p)| p.check().err().map(|e| (az.clone(), e))).map(|(az, error)| {
+                eprintln!("{error}\n  start it again with `tidegate dev start-az {az}`");
+                az
+            }).collect();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        for az in ended {
+            self.processes.remove(&az);
+            self.mark_stopped(&az);
+        }
+        prepare::write_region(&self.layout.data, &self.region)
+    }
+
+    async fn obey(&mut self, order: Order) -> Result<String, DevError> {
+        match order {
+            Order::StopAz { az } => {
+                self.plan(&az)?;
+                let Some(process) = self.processes.remove(&az) else { return Ok(format!("{az} is already stopped")) };
+                process.kill().await;
+                self.mark_stopped(&az);
+                prepare::write_region(&self.layout.data, &self.region)?;
+                Ok(format!("{az} is killed"))
+            }
+            Order::StartAz { az } => {
+                let plan = self.plan(&az)?;
+                if self.processes.contains_key(&az) {
+                    return Ok(format!("{az} already runs"));
+                }
+                self.spawn(&plan, Entry::Known)?;
+                let name = az.clone();
+                self.wait("ready", move |_, status| status.nodes.iter().any(|node| node.az == name && node.live && node.ready)).await?;
+                Ok(format!("{az} runs and is ready"))
+            }
+            Order::ForgetSample => {
+                self.region.sample = None;
+                prepare::write_region(&self.layout.data, &self.region)?;
+                Ok("every API is removed".into())
+            }
+        }
+    }
+
+    fn plan(&self, az: &str) -> Result<NodePlan, DevError> {
+        let names: Vec<&str> = self.layout.nodes().map(|node| node.az.as_str()).collect();
+        let found = self.layout.nodes().find(|node| node.az == az).cloned();
+        found.ok_or_else(|| DevError::Refused(format!("no availability zone {az}; there are {}", names.join(", "))))
+    }
+
+    fn mark_stopped(&mut self, az: &str) {
+        if let Some(node) = self.region.nodes.iter_mut().find(|node| node.az == az) {
+            node.pid = 0;
+        }
+    }
+
+    async fn stop(&mut self) {
+        let processes = std::mem::take(&mut self.processes);
+        let stops: Vec<_> = processes.into_values().map(|process| tokio::spawn(process.stop())).collect();
+        for stop in stops {
+            let _ = stop.await;
+        }
+        for node in &mut self.region.nodes {
+            node.pid = 0;
+        }
+        let _ = prepare::write_region(&self.layout.data, &self.region);
+    }
+}
+
+/// How many voters the placement rule seats once every planned node is up.
+fn expected_voters(layout: &Layout) -> usize {
+    let candidate = |(id, node): (u64, &NodePlan)| Candidate {
+        id,
+        region: node.region.clone(),
+        az: node.az.clone(),
+        live: true,
+        caught_up: true,
+    };
+    let nodes: Vec<Candidate> = (1..).zip(layout.nodes()).map(candidate).collect();
+    let mut voters = BTreeSet::from([1]);
+    for _ in 0..nodes.len() * 2 {
+        let plan = placement::voters(&nodes, &voters);
+        voters.extend(plan.add);
+        voters.retain(|id| !plan.remove.contains(id));
+    }
+    voters.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_placement_rule_decides_how_many_voters_to_wait_for() {
+        for (azs, regions, voters) in [(1, 1, 1), (2, 1, 1), (3, 1, 3), (3, 3, 5), (1, 3, 3)] {
+            let args = DevArgs { azs, regions, port: 4000, gateway_port: 8080, reset: false, verb: None };
+            assert_eq!(expected_voters(&Layout::plan(&args, Path::new("d"))), voters, "{azs} AZs in {regions} regions");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! One node: the only place where the wings meet. Opens identity, log, data plane and control plane, runs them side by
+//! side, and ends them together: whichever service fails first stops the process.
+
+use std::{
+    num::NonZeroU32,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tidegate_cluster::{group, identity};
+use tidegate_gateway::Snapshot;
+use tidegate_telemetry::{access_log, metrics::Registry, trace::LogFormat};
+
+use crate::{
+    admin,
+    enroll::{Desk, EnrollDesk},
+    founding,
+    inbox::PeerInbox,
+    members::Members,
+    options::NodeOptions,
+    publish::{self, Counters, Publisher},
+    replica::Replica,
+    services::Services,
+    shutdown::Shutdown,
+    store::ConfigStore,
+    vitals::Vitals,
+};
+
+/// Why a node does not start or has stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NodeError {
+    #[error("{path}: {reason}")]
+    File { path: PathBuf, reason: std::io::Error },
+    #[error("this node has no identity in {0}: set cluster.bootstrap = true on the first node of a new cluster, or give cluster.join_token")]
+    NoIdentity(PathBuf),
+    #[error("control.root_secret_access_key_file is needed when control.root_access_key_id is set")]
+    RootSecret,
+    #[error("cluster: {0}")]
+    Cluster(#[from] tidegate_cluster::Error),
+    #[error("identity: {0}")]
+    Identity(#[from] identity::IdentityError),
+    #[error("gateway: {0}")]
+    Edge(#[from] tidegate_edge::Error),
+    #[error("control: {0}")]
+    Control(#[from] tidegate_control::Error),
+    #[error("admin: {0}")]
+    Listener(#[from] tidegate_listener::Error),
+    #[error("telemetry: {0}")]
+    Trace(#[from] tidegate_telemetry::trace::Error),
+    #[error("telemetry.access_log: {0}")]
+    AccessLog(#[from] access_log::Error),
+    #[error("telemetry.access_log_format: {0}")]
+    AccessLogFormat(#[from] access_log::FormatError),
+    #[error("the first configuration could not be written: {0}")]
+    Found(String),
+}
+
+/// Runs a node until it is asked to stop or a service fails.
+pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
+    let folder = options.node.data_dir.clone();
+    std::fs::create_dir_all(&folder).map_err(|reason| NodeError::File { path: folder.clone(), reason })?;
+    let (signalled, shutdown) = (Shutdown::new(), Shutdown::new());
+    signalled.listen(options.dev.enabled).map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
+    let (identity, authority) = founding::open_identity(&options).await?;
+    let traces = tidegate_telemetry::trace::init(&trace_options(&options, identity.node))?;
+    let (cluster_name, ca_sha256, node) = (identity.cluster.clone(), identity.ca_sha256(), identity.node);
+
+    let registry = Registry::default();
+    registry.build_info(env!("CARGO_PKG_VERSION"), "");
+    let counters = Arc::new(Counters::default());
+    let first = match publish::load(&folder) {
+        Some(snapshot) => {
+            counters.serving.store(true, Ordering::Release);
+            snapshot
+        }
+        None => Snapshot::empty(&options.node.region, &options.control.account_id),
+    };
+    let first = Arc::new(first);
+    let mut services = Services::new(shutdown.clone());
+    let edge = open_edge(&options, &first, &registry, &mut services)?;
+    let swaps = edge.handle();
+
+    let (replica, machine) = Replica::new();
+    let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge.handle(), counters.clone()));
+    let (door, open_door) = EnrollDesk::new();
+    let inbox = Arc::new(PeerInbox::new(vitals.describe()));
+    let machines: Vec<(_, Box<dyn tidegate_cluster::Machine>)> = vec![(group::CONFIG, Box::new(machine))];
+    let settings = cluster_options(&options, &identity);
+    let cluster = tidegate_cluster::Service::new(settings, identity, machines, inbox, Some(Arc::new(door))).await?;
+    let handle = cluster.handle();
+    let store = ConfigStore::new(handle.clone(), replica.clone());
+    open_door.send_replace(Some(Desk { cluster: cluster_name.clone(), handle: handle.clone(), store: store.clone() }));
+    let members = Members::new(cluster_name, ca_sha256, handle.clone(), store.clone());
+    let control = tidegate_control::Service::new(control_options(&options), Arc::new(store.clone()), Arc::new(members))?;
+    let admin = admin::Service::new(options.admin.listen, registry, vitals.clone(), handle.clone())?;
+    let publisher = Publisher::new(replica, &first, &folder, counters, Box::new(move |snapshot| swaps.publish(snapshot)));
+
+    tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
+    let until = [shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked()];
+    let [stop_publish, stop_cluster, stop_edge, stop_control, stop_admin] = until;
+    services.spawn("publish", async move {
+        tokio::select! {
+            () = publisher.run() => {}
+            () = stop_publish => {}
+        }
+        Ok(())
+    });
+    services.spawn("cluster", async move { cluster.run(stop_cluster).await.map_err(NodeError::from) });
+    services.spawn("gateway", async move { edge.run(stop_edge).await.map_err(NodeError::from) });
+    services.spawn("control", async move { control.run(stop_control).await.map_err(NodeError::from) });
+    services.spawn("admin", async move { admin.run(stop_admin).await });
+    if let Some(authority) = authority {
+        services.spawn_once("found", founding::found(options, authority, handle, store));
+    }
+    let result = services.finish().await;
+    // Exporting what is left may block.
+    tokio::task::block_in_place(|| drop(traces));
+    result
+}
+
+/// The data plane, serving `first` as soon as it runs, with the access log that the options ask for.
+fn open_edge(
+    options: &NodeOptions,
+    first: &Arc<Snapshot>,
+    registry: &Registry,
+    services: &mut Services,
+) -> Result<tidegate_edge::Service, NodeError> {
+    let listener = tidegate_listener::Options {
+        address: options.gateway.listen,
+        connections_max: options.gateway.connections_max,
+        ..tidegate_listener::Options::default()
+    };
+    let settings = tidegate_edge::Options {
+        listener,
+        shards: options.gateway.shards,
+        requests_per_second_max: NonZeroU32::new(options.gateway.requests_per_second_max),
+        ..tidegate_edge::Options::default()
+    };
+    let edge = tidegate_edge::Service::new(settings, first.clone(), registry.clone())?;
+    let Some(destination) = &options.telemetry.access_log else { return Ok(edge) };
+    let destination = match destination.as_str() {
+        "stdout" => access_log::Destination::Stdout,
+        path => access_log::Destination::File(path.into()),
+    };
+    let log = access_log::Service::new(access_log::Options { destination, ..access_log::Options::default() })?;
+    let format = match &options.telemetry.access_log_format {
+        Some(format) => access_log::Format::parse(format)?,
+        None => access_log::Format::default(),
+    };
+    log.handle().report_to(registry);
+    let edge = edge.with_access_log(log.handle(), format);
+    services.spawn_last("access-log", |ended| async move {
+        log.run(ended).await;
+        Ok(())
+    });
+    Ok(edge)
+}
+
+/// Balancers must see a red readiness check before connections are closed.
+async fn red_then_stop(signalled: Shutdown, vitals: Arc<Vitals>, delay_ms: u64, shutdown: Shutdown) {
+    signalled.asked().await;
+    vitals.stop();
+    tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+    shutdown.ask();
+}
+
+fn cluster_options(options: &NodeOptions, identity: &identity::Identity) -> tidegate_cluster::Options {
+    tidegate_cluster::Options {
+        cluster_name: identity.cluster.clone(),
+        node: identity.node,
+        region: options.node.region.clone(),
+        az: options.node.az.clone(),
+        data_dir: options.node.data_dir.clone(),
+        listen: options.cluster.listen,
+        advertise: options.advertise(),
+        profile: options.cluster.profile,
+        tuning: options.cluster.tuning.clone(),
+    }
+}
+
+fn control_options(options: &NodeOptions) -> tidegate_control::Options {
+    tidegate_control::Options {
+        listen: options.control.listen,
+        region: options.node.region.clone(),
+        account_id: options.control.account_id.clone(),
+        dev: options.dev.enabled,
+        ..tidegate_control::Options::default()
+    }
+}
+
+fn trace_options(options: &NodeOptions, node: u64) -> tidegate_telemetry::trace::Options {
+    let defaults = tidegate_telemetry::trace::Options::default();
+    let telemetry = &options.telemetry;
+    tidegate_telemetry::trace::Options {
+        log_filter: if telemetry.log.is_empty() { defaults.log_filter } else { telemetry.log.clone() },
+        log_format: if telemetry.log_json { LogFormat::Json } else { LogFormat::Text },
+        otlp_endpoint: telemetry.otlp_endpoint.clone(),
+        service_version: env!("CARGO_PKG_VERSION").into(),
+        service_instance: node.to_string(),
+        region: options.node.region.clone(),
+        az: options.node.az.clone(),
+        ..defaults
+    }
+}

@@ -1,0 +1,190 @@
+//! From replicated state to serving snapshot: compile what changed off the request threads, swap, keep a copy on disk.
+//!
+//! A stage that does not compile on this node keeps its last good table; the others are not held back by it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use tidegate_gateway::{Snapshot, StageTable};
+use tidegate_proto::{
+    document::{Deployment, Stage},
+    key::{self, Key},
+};
+use tidegate_state::{Change, State};
+use tokio::sync::watch;
+
+use crate::replica::Replica;
+
+/// File name of the serving snapshot in the data directory.
+const SNAPSHOT_FILE: &str = "serving.snapshot";
+
+/// What the publisher counts, for metrics and status.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Whether the data plane serves a configuration of the cluster, from disk or from the log.
+    pub(crate) serving: AtomicBool,
+    /// Snapshots handed to the data plane.
+    pub(crate) swaps: AtomicU64,
+    /// Stages that kept their last good table because the new one did not compile here.
+    pub(crate) compile_failures: AtomicU64,
+    /// Snapshot files that could not be written.
+    pub(crate) persist_failures: AtomicU64,
+}
+
+/// Where snapshots go.
+pub(crate) type Publish = Box<dyn Fn(Arc<Snapshot>) + Send>;
+
+type Tables = BTreeMap<(String, String), Arc<StageTable>>;
+
+/// Turns applied states into snapshots, one at a time, newest wins.
+pub(crate) struct Publisher {
+    replica: Replica,
+    place: Place,
+    tables: Tables,
+    /// The state that `tables` were made from.
+    seen: State,
+    counters: Arc<Counters>,
+    publish: Publish,
+    persist: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+/// What every snapshot of this node carries.
+struct Place {
+    region: String,
+    account: String,
+}
+
+impl Publisher {
+    /// Goes on from `first`, the snapshot that is served already, and gets ready to follow the replica.
+    pub(crate) fn new(replica: Replica, first: &Snapshot, folder: &Path, counters: Arc<Counters>, publish: Publish) -> Self {
+        let named = |table: &Arc<StageTable>| ((table.api().to_owned(), table.name().to_owned()), table.clone());
+        let tables = first.stages().iter().map(named).collect();
+        let place = Place { region: first.region().to_owned(), account: first.account().to_owned() };
+        let persist = watch::Sender::new(None);
+        tokio::spawn(keep_on_disk(folder.to_owned(), persist.subscribe(), counters.clone()));
+        Self { replica, place, tables, seen: State::default(), counters, publish, persist }
+    }
+
+    /// Follows the replica until the task is dropped.
+    pub(crate) async fn run(mut self) {
+        let mut changes = self.replica.changes();
+        loop {
+            changes.borrow_and_update();
+            let applied = self.replica.load();
+            if applied.index > 0 {
+                self = match tokio::task::spawn_blocking(move || self.follow(applied.index, &applied.state)).await {
+                    Ok(this) => this,
+                    Err(_) => return,
+                };
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn follow(mut self, index: u64, state: &State) -> Self {
+        if self.seen.revision() == state.revision() && self.counters.swaps.load(Ordering::Relaxed) > 0 {
+            return self;
+        }
+        let first = self.seen.revision() == 0;
+        if first {
+            // Tables from disk whose stage is gone from the log must not be served on.
+            self.tables.retain(|(api, stage), _| state.get(&key::stage(api, stage)).is_some());
+        }
+        for change in state.changes_since(&self.seen) {
+            match &change {
+                Change::Put { key: name, .. } => {
+                    if let Key::Stage { api, stage } = Key::parse(name) {
+                        self.compile(state, api, stage);
+                    }
+                }
+                Change::Delete { key: name } => {
+                    if let Key::Stage { api, stage } = Key::parse(name) {
+                        self.tables.remove(&(api.to_owned(), stage.to_owned()));
+                    }
+                }
+            }
+        }
+        self.seen = state.clone();
+        let tables: Vec<Arc<StageTable>> = self.tables.values().cloned().collect();
+        let snapshot = Arc::new(Snapshot::new(state.revision(), index, &self.place.region, &self.place.account, tables));
+        (self.publish)(snapshot.clone());
+        self.counters.swaps.fetch_add(1, Ordering::Relaxed);
+        self.counters.serving.store(true, Ordering::Release);
+        self.persist.send_replace(Some(snapshot));
+        self
+    }
+
+    fn compile(&mut self, state: &State, api: &str, stage: &str) {
+        let slot = (api.to_owned(), stage.to_owned());
+        match compiled(state, api, stage) {
+            Ok(Some(table)) => drop(self.tables.insert(slot, Arc::new(table))),
+            Ok(None) => drop(self.tables.remove(&slot)),
+            Err(reason) => {
+                self.counters.compile_failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(api, stage, reason, "stage does not compile here; its last good table stays");
+            }
+        }
+    }
+}
+
+fn compiled(state: &State, api: &str, stage: &str) -> Result<Option<StageTable>, String> {
+    let text = |error: tidegate_state::table::Corrupt| error.to_string();
+    let Some(stage) = state.stage(api, stage).map_err(text)? else { return Ok(None) };
+    let stage: Stage = stage.document;
+    let deployment = state.deployment(api, &stage.deployment_id).map_err(text)?;
+    let deployment: Deployment = deployment.ok_or_else(|| format!("deployment {} does not exist", stage.deployment_id))?.document;
+    StageTable::compile(&deployment.definition, &stage).map(Some).map_err(|error| error.to_string())
+}
+
+/// The snapshot kept on disk, when there is one that this version reads.
+pub(crate) fn load(folder: &Path) -> Option<Snapshot> {
+    let path = folder.join(SNAPSHOT_FILE);
+    let bytes = std::fs::read(&path).ok()?;
+    match Snapshot::decode(&bytes) {
+        Ok(snapshot) => {
+            tracing::info!(revision = snapshot.revision(), stages = snapshot.stages().len(), "serving the snapshot on disk");
+            Some(snapshot)
+        }
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "the snapshot on disk is not usable; waiting for the log");
+            None
+        }
+    }
+}
+
+/// Writes the newest snapshot; ones that are overtaken meanwhile are skipped.
+async fn keep_on_disk(folder: PathBuf, mut newest: watch::Receiver<Option<Arc<Snapshot>>>, counters: Arc<Counters>) {
+    while newest.changed().await.is_ok() {
+        let Some(snapshot) = newest.borrow_and_update().clone() else { continue };
+        let folder = folder.clone();
+        let written = tokio::task::spawn_blocking(move || write(&folder, &snapshot)).await;
+        if let Ok(Err(reason)) = written {
+            counters.persist_failures.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(reason, "the serving snapshot is not on disk; a restart would wait for the log");
+        }
+    }
+}
+
+/// Durable replacement: partial file, fsync, rename, fsync of the directory.
+fn write(folder: &Path, snapshot: &Snapshot) -> Result<(), String> {
+    let bytes = snapshot.encode().map_err(|error| error.to_string())?;
+    let path = folder.join(SNAPSHOT_FILE);
+    let partial = path.with_extension("partial");
+    let store = || -> std::io::Result<()> {
+        use std::io::Write;
+        let mut file = std::fs::File::create(&partial)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, &path)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    store().map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,126 @@
+//! What this node says about itself: to peers, to health checks, to metrics. Always from what it serves, never from intent.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use tidegate_cluster::{Handle, NodeId, Role, group};
+use tidegate_proto::{key, peer::NodeReportV1};
+use tidegate_telemetry::{health::{Checks, Probe}, metrics::Encoder};
+
+use crate::{inbox::Describe, options::NodeOptions, publish::Counters, replica::Replica};
+
+/// Facts of a running node.
+pub(crate) struct Vitals {
+    node: NodeId,
+    started: Instant,
+    control_address: String,
+    gateway_address: String,
+    replica: Replica,
+    edge: tidegate_edge::Handle,
+    counters: Arc<Counters>,
+    stopping: AtomicBool,
+}
+
+impl Vitals {
+    /// For a node whose services exist but need not run yet.
+    pub(crate) fn new(options: &NodeOptions, node: NodeId, replica: Replica, edge: tidegate_edge::Handle, counters: Arc<Counters>) -> Self {
+        Self {
+            node,
+            started: Instant::now(),
+            control_address: options.control.listen.to_string(),
+            gateway_address: options.gateway.listen.to_string(),
+            replica,
+            edge,
+            counters,
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Readiness is red from here on.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn serving(&self) -> bool {
+        self.counters.serving.load(Ordering::Acquire) && self.edge.is_ready()
+    }
+
+    fn drained(&self) -> bool {
+        self.replica.load().state.get(&key::drain(self.node)).is_some()
+    }
+
+    /// Answers a peer's question.
+    pub(crate) fn describe(self: &Arc<Self>) -> Describe {
+        let this = self.clone();
+        Arc::new(move || {
+            let applied = this.replica.load();
+            NodeReportV1 {
+                version: env!("CARGO_PKG_VERSION").into(),
+                serving_revision: this.edge.serving_revision(),
+                applied_index: applied.index,
+                state_hash: format!("{:032x}", applied.state.hash()),
+                ready: this.serving() && !this.stopping.load(Ordering::Relaxed) && !this.drained(),
+                draining: this.drained(),
+                control_address: this.control_address.clone(),
+                gateway_address: this.gateway_address.clone(),
+                uptime_s: this.started.elapsed().as_secs(),
+            }
+        })
+    }
+
+    /// Readiness of this node for client traffic. Deliberately not: quorum, upstreams.
+    pub(crate) fn checks(self: &Arc<Self>) -> Checks {
+        let checks = Checks::new();
+        let this = self.clone();
+        checks.add(Probe::Ready, "snapshot", move || match this.serving() {
+            true => Ok(()),
+            false => Err("no snapshot is served yet".into()),
+        });
+        let this = self.clone();
+        checks.add(Probe::Ready, "drain", move || match this.drained() {
+            true => Err("the node is drained".into()),
+            false => Ok(()),
+        });
+        let this = self.clone();
+        checks.add(Probe::Ready, "shutdown", move || match this.stopping.load(Ordering::Relaxed) {
+            true => Err("the node is stopping".into()),
+            false => Ok(()),
+        });
+        checks
+    }
+
+    /// Samples of agreement and configuration at the moment of a scrape.
+    pub(crate) fn sample(&self, cluster: &Handle, encoder: &mut Encoder) {
+        let counters = &self.counters;
+        let applied = self.replica.load();
+        encoder.gauge("config_revision", "Newest configuration revision at this node", &[], applied.state.revision() as f64);
+        let serving = self.edge.serving_revision() as f64;
+        encoder.gauge("config_serving_revision", "Configuration revision that the data plane serves", &[], serving);
+        encoder.gauge("config_bytes", "Bytes of the replicated configuration", &[], applied.state.bytes() as f64);
+        let swaps = counters.swaps.load(Ordering::Relaxed);
+        encoder.counter("snapshot_swaps", "Snapshots handed to the data plane", &[], swaps);
+        let failures = counters.compile_failures.load(Ordering::Relaxed);
+        encoder.counter("snapshot_compile_failures", "Stages that kept their last good table", &[], failures);
+        let failures = counters.persist_failures.load(Ordering::Relaxed);
+        encoder.counter("snapshot_persist_failures", "Serving snapshots that could not be written to disk", &[], failures);
+        let Ok(status) = cluster.status(group::CONFIG) else { return };
+        let labels = [("group", "config")];
+        encoder.gauge("raft_term", "Raft term", &labels, status.term as f64);
+        encoder.gauge("raft_is_leader", "1 on the leader", &labels, f64::from(u8::from(status.role == Role::Leader)));
+        encoder.gauge("raft_applied_index", "Applied log index", &labels, status.applied.unwrap_or(0) as f64);
+        encoder.gauge("raft_commit_index", "Committed log index known here", &labels, status.committed.unwrap_or(0) as f64);
+        for peer in cluster.peers() {
+            let node = peer.node.to_string();
+            let labels = [("node", node.as_str()), ("region", peer.region.as_str()), ("az", peer.az.as_str())];
+            encoder.gauge("peer_connected", "1 while a connection to the peer is open", &labels, f64::from(u8::from(peer.connected)));
+            if let Some(ms) = peer.last_contact_ms {
+                encoder.gauge("peer_last_contact_seconds", "Time since the peer was heard", &labels, ms as f64 / 1e3);
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Keeps a value inside its place in a line: no value can end a string, a field, an element or the line itself.
+
+use std::io::Write;
+
+use crate::limits::VALUE_BYTES_MAX;
+
+/// What the line is made of, and so what a value must not contain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Style {
+    /// JSON text; also used for quoted strings of Common Log Format, whose escapes it shares.
+    Json,
+    /// Elements and attributes.
+    Xml,
+    /// Fields between commas.
+    Csv,
+    /// Fields between spaces, outside quotes.
+    Text,
+}
+
+/// Appends `value`, escaped, cut at [`VALUE_BYTES_MAX`].
+pub(super) fn write(style: Style, value: &str, out: &mut Vec<u8>) {
+    let value = value.get(..value.floor_char_boundary(VALUE_BYTES_MAX)).unwrap_or_default();
+    if value.bytes().all(is_plain) && (style != Style::Text || !value.contains(' ')) {
+        out.extend_from_slice(value.as_bytes());
+        return;
+    }
+    for character in value.chars() {
+        write_char(style, character, out);
+    }
+}
+
+/// Bytes that no style has to escape; a space counts, and is looked for where it matters.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte < 0x7f {
+        plain[byte as usize] = !matches!(byte, b'"' | b'\\' | b',' | b'<' | b'>' | b'&' | b'\'');
+        byte += 1;
+    }
+    plain
+};
+
+fn is_plain(byte: u8) -> bool {
+    PLAIN.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+fn write_char(style: Style, character: char, out: &mut Vec<u8>) {
+    // Writing to a vector cannot fail.
+    match (style, character) {
+        (Style::Xml, '<') => out.extend_from_slice(b"&lt;"),
+        (Style::Xml, '>') => out.extend_from_slice(b"&gt;"),
+        (Style::Xml, '&') => out.extend_from_slice(b"&amp;"),
+        (Style::Xml, '"') => out.extend_from_slice(b"&quot;"),
+        (Style::Xml, '\'') => out.extend_from_slice(b"&apos;"),
+        (Style::Xml, _) if must_hide(character) => out.push(b' '),
+        (Style::Json | Style::Text | Style::Csv, '"') => out.extend_from_slice(b"\\\""),
+        (Style::Json | Style::Text | Style::Csv, '\\') => out.extend_from_slice(b"\\\\"),
+        (Style::Text, ' ') => out.extend_from_slice(b"\\u0020"),
+        (Style::Csv, ',') => out.extend_from_slice(b"\\u002c"),
+        (_, _) if must_hide(character) => {
+            let mut units = [0u16; 2];
+            for unit in character.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+        (_, _) => {
+            let mut bytes = [0u8; 4];
+            out.extend_from_slice(character.encode_utf8(&mut bytes).as_bytes());
+        }
+    }
+}
+
+/// Controls, line and paragraph separators, and marks that reorder what a reader sees.
+fn must_hide(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(style: Style, value: &str) -> String {
+        let mut out = Vec::new();
+        write(style, value, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn values_stay_in_their_place() {
+        for (style, value, expected) in [
+            (Style::Json, "plain /x?y=1", "plain /x?y=1"),
+            (Style::Json, "a\"b\\c", "a\\\"b\\\\c"),
+            (Style::Json, "a\r\nb", "a\\u000d\\u000ab"),
+            (Style::Json, "\u{1b}[31m", "\\u001b[31m"),
+            (Style::Json, "x\u{2028}y\u{202e}z", "x\\u2028y\\u202ez"),
+            (Style::Json, "\u{85}\u{7f}", "\\u0085\\u007f"),
+            (Style::Json, "caf\u{e9} \u{1f980}", "caf\u{e9} \u{1f980}"),
+            (Style::Xml, "<a b=\"c\">&'\n", "&lt;a b=&quot;c&quot;&gt;&amp;&apos; "),
+            (Style::Csv, "a,b\n\"c", "a\\u002cb\\u000a\\\"c"),
+            (Style::Text, "a\" 200 -\n1.2.3.4", "a\\\"\\u0020200\\u0020-\\u000a1.2.3.4"),
+        ] {
+            assert_eq!(escaped(style, value), expected, "{style:?} {value:?}");
+        }
+    }
+
+    #[test]
+    fn long_values_are_cut_between_characters() {
+        let value = "\u{e9}".repeat(VALUE_BYTES_MAX);
+        assert_eq!(escaped(Style::Json, &value).len(), VALUE_BYTES_MAX);
+    }
+}

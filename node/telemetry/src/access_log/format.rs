@@ -1,0 +1,235 @@
+//! A log format, compiled once into literals and variables. Rendering is a walk over them.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use thiserror::Error;
+
+use super::escape::{self, Style};
+use super::record::Record;
+use super::variable::{Read, Value, find};
+use super::{clock, digits};
+use crate::limits::FORMAT_BYTES_MAX;
+
+/// The format used when a stage names none.
+pub const DEFAULT_FORMAT: &str = concat!(
+    r#"{"requestId":"$context.requestId","extendedRequestId":"$context.extendedRequestId","#,
+    r#""ip":"$context.identity.sourceIp","requestTime":"$context.requestTime","#,
+    r#""requestTimeEpoch":$context.requestTimeEpoch,"httpMethod":"$context.httpMethod","path":"$context.path","#,
+    r#""resourcePath":"$context.resourcePath","status":$context.status,"protocol":"$context.protocol","#,
+    r#""responseLength":$context.responseLength,"responseLatency":$context.responseLatency,"#,
+    r#""integrationLatency":$context.integrationLatency,"integrationStatus":$context.integration.status,"#,
+    r#""apiId":"$context.apiId","stage":"$context.stage","errorMessage":"$context.error.message","#,
+    r#""errorResponseType":"$context.error.responseType","userAgent":"$context.identity.userAgent","#,
+    r#""region":"$context.tidegate.region","az":"$context.tidegate.az","node":"$context.tidegate.node","#,
+    r#""cache":"$context.tidegate.cache","routeUs":$context.tidegate.phase.route_us,"#,
+    r#""authorizeUs":$context.tidegate.phase.authorize_us,"throttleUs":$context.tidegate.phase.throttle_us,"#,
+    r#""integrateUs":$context.tidegate.phase.integrate_us,"respondUs":$context.tidegate.phase.respond_us}"#,
+);
+
+const MARK: &str = "$context.";
+
+/// Why a format is refused.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum FormatError {
+    /// More than AWS allows.
+    #[error("access log format is {0} bytes long, at most {FORMAT_BYTES_MAX} are allowed")]
+    TooLong(usize),
+    /// A reference to something other than `$context`.
+    #[error("access log format may only use $context variables, found {0}")]
+    NotContext(String),
+}
+
+#[derive(Clone, Debug)]
+enum Segment {
+    Literal(String),
+    /// A variable of the table; `is_inside` tells whether the literal before it left a JSON string open.
+    Variable {
+        read: Read,
+        is_inside: bool,
+    },
+    /// `$context.authorizer.NAME`, whose names the author of the authorizer chooses.
+    Authorizer {
+        name: String,
+        is_inside: bool,
+    },
+    /// A name nobody knows: always missing, as in AWS.
+    Unknown {
+        is_inside: bool,
+    },
+}
+
+/// A compiled access-log format.
+#[derive(Clone, Debug)]
+pub struct Format {
+    segments: Vec<Segment>,
+    style: Style,
+    has_request_id: bool,
+}
+
+impl Format {
+    /// Compiles a format. Line breaks are dropped: a line is a line.
+    ///
+    /// # Errors
+    /// [`FormatError`] when it is too long or refers to anything but `$context`.
+    pub fn parse(source: &str) -> Result<Self, FormatError> {
+        if source.len() > FORMAT_BYTES_MAX {
+            return Err(FormatError::TooLong(source.len()));
+        }
+        let source: String = source.trim().chars().filter(|character| !character.is_control()).collect();
+        let mut segments = Vec::new();
+        let mut is_inside = false;
+        let mut has_request_id = false;
+        let mut rest = source.as_str();
+        while let Some(start) = rest.find(MARK) {
+            let (literal, after) = rest.split_at(start);
+            check_literal(literal)?;
+            is_inside = literal_ends_inside(literal, is_inside);
+            push_literal(&mut segments, literal);
+            let after = after.get(MARK.len()..).unwrap_or_default();
+            let (name, after) = split_name(after);
+            has_request_id |= matches!(name, "requestId" | "extendedRequestId");
+            segments.push(match (find(name), name.strip_prefix("authorizer.")) {
+                (Some(read), _) => Segment::Variable { read, is_inside },
+                (None, Some(name)) => Segment::Authorizer { name: name.to_owned(), is_inside },
+                (None, None) => Segment::Unknown { is_inside },
+            });
+            rest = after;
+        }
+        check_literal(rest)?;
+        push_literal(&mut segments, rest);
+        Ok(Self { segments, style: style_of(&source), has_request_id })
+    }
+
+    /// Whether `$context.requestId` or `$context.extendedRequestId` is used, which AWS demands of every format.
+    pub fn has_request_id(&self) -> bool {
+        self.has_request_id
+    }
+
+    /// Appends one line without its end.
+    pub fn render(&self, record: &Record<'_>, out: &mut Vec<u8>) {
+        for segment in &self.segments {
+            let (value, is_inside) = match segment {
+                Segment::Literal(literal) => {
+                    out.extend_from_slice(literal.as_bytes());
+                    continue;
+                }
+                Segment::Variable { read, is_inside } => (read(record), *is_inside),
+                Segment::Authorizer { name, is_inside } => {
+                    let found = record.authorizer.iter().find(|(known, _)| known == name);
+                    (found.map_or(Value::Missing, |(_, value)| Value::Text(value)), *is_inside)
+                }
+                Segment::Unknown { is_inside } => (Value::Missing, *is_inside),
+            };
+            self.render_value(value, is_inside, out);
+        }
+    }
+
+    /// Outside a JSON string text brings its own quotes, so that a line stays JSON and a value cannot add members.
+    fn render_value(&self, value: Value<'_>, is_inside: bool, out: &mut Vec<u8>) {
+        let is_bare_json = self.style == Style::Json && !is_inside;
+        let brings_quotes = match value {
+            Value::Number(_) => false,
+            Value::Quoted(_) => !is_inside,
+            Value::Missing | Value::Text(_) | Value::Address(_) | Value::Time(_) => is_bare_json,
+        };
+        if brings_quotes {
+            out.push(b'"');
+        }
+        // Quoted fields of a line of text have the same escapes as JSON.
+        let style = if self.style == Style::Text && is_inside { Style::Json } else { self.style };
+        match value {
+            Value::Missing => out.push(b'-'),
+            Value::Text(text) | Value::Quoted(text) => escape::write(style, text, out),
+            Value::Number(number) => digits::write(number, 1, out),
+            Value::Address(address) => write_address(address, out),
+            Value::Time(epoch_ms) => clock::write_clf(epoch_ms, out),
+        }
+        if brings_quotes {
+            out.push(b'"');
+        }
+    }
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Self::parse(DEFAULT_FORMAT).unwrap_or(Self {
+            segments: Vec::new(),
+            style: Style::Json,
+            has_request_id: false,
+        })
+    }
+}
+
+fn write_address(address: IpAddr, out: &mut Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => {
+            for (place, part) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b'.');
+                }
+                digits::write(u64::from(part), 1, out);
+            }
+        }
+        IpAddr::V6(address) => {
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "{address}");
+        }
+    }
+}
+
+fn push_literal(segments: &mut Vec<Segment>, literal: &str) {
+    if !literal.is_empty() {
+        segments.push(Segment::Literal(literal.to_owned()));
+    }
+}
+
+/// The name at the start of `rest`; a full stop at its end belongs to the text after it.
+fn split_name(rest: &str) -> (&str, &str) {
+    let end = rest
+        .find(|character: char| !(character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')))
+        .unwrap_or(rest.len());
+    let name = rest.get(..end).unwrap_or_default().trim_end_matches(['.', '-']);
+    (name, rest.get(name.len()..).unwrap_or_default())
+}
+
+fn check_literal(literal: &str) -> Result<(), FormatError> {
+    let mut rest = literal;
+    while let Some(start) = rest.find('$') {
+        rest = rest.get(start + 1..).unwrap_or_default();
+        if rest.starts_with(|character: char| character.is_ascii_alphabetic() || character == '{') {
+            let name: String =
+                rest.chars().take_while(|character| character.is_ascii_graphic()).take(40).collect();
+            return Err(FormatError::NotContext(format!("${name}")));
+        }
+    }
+    Ok(())
+}
+
+fn literal_ends_inside(literal: &str, mut is_inside: bool) -> bool {
+    let mut is_escaped = false;
+    for byte in literal.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_inside => is_escaped = true,
+            b'"' => is_inside = !is_inside,
+            _ => {}
+        }
+    }
+    is_inside
+}
+
+fn style_of(source: &str) -> Style {
+    if source.starts_with(['{', '[']) {
+        Style::Json
+    } else if source.starts_with('<') {
+        Style::Xml
+    } else if source.contains(',') && !source.contains('"') {
+        Style::Csv
+    } else {
+        Style::Text
+    }
+}
+
+#[cfg(test)]
+mod tests;

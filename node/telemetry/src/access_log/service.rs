@@ -1,0 +1,307 @@
+//! Moves log lines from request threads to a file or stdout.
+//!
+//! Each thread renders into a buffer of its own, guarded by a lock that is only ever *tried*: a busy buffer means trying the
+//! next one, and a full one means dropping the line and counting it. The background task swaps buffers, so it holds a lock for
+//! a few instructions. Lines of different threads may be written out of order.
+
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error as ThisError;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+use tokio::time;
+
+use super::format::Format;
+use super::record::Record;
+use crate::limits::{LINE_BYTES_MAX, LOG_SLOT_BYTES_MAX, SLOTS};
+use crate::metrics::Registry;
+use crate::slot;
+
+/// Where lines go.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Destination {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// A file, appended to; made with mode 0640 when missing.
+    File(PathBuf),
+}
+
+/// Settings of the access log.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Where lines go.
+    pub destination: Destination,
+    /// How long a line may wait to be written.
+    pub flush_interval_ms: u64,
+    /// Unwritten bytes of one thread at most; further lines are dropped.
+    pub slot_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { destination: Destination::Stdout, flush_interval_ms: 200, slot_bytes_max: LOG_SLOT_BYTES_MAX }
+    }
+}
+
+/// Why the access log cannot start.
+#[derive(Debug, ThisError)]
+pub enum Error {
+    /// An option breaks its rule.
+    #[error("option {field} is {value}, must be {rule}")]
+    Option {
+        /// The option's name.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// The file cannot be opened.
+    #[error("cannot open access log {path}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What the access log has counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CounterValues {
+    /// Lines handed to the operating system.
+    pub written: u64,
+    /// Lines dropped because a buffer was full, a line too long, or writing failed.
+    pub dropped: u64,
+    /// Failed writes and openings.
+    pub errors: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    slots: [Mutex<Slot>; SLOTS],
+    slot_bytes_max: usize,
+    wake: Notify,
+    must_reopen: AtomicBool,
+    written: AtomicU64,
+    dropped: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// The background writer.
+#[derive(Debug)]
+pub struct Service {
+    shared: Arc<Shared>,
+    flush_interval: Duration,
+    output: Output,
+}
+
+/// Writes lines; cheap to clone, never waits.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<Shared>);
+
+impl Service {
+    /// Checks the options and opens the file.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a broken rule, [`Error::Open`] when the file cannot be appended to.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let broken = |field, value: String, rule| Err(Error::Option { field, value, rule });
+        if !(1..=60_000).contains(&options.flush_interval_ms) {
+            return broken("flush_interval_ms", options.flush_interval_ms.to_string(), "from 1 to 60000");
+        }
+        if !(LINE_BYTES_MAX..=1 << 30).contains(&options.slot_bytes_max) {
+            return broken("slot_bytes_max", options.slot_bytes_max.to_string(), "from 65536 to 1073741824");
+        }
+        let output = match options.destination {
+            Destination::Stdout => Output::Stdout(tokio::io::stdout()),
+            Destination::File(path) => match open(&path) {
+                Ok(file) => Output::File { path, file: Some(tokio::fs::File::from_std(file)) },
+                Err(source) => return Err(Error::Open { path, source }),
+            },
+        };
+        let shared = Arc::new(Shared {
+            slots: std::array::from_fn(|_| Mutex::default()),
+            slot_bytes_max: options.slot_bytes_max,
+            wake: Notify::new(),
+            must_reopen: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        });
+        Ok(Self { shared, flush_interval: Duration::from_millis(options.flush_interval_ms), output })
+    }
+
+    /// A handle to write with.
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
+    }
+
+    /// Writes until `shutdown` resolves, and then everything that is left.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut batch = Slot::default();
+        loop {
+            let is_last = tokio::select! {
+                biased;
+                () = shutdown.as_mut() => true,
+                () = self.shared.wake.notified() => false,
+                () = time::sleep(self.flush_interval) => false,
+            };
+            self.flush(&mut batch).await;
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    async fn flush(&mut self, batch: &mut Slot) {
+        if self.shared.must_reopen.swap(false, Relaxed)
+            && let Err(error) = self.output.reopen()
+        {
+            self.failed(&error, 0);
+        }
+        for place in 0..SLOTS {
+            batch.bytes.clear();
+            batch.lines = 0;
+            if let Some(slot) = self.shared.slots.get(place) {
+                std::mem::swap(batch, &mut slot.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+            if batch.bytes.is_empty() {
+                continue;
+            }
+            match self.output.write(&batch.bytes).await {
+                Ok(()) => {
+                    self.shared.written.fetch_add(batch.lines, Relaxed);
+                }
+                Err(error) => self.failed(&error, batch.lines),
+            }
+        }
+    }
+
+    fn failed(&self, error: &io::Error, lines: u64) {
+        self.shared.dropped.fetch_add(lines, Relaxed);
+        if self.shared.errors.fetch_add(1, Relaxed).is_power_of_two() {
+            tracing::error!(%error, lines, "access log cannot be written");
+        }
+    }
+}
+
+impl Handle {
+    /// Renders one line; it is written within the flush interval, or dropped and counted. Never waits.
+    pub fn write(&self, format: &Format, record: &Record<'_>) {
+        let first = slot::index();
+        for step in 0..SLOTS {
+            let Some(slot) = self.0.slots.get((first + step) % SLOTS) else { continue };
+            let mut slot = match slot.try_lock() {
+                Ok(slot) => slot,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => continue,
+            };
+            let before = slot.bytes.len();
+            format.render(record, &mut slot.bytes);
+            slot.bytes.push(b'\n');
+            let after = slot.bytes.len();
+            if after - before > LINE_BYTES_MAX || after > self.0.slot_bytes_max {
+                slot.bytes.truncate(before);
+                break;
+            }
+            slot.lines += 1;
+            drop(slot);
+            let half = self.0.slot_bytes_max / 2;
+            if before < half && half <= after {
+                self.0.wake.notify_one();
+            }
+            return;
+        }
+        self.0.dropped.fetch_add(1, Relaxed);
+    }
+
+    /// Opens the file again before the next write, after it was moved away.
+    pub fn reopen(&self) {
+        self.0.must_reopen.store(true, Relaxed);
+        self.0.wake.notify_one();
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> CounterValues {
+        CounterValues {
+            written: self.0.written.load(Relaxed),
+            dropped: self.0.dropped.load(Relaxed),
+            errors: self.0.errors.load(Relaxed),
+        }
+    }
+
+    /// Reports the counters at every scrape.
+    pub fn report_to(&self, registry: &Registry) {
+        let handle = self.clone();
+        registry.collector(move |encoder| {
+            let CounterValues { written, dropped, errors } = handle.counters();
+            encoder.counter("access_log_lines", "Access-log lines written", &[], written);
+            encoder.counter("access_log_dropped_lines", "Access-log lines lost", &[], dropped);
+            encoder.counter("access_log_errors", "Failed writes of the access log", &[], errors);
+        });
+    }
+}
+
+#[derive(Debug)]
+enum Output {
+    Stdout(tokio::io::Stdout),
+    File { path: PathBuf, file: Option<tokio::fs::File> },
+}
+
+impl Output {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => {
+                stdout.write_all(bytes).await?;
+                stdout.flush().await
+            }
+            Self::File { path, file } => {
+                let target = match file {
+                    Some(target) => target,
+                    None => file.insert(tokio::fs::File::from_std(open(path)?)),
+                };
+                let outcome = match target.write_all(bytes).await {
+                    Ok(()) => target.flush().await,
+                    Err(error) => Err(error),
+                };
+                if outcome.is_err() {
+                    // The next write opens anew: the volume may have been replaced.
+                    *file = None;
+                }
+                outcome
+            }
+        }
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        if let Self::File { path, file } = self {
+            *file = None;
+            *file = Some(tokio::fs::File::from_std(open(path)?));
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+}

@@ -1,0 +1,4 @@
+//! Telemetry against real files and sockets.
+
+mod access_log;
+mod trace;

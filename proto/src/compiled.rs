@@ -1,0 +1,238 @@
+//! The compiled shape of one stage: what the data plane reads in place, from an archive.
+//!
+//! `gateway` builds and reads these; this module only fixes their layout. Every id is an index, so that the request
+//! path follows numbers and compares bytes, and never hashes a string.
+
+#![allow(
+    missing_docs,
+    reason = "the archive derive emits undocumented fields for enum variants; the sources are documented"
+)]
+
+use rkyv::{Archive, Deserialize, Serialize};
+
+/// Newest layout this program writes and reads.
+pub const VERSION: u8 = 1;
+/// Marks an absent index.
+pub const NONE: u32 = u32::MAX;
+/// Verbs in the order of [`NodeV1::methods`]; `ANY` is last.
+pub const VERBS: [&str; 8] = ["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD", "ANY"];
+
+/// A stage with its stage variables already substituted.
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct StageV1 {
+    /// Id of the REST API.
+    pub api: String,
+    /// Name of the REST API.
+    pub api_name: String,
+    /// Stage name.
+    pub stage: String,
+    /// Deployment that was compiled.
+    pub deployment: String,
+    /// Whether calls on the generated host name are refused.
+    pub execute_api_disabled: bool,
+    /// Media types handled as bytes.
+    pub binary_media_types: Vec<String>,
+    /// Stage variables, sorted by name.
+    pub variables: Vec<(String, String)>,
+    /// The path tree; index 0 is `/`.
+    pub nodes: Vec<NodeV1>,
+    /// First eight bytes after the common prefix of each edge, big-endian, sorted inside a node.
+    pub edge_heads: Vec<u64>,
+    /// Whole segments, parallel to `edge_heads`: start and length in `text`.
+    pub edge_texts: Vec<(u32, u32)>,
+    /// Target nodes, parallel to `edge_heads`.
+    pub edge_nodes: Vec<u32>,
+    /// Segment bytes.
+    pub text: String,
+    /// Methods.
+    pub methods: Vec<MethodV1>,
+    /// Mapping template sources; parsed once when the stage is loaded.
+    pub templates: Vec<String>,
+    /// Selection patterns; compiled once when the stage is loaded.
+    pub patterns: Vec<String>,
+}
+
+/// The serving snapshot on disk: this head, then one stage frame per length.
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct SnapshotV1 {
+    /// Configuration revision.
+    pub revision: u64,
+    /// Last log index that went into it.
+    pub applied: u64,
+    /// Region name.
+    pub region: String,
+    /// 12-digit account.
+    pub account: String,
+    /// Bytes of each stage frame that follows.
+    pub stage_bytes: Vec<u64>,
+}
+
+/// One path segment of the tree.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct NodeV1 {
+    /// First static child in the edge arrays.
+    pub edges_start: u32,
+    /// Number of static children.
+    pub edges_len: u32,
+    /// Bytes that all static children share at their start.
+    pub prefix_len: u32,
+    /// Child of `{name}`, or [`NONE`].
+    pub parameter: u32,
+    /// Child of `{name+}`, or [`NONE`].
+    pub greedy: u32,
+    /// Methods by verb in the order of [`VERBS`], or [`NONE`].
+    pub methods: [u32; 8],
+}
+
+/// A method, ready to be called.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct MethodV1 {
+    /// Id of the resource.
+    pub resource: String,
+    /// Path of the resource, with braces.
+    pub resource_path: String,
+    /// Verb as configured, `ANY` included.
+    pub verb: String,
+    /// Names of path parameters, in path order.
+    pub path_parameters: Vec<String>,
+    /// Whether a call needs an API key.
+    pub api_key_required: bool,
+    /// What is called.
+    pub integration: IntegrationV1,
+}
+
+/// The three integration types of this version.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub enum IntegrationV1 {
+    /// Answers from the templates alone.
+    Mock {
+        /// Chooses the response.
+        request: BodyV1,
+        /// Responses in match order; the default is last.
+        responses: Vec<ResponseV1>,
+    },
+    /// Calls upstream and passes its answer through.
+    HttpProxy {
+        /// The call.
+        call: CallV1,
+    },
+    /// Calls upstream and maps request and response.
+    Http {
+        /// The call.
+        call: CallV1,
+        /// Body of the call.
+        request: BodyV1,
+        /// Responses in match order; the default is last.
+        responses: Vec<ResponseV1>,
+    },
+}
+
+/// An upstream call.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct CallV1 {
+    /// Verb, or empty to pass the client's verb (`ANY`).
+    pub verb: String,
+    /// Whether the upstream speaks TLS.
+    pub tls: bool,
+    /// Whether the upstream's certificate is taken unverified.
+    pub tls_unverified: bool,
+    /// Host and port when they are constant, else empty.
+    pub authority: String,
+    /// Path and query; the whole URI when the authority is not constant.
+    pub uri: Vec<PartV1>,
+    /// Whole time for the call, in milliseconds.
+    pub timeout_ms: u32,
+    /// Parameters set on the call.
+    pub parameters: Vec<MappingV1>,
+}
+
+/// A piece of a URI.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub enum PartV1 {
+    /// Bytes as they are.
+    Literal(String),
+    /// The value of a path parameter of the method, by its position in `path_parameters`.
+    PathParameter(u32),
+    /// The value of a path parameter of the call, by its position in `parameters`.
+    Mapped(u32),
+}
+
+/// Sets one parameter of a call or a response.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct MappingV1 {
+    /// Where the value goes.
+    pub place: PlaceV1,
+    /// Name there.
+    pub name: String,
+    /// Where the value comes from.
+    pub source: SourceV1,
+}
+
+/// Where a mapped value goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub enum PlaceV1 {
+    /// A `{name}` of the URI.
+    Path,
+    /// The query string.
+    Query,
+    /// A header.
+    Header,
+    /// A header no mapping may set: a value for it fails the call.
+    ForbiddenHeader,
+}
+
+/// Where a mapped value comes from.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub enum SourceV1 {
+    /// `method.request.path.name`: position in `path_parameters`.
+    Path(u32),
+    /// `method.request.querystring.name`: the last value.
+    Query(String),
+    /// `method.request.multivaluequerystring.name`: all values.
+    MultiQuery(String),
+    /// `method.request.header.name` or `integration.response.header.name`: the last value.
+    Header(String),
+    /// The multi-value form: all values, joined by commas.
+    MultiHeader(String),
+    /// The whole body.
+    Body,
+    /// A JSONPath into the body.
+    BodyPath(String),
+    /// A constant, stage variables included.
+    Constant(String),
+    /// `context.path`.
+    Variable(String),
+}
+
+/// How a body is made.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct BodyV1 {
+    /// Content type → template index.
+    pub templates: Vec<(String, u32)>,
+    /// What happens without a matching template.
+    pub passthrough: PassthroughV1,
+}
+
+/// AWS: `passthroughBehavior`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub enum PassthroughV1 {
+    /// Passes the body when no template matches.
+    WhenNoMatch,
+    /// Passes the body only when there is no template at all.
+    WhenNoTemplates,
+    /// Never passes the body.
+    Never,
+}
+
+/// An integration response.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct ResponseV1 {
+    /// Selection pattern index, or [`NONE`] on the default.
+    pub pattern: u32,
+    /// Status sent to the client.
+    pub status: u16,
+    /// Headers set on the response.
+    pub parameters: Vec<MappingV1>,
+    /// Content type → template index; [`NONE`] passes the body through.
+    pub templates: Vec<(String, u32)>,
+}

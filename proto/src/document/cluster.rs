@@ -1,0 +1,61 @@
+//! Bookkeeping of the cluster itself: its certificate authority, join tokens, node ids and drained nodes.
+
+use serde::{Deserialize, Serialize};
+
+use super::Document;
+
+/// The certificate authority; every node that answers joins needs its key.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Authority {
+    /// Certificate, PEM.
+    pub certificate_pem: String,
+    /// Private key, PEM.
+    pub key_pem: String,
+}
+
+impl Document for Authority {
+    const NOUN: &'static str = "Authority";
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+/// An unused join token; its key carries the hash of the secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JoinTokenRecord {
+    /// Seconds since the Unix epoch after which the token is refused.
+    pub expires: i64,
+}
+
+impl Document for JoinTokenRecord {
+    const NOUN: &'static str = "JoinToken";
+}
+
+/// The highest node id given out; ids are never reused, as a vote of an old holder could return.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeCounter {
+    /// Last id given out.
+    pub last: u64,
+}
+
+impl Document for NodeCounter {
+    const NOUN: &'static str = "NodeCounter";
+}
+
+/// Marks a node as drained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Drain {
+    /// Seconds since the Unix epoch.
+    pub since: i64,
+}
+
+impl Document for Drain {
+    const NOUN: &'static str = "Drain";
+}

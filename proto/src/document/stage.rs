@@ -1,0 +1,64 @@
+//! Stages and access keys.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Document, Map, Other};
+
+/// A named pointer to a deployment. AWS: `Stage`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Stage {
+    /// First path segment of calls.
+    pub stage_name: String,
+    /// The deployment that is served.
+    pub deployment_id: String,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Stage variables.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub variables: Map<String>,
+    /// Tags.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub tags: Map<String>,
+    /// Seconds since the Unix epoch.
+    pub created_date: i64,
+    /// Seconds since the Unix epoch.
+    pub last_updated_date: i64,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl Document for Stage {
+    const NOUN: &'static str = "Stage";
+}
+
+/// An access key and what it may sign as.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Credential {
+    /// `AKIA` plus 16 upper-case alphanumerics.
+    pub access_key_id: String,
+    /// The shared secret; every node needs it to verify signatures.
+    pub secret_access_key: String,
+    /// 12-digit account.
+    pub account_id: String,
+    /// ARN of the principal.
+    pub arn: String,
+    /// Unique id of the principal.
+    pub user_id: String,
+    /// Fields of a newer version.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl Document for Credential {
+    const NOUN: &'static str = "Credential";
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credential").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! Every bound of the system, one per line, with the reason for its value. Code elsewhere names these; it never repeats the number.
+//!
+//! Figures marked *AWS* are Amazon API Gateway's documented quotas ("Amazon API Gateway quotas and important notes").
+
+/// Largest request or response body that is buffered or streamed through, in bytes (*AWS*: 10 MB payload).
+pub const BODY_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// Largest request line plus headers, in bytes (*AWS*: 10,240 B).
+pub const HEAD_BYTES_MAX: usize = 10_240;
+/// Most header lines in one request; well above what fits into [`HEAD_BYTES_MAX`] in practice.
+pub const HEADERS_MAX: usize = 128;
+/// Longest integration timeout a method may ask for, in milliseconds (*AWS*: 29 s).
+pub const INTEGRATION_TIMEOUT_MS_MAX: u32 = 29_000;
+/// Shortest integration timeout a method may ask for, in milliseconds (*AWS*: 50 ms).
+pub const INTEGRATION_TIMEOUT_MS_MIN: u32 = 50;
+/// Time allowed to connect to an upstream, in milliseconds; a same-region peer answers in far less.
+pub const CONNECT_TIMEOUT_MS: u64 = 1_000;
+/// Idle upstream connections kept per shard and authority.
+pub const UPSTREAM_IDLE_PER_AUTHORITY_MAX: usize = 64;
+/// Idle upstream connections kept per shard.
+pub const UPSTREAM_IDLE_MAX: usize = 1_024;
+/// Longest a client may take to send one request body that is streamed upstream, in milliseconds; its pauses are bounded
+/// by the listener, and this bounds their sum.
+pub const UPLOAD_TIME_MS_MAX: u64 = 300_000;
+/// Upstream connections one shard keeps open at a time, busy ones included; a call beyond it fails as if refused.
+pub const UPSTREAM_OPEN_MAX: usize = 16_384;
+/// How long an idle upstream connection is kept, in milliseconds; below the common 60 s of origin servers.
+pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 50_000;
+/// Most path parameters in one resource path.
+pub const PATH_PARAMETERS_MAX: usize = 32;
+/// Most segments the router looks at; deeper paths only match a greedy parameter.
+pub const PATH_SEGMENTS_MAX: usize = 64;
+
+/// Largest body of a control-plane request, in bytes (*AWS*: 6 MB import).
+pub const CONTROL_BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// Control calls answered at a time, which also bounds the bodies held in memory; a further one waits, then answers 429.
+pub const CONTROL_CALLS_MAX: usize = 64;
+/// How long a control call waits for its turn, in milliseconds.
+pub const CONTROL_TURN_TIMEOUT_MS: u64 = 1_000;
+/// Most resources in one REST API; raised from *AWS* 300, as the router costs the same at 20,000.
+pub const RESOURCES_PER_API_MAX: usize = 20_000;
+/// Most stages in one REST API (*AWS*: 10).
+pub const STAGES_PER_API_MAX: usize = 10;
+/// Most deployments kept for one REST API; the oldest unused must be deleted first.
+pub const DEPLOYMENTS_PER_API_MAX: usize = 100;
+/// Most REST APIs in one cluster.
+pub const REST_APIS_MAX: usize = 5_000;
+/// Most models in one REST API.
+pub const MODELS_PER_API_MAX: usize = 1_000;
+/// Most tags on one resource (*AWS*: 50).
+pub const TAGS_MAX: usize = 50;
+/// Most stage variables of one stage (*AWS*: 100).
+pub const STAGE_VARIABLES_MAX: usize = 100;
+/// Most patch operations in one PATCH request.
+pub const PATCH_OPERATIONS_MAX: usize = 500;
+/// Largest mapping template, in bytes (*AWS*: 300 KB).
+pub const TEMPLATE_BYTES_MAX: usize = 300 * 1024;
+/// Page size of list operations when `limit` is absent (*AWS*: 25).
+pub const PAGE_LIMIT_DEFAULT: usize = 25;
+/// Largest page of list operations (*AWS*: 500).
+pub const PAGE_LIMIT_MAX: usize = 500;
+/// How often a control operation is re-run when another writer touched the same records first.
+pub const COMMIT_ATTEMPTS_MAX: usize = 8;
+/// How long a small control write waits for a quorum, in milliseconds, before it answers 503.
+pub const PROPOSE_TIMEOUT_MS: u64 = 1_000;
+/// Time added to that per MiB of transaction, in milliseconds.
+pub const PROPOSE_TIMEOUT_MS_PER_MIB: u64 = 500;
+/// How long a control read waits for a linearizable read point, in milliseconds, before it answers from this node's state.
+pub const READ_TIMEOUT_MS: u64 = 500;
+/// How long status waits for one node to describe itself, in milliseconds.
+pub const DESCRIBE_TIMEOUT_MS: u64 = 300;
+
+/// Largest replicated transaction, in bytes: a deployment of 20,000 routes with room to spare.
+pub const TRANSACTION_BYTES_MAX: usize = 48 * 1024 * 1024;
+/// Most operations in one replicated transaction.
+pub const TRANSACTION_OPERATIONS_MAX: usize = 65_536;
+/// Largest opaque message between two nodes, in bytes.
+pub const PEER_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest record key, in bytes.
+pub const KEY_BYTES_MAX: usize = 512;
+/// Largest frame body, in bytes; above [`STATE_BYTES_MAX`] with the overhead of the archive.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Most bytes of keys and documents in the replicated state; a transaction that would pass it is refused.
+pub const STATE_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// Steps one mapping template may take; a template at the limits of AWS stays far below.
+pub const TEMPLATE_STEPS_MAX: u64 = 2_000_000;
+/// Lifetime of a join token, in seconds.
+pub const JOIN_TOKEN_TTL_S: i64 = 3_600;
+/// Unused join tokens kept at a time.
+pub const JOIN_TOKENS_MAX: usize = 100;
