@@ -7,7 +7,10 @@ use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use tidegate_cluster::Handle;
 use tidegate_listener::{Body, Connection, Options};
-use tidegate_telemetry::{health::{Checks, Probe}, metrics::Registry};
+use tidegate_telemetry::{
+    health::{Checks, Probe},
+    metrics::Registry,
+};
 
 use crate::{node::NodeError, vitals::Vitals};
 
@@ -41,7 +44,10 @@ impl Service {
     }
 
     /// Serves until shutdown.
-    pub(crate) async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), NodeError> {
+    pub(crate) async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), NodeError> {
         let pages = self.pages;
         let handler = move |request: Request<Body>, _: Connection| {
             let pages = pages.clone();
@@ -54,11 +60,20 @@ impl Service {
 impl Pages {
     fn answer(&self, request: &Request<Body>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return page(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET and HEAD are served here\n".into());
+            return page(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "text/plain",
+                "only GET and HEAD are served here\n".into(),
+            );
         }
-        let verbose = request.uri().query().is_some_and(|query| query.split('&').any(|part| part.starts_with("verbose")));
+        let verbose = request
+            .uri()
+            .query()
+            .is_some_and(|query| query.split('&').any(|part| part.starts_with("verbose")));
         match request.uri().path() {
-            "/metrics" => page(StatusCode::OK, tidegate_telemetry::metrics::CONTENT_TYPE, self.registry.render()),
+            "/metrics" => {
+                page(StatusCode::OK, tidegate_telemetry::metrics::CONTENT_TYPE, self.registry.render())
+            }
             "/livez" => self.probe(Probe::Live, verbose),
             "/readyz" | "/healthz" => self.probe(Probe::Ready, verbose),
             _ => page(StatusCode::NOT_FOUND, "text/plain", "there are /metrics, /livez and /readyz\n".into()),

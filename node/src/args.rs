@@ -60,7 +60,9 @@ impl Args {
     /// Runs the verb; the text goes to standard output, an error to standard error.
     pub(crate) async fn run(self) -> Result<String, String> {
         match self.verb {
-            Verb::Dev(args) => dev::run(&args, &self.connection, self.output).await.map_err(|e| e.to_string()),
+            Verb::Dev(args) => {
+                dev::run(&args, &self.connection, self.output).await.map_err(|e| e.to_string())
+            }
             Verb::Env => {
                 let endpoint = self.connection.resolve().map_err(|e| e.to_string())?;
                 Ok(endpoint.exports().trim_end().to_owned())
@@ -73,7 +75,10 @@ impl Args {
                 let mut options = NodeOptions::load(&config).map_err(|e| e.to_string())?;
                 options.cluster.join_token = Some(token);
                 let node = founding::join(&options).await.map_err(|e| e.to_string())?;
-                Ok(format!("node {node} has joined; start it with `tidegate node --config {}`", config.display()))
+                Ok(format!(
+                    "node {node} has joined; start it with `tidegate node --config {}`",
+                    config.display()
+                ))
             }
             Verb::Cluster(ClusterVerb::Client(command)) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);

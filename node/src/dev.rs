@@ -68,7 +68,9 @@ pub(crate) enum DevError {
     Client(#[from] tidegate_cli::Error),
     #[error("{path}: {reason}")]
     File { path: PathBuf, reason: std::io::Error },
-    #[error("a development region already runs in {0}; stop it, or give this one its own --data, --port and --gateway-port")]
+    #[error(
+        "a development region already runs in {0}; stop it, or give this one its own --data, --port and --gateway-port"
+    )]
     Running(PathBuf),
     #[error("no development region runs in {0}; start one with `tidegate dev`")]
     NotRunning(PathBuf),
@@ -81,7 +83,11 @@ pub(crate) enum DevError {
 }
 
 /// Runs `tidegate dev` or one of its verbs; the string goes to standard output.
-pub(crate) async fn run(args: &DevArgs, connection: &ConnectionArgs, format: Format) -> Result<String, DevError> {
+pub(crate) async fn run(
+    args: &DevArgs,
+    connection: &ConnectionArgs,
+    format: Format,
+) -> Result<String, DevError> {
     match &args.verb {
         None => supervisor::run(args, &connection.data).await.map(|()| String::new()),
         Some(verb) => command::run(verb, connection, format).await,

@@ -1,7 +1,9 @@
 //! Lets nodes in: checks the one-time token against the replicated state, draws an id, signs the certificate, adds the learner.
 
 use futures_util::{FutureExt, future::BoxFuture};
-use tidegate_cluster::{EnrollError, EnrollRequest, Enrolled, Enroller, Handle, NodeId, NodeMeta, group, identity::Authority};
+use tidegate_cluster::{
+    EnrollError, EnrollRequest, Enrolled, Enroller, Handle, NodeId, NodeMeta, group, identity::Authority,
+};
 use tidegate_control::{Store, StoreError};
 use tidegate_iam::sigv4::payload_sha256_hex;
 use tidegate_proto::{
@@ -56,8 +58,12 @@ impl Desk {
         self.store.barrier().await.map_err(unavailable)?;
         let node = self.spend_token(&request.secret).await?;
         let authority = self.authority()?;
-        let cert_der = authority.issue(&request.csr_der, node).map_err(|e| EnrollError::Request(e.to_string()))?;
-        self.handle.add_node(group::CONFIG, node, request.meta).await.map_err(|e| EnrollError::Unavailable(e.to_string()))?;
+        let cert_der =
+            authority.issue(&request.csr_der, node).map_err(|e| EnrollError::Request(e.to_string()))?;
+        self.handle
+            .add_node(group::CONFIG, node, request.meta)
+            .await
+            .map_err(|e| EnrollError::Unavailable(e.to_string()))?;
         let group = self.handle.status(group::CONFIG).map_err(|e| EnrollError::Unavailable(e.to_string()))?;
         let peers: Vec<(NodeId, NodeMeta)> = group.voters.into_iter().chain(group.learners).collect();
         tracing::info!(node, "node enrolled");
@@ -97,7 +103,9 @@ impl Desk {
 
     fn authority(&self) -> Result<Authority, EnrollError> {
         let record = self.store.view().read::<AuthorityRecord>(key::AUTHORITY).ok().flatten();
-        let record = record.ok_or_else(|| EnrollError::Unavailable("the certificate authority is not replicated yet".into()))?;
+        let record = record.ok_or_else(|| {
+            EnrollError::Unavailable("the certificate authority is not replicated yet".into())
+        })?;
         Authority::from_pem(&record.document.certificate_pem, &record.document.key_pem)
             .map_err(|e| EnrollError::Unavailable(e.to_string()))
     }

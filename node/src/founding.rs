@@ -33,7 +33,11 @@ pub(crate) async fn join(options: &NodeOptions) -> Result<u64, NodeError> {
     }
     let token = options.cluster.join_token.as_deref().ok_or_else(|| NodeError::NoIdentity(folder.clone()))?;
     let token: identity::JoinToken = token.parse()?;
-    let meta = NodeMeta { address: options.advertise(), region: options.node.region.clone(), az: options.node.az.clone() };
+    let meta = NodeMeta {
+        address: options.advertise(),
+        region: options.node.region.clone(),
+        az: options.node.az.clone(),
+    };
     let deadline = Instant::now() + JOIN_TIMEOUT;
     loop {
         match identity::enroll(&token, meta.clone()).await {
@@ -48,7 +52,9 @@ pub(crate) async fn join(options: &NodeOptions) -> Result<u64, NodeError> {
 }
 
 /// The identity on disk, or a new one; the authority comes along when this node founds the cluster.
-pub(crate) async fn open_identity(options: &NodeOptions) -> Result<(identity::Identity, Option<identity::Authority>), NodeError> {
+pub(crate) async fn open_identity(
+    options: &NodeOptions,
+) -> Result<(identity::Identity, Option<identity::Authority>), NodeError> {
     let folder = options.node.data_dir.join(IDENTITY_FOLDER);
     if !identity::Identity::exists(&folder) && options.cluster.bootstrap {
         let authority = identity::Authority::generate(&options.cluster.name)?;
@@ -108,14 +114,24 @@ fn root_credential(options: &NodeOptions) -> Result<Credential, NodeError> {
         None => generated_root(options)?,
     };
     let arn = format!("arn:aws:iam::{account}:root");
-    Ok(Credential { access_key_id, secret_access_key, account_id: account.clone(), arn, user_id: account.clone(), ..Default::default() })
+    Ok(Credential {
+        access_key_id,
+        secret_access_key,
+        account_id: account.clone(),
+        arn,
+        user_id: account.clone(),
+        ..Default::default()
+    })
 }
 
 /// A fresh root access key, left for the operator in a private file.
 fn generated_root(options: &NodeOptions) -> Result<(String, String), NodeError> {
     let mut bytes = [0; 56];
     rand::rng().fill_bytes(&mut bytes);
-    let text: String = bytes.iter().map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)])).collect();
+    let text: String = bytes
+        .iter()
+        .map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)]))
+        .collect();
     let (id, secret) = text.split_at(16);
     let id = format!("AKIA{id}");
     let path = options.node.data_dir.join("root-access-key");
@@ -130,7 +146,10 @@ fn authority_file(options: &NodeOptions) -> PathBuf {
 }
 
 fn write_authority(options: &NodeOptions, authority: &identity::Authority) -> Result<(), NodeError> {
-    write_private(&authority_file(options), format!("{}{}", authority.cert_pem(), authority.key_pem()).as_bytes())
+    write_private(
+        &authority_file(options),
+        format!("{}{}", authority.cert_pem(), authority.key_pem()).as_bytes(),
+    )
 }
 
 fn read_authority(options: &NodeOptions) -> Result<Option<identity::Authority>, NodeError> {
@@ -143,7 +162,8 @@ fn read_authority(options: &NodeOptions) -> Result<Option<identity::Authority>, 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), NodeError> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let write = || {
-        let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+        let mut file =
+            std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture, future::join_all};
 use rand::RngCore;
-use tidegate_cluster::{Error, Handle, NodeId, NodeMeta, group, identity::JoinToken, placement};
+use tidegate_cluster::{Error, GroupStatus, Handle, NodeId, NodeMeta, group, identity::JoinToken, placement};
 use tidegate_control::{Cluster, ClusterError, Store, StoreError};
 use tidegate_iam::sigv4::payload_sha256_hex;
 use tidegate_proto::{
@@ -42,7 +42,8 @@ impl Members {
 
     async fn describe(&self, node: NodeId) -> Option<NodeReportV1> {
         let question = MessageV1::Describe.encode().ok()?;
-        let answer = self.handle.call(node, question.into(), Duration::from_millis(DESCRIBE_TIMEOUT_MS)).await.ok()?;
+        let answer =
+            self.handle.call(node, question.into(), Duration::from_millis(DESCRIBE_TIMEOUT_MS)).await.ok()?;
         match MessageV1::decode(&answer).ok()? {
             MessageV1::Description(report) => Some(report),
             MessageV1::Describe => None,
@@ -51,13 +52,19 @@ impl Members {
 
     async fn gather(&self) -> Result<ClusterStatus, ClusterError> {
         let group = self.handle.status(group::CONFIG).map_err(cluster_error)?;
-        let mut members: Vec<(NodeId, NodeMeta, bool)> = group.voters.into_iter().map(|(id, meta)| (id, meta, true)).collect();
+        let mut members: Vec<(NodeId, NodeMeta, bool)> =
+            group.voters.into_iter().map(|(id, meta)| (id, meta, true)).collect();
         members.extend(group.learners.into_iter().map(|(id, meta)| (id, meta, false)));
         members.sort_by_key(|(id, ..)| *id);
-        let asked: Vec<(NodeId, NodeMeta)> = members.iter().map(|(id, meta, _)| (*id, meta.clone())).collect();
+        let asked: Vec<(NodeId, NodeMeta)> =
+            members.iter().map(|(id, meta, _)| (*id, meta.clone())).collect();
         let reports = self.describe_all(&asked).await;
-        let contacts: BTreeMap<NodeId, u64> =
-            self.handle.peers().into_iter().filter_map(|peer| Some((peer.node, peer.last_contact_ms?))).collect();
+        let contacts: BTreeMap<NodeId, u64> = self
+            .handle
+            .peers()
+            .into_iter()
+            .filter_map(|peer| Some((peer.node, peer.last_contact_ms?)))
+            .collect();
         let seats: Vec<placement::Candidate> = members
             .iter()
             .filter(|(.., voter)| *voter)
@@ -72,7 +79,13 @@ impl Members {
         let left = placement::tolerance(&seats);
         let own = |id: NodeId| (id == self.handle.node()).then_some(0);
         let status = |(id, meta, voter): (NodeId, NodeMeta, bool)| {
-            let role = if group.leader == Some(id) { "leader" } else if voter { "voter" } else { "learner" };
+            let role = if group.leader == Some(id) {
+                "leader"
+            } else if voter {
+                "voter"
+            } else {
+                "learner"
+            };
             let contact = own(id).or_else(|| contacts.get(&id).copied());
             node_status(id, meta, role, contact, reports.get(&id).cloned())
         };
@@ -82,7 +95,11 @@ impl Members {
             leader: group.leader,
             term: group.term,
             revision: self.store.view().revision(),
-            tolerance: Tolerance { nodes: left.nodes as u32, azs: left.azs as u32, regions: left.regions as u32 },
+            tolerance: Tolerance {
+                nodes: left.nodes as u32,
+                azs: left.azs as u32,
+                regions: left.regions as u32,
+            },
             nodes: members.into_iter().map(status).collect(),
         })
     }
@@ -93,21 +110,28 @@ impl Members {
         let mut transaction = TransactionV1::default();
         let mut unused = 0;
         for (name, record) in view.prefix(key::JOIN_TOKEN_PREFIX) {
-            let expires = serde_json::from_slice::<JoinTokenRecord>(&record.bytes).map_or(0, |token| token.expires);
+            let expires =
+                serde_json::from_slice::<JoinTokenRecord>(&record.bytes).map_or(0, |token| token.expires);
             match expires < now {
                 true => drop(transaction.delete(name)),
                 false => unused += 1,
             }
         }
         if unused >= JOIN_TOKENS_MAX {
-            return Err(ClusterError::Refused(format!("{unused} unused join tokens exist, the limit is {JOIN_TOKENS_MAX}")));
+            return Err(ClusterError::Refused(format!(
+                "{unused} unused join tokens exist, the limit is {JOIN_TOKENS_MAX}"
+            )));
         }
         let mut secret = vec![0; 32];
         rand::rng().fill_bytes(&mut secret);
-        transaction.put(key::join_token(&payload_sha256_hex(&secret)), &JoinTokenRecord { expires: now + JOIN_TOKEN_TTL_S });
+        transaction.put(
+            key::join_token(&payload_sha256_hex(&secret)),
+            &JoinTokenRecord { expires: now + JOIN_TOKEN_TTL_S },
+        );
         self.commit(transaction).await?;
         let addresses = self.addresses()?;
-        let token = JoinToken { cluster: self.name.clone(), ca_sha256: self.authority_sha256, secret, addresses };
+        let token =
+            JoinToken { cluster: self.name.clone(), ca_sha256: self.authority_sha256, secret, addresses };
         Ok(JoinTokenIssued { token: token.to_string(), expires_in_s: JOIN_TOKEN_TTL_S })
     }
 
@@ -120,11 +144,17 @@ impl Members {
         Ok(addresses)
     }
 
-    async fn mark(&self, node: u64, draining: bool) -> Result<(), ClusterError> {
+    /// The group, when `node` is in it.
+    fn member(&self, node: u64) -> Result<GroupStatus, ClusterError> {
         let group = self.handle.status(group::CONFIG).map_err(cluster_error)?;
-        if !group.voters.iter().chain(&group.learners).any(|(id, _)| *id == node) {
-            return Err(ClusterError::NoSuchNode { node });
+        match group.voters.iter().chain(&group.learners).any(|(id, _)| *id == node) {
+            true => Ok(group),
+            false => Err(ClusterError::NoSuchNode { node }),
         }
+    }
+
+    async fn mark(&self, node: u64, draining: bool) -> Result<(), ClusterError> {
+        let group = self.member(node)?;
         let mut transaction = TransactionV1::default();
         match draining {
             true => transaction.put(key::drain(node), &Drain { since: epoch_s() }),
@@ -140,7 +170,9 @@ impl Members {
     async fn commit(&self, transaction: TransactionV1) -> Result<(), ClusterError> {
         match self.store.commit(transaction).await {
             Ok(OutcomeV1::Committed { .. }) => Ok(()),
-            Ok(OutcomeV1::Conflict { key, .. }) => Err(ClusterError::Refused(format!("{key} changed meanwhile; try again"))),
+            Ok(OutcomeV1::Conflict { key, .. }) => {
+                Err(ClusterError::Refused(format!("{key} changed meanwhile; try again")))
+            }
             Ok(OutcomeV1::Refused { reason }) => Err(ClusterError::Refused(reason)),
             Err(StoreError::NoQuorum) => Err(ClusterError::NoQuorum),
             Err(error) => Err(ClusterError::Refused(error.to_string())),
@@ -158,7 +190,11 @@ impl Cluster for Members {
     }
 
     fn remove(&self, node: u64, force: bool) -> BoxFuture<'_, Result<(), ClusterError>> {
-        async move { self.handle.remove_node(group::CONFIG, node, force).await.map_err(cluster_error) }.boxed()
+        async move {
+            self.member(node)?;
+            self.handle.remove_node(group::CONFIG, node, force).await.map_err(cluster_error)
+        }
+        .boxed()
     }
 
     fn drain(&self, node: u64, draining: bool) -> BoxFuture<'_, Result<(), ClusterError>> {
@@ -174,7 +210,13 @@ impl Cluster for Members {
     }
 }
 
-fn node_status(node: NodeId, meta: NodeMeta, role: &str, contact: Option<u64>, report: Option<NodeReportV1>) -> NodeStatus {
+fn node_status(
+    node: NodeId,
+    meta: NodeMeta,
+    role: &str,
+    contact: Option<u64>,
+    report: Option<NodeReportV1>,
+) -> NodeStatus {
     let live = report.is_some();
     let report = report.unwrap_or_default();
     NodeStatus {

@@ -31,7 +31,9 @@ use crate::{
 pub(crate) enum NodeError {
     #[error("{path}: {reason}")]
     File { path: PathBuf, reason: std::io::Error },
-    #[error("this node has no identity in {0}: set cluster.bootstrap = true on the first node of a new cluster, or give cluster.join_token")]
+    #[error(
+        "this node has no identity in {0}: set cluster.bootstrap = true on the first node of a new cluster, or give cluster.join_token"
+    )]
     NoIdentity(PathBuf),
     #[error("control.root_secret_access_key_file is needed when control.root_access_key_id is set")]
     RootSecret,
@@ -60,7 +62,9 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let folder = options.node.data_dir.clone();
     std::fs::create_dir_all(&folder).map_err(|reason| NodeError::File { path: folder.clone(), reason })?;
     let (signalled, shutdown) = (Shutdown::new(), Shutdown::new());
-    signalled.listen(options.dev.enabled).map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
+    signalled
+        .listen(options.dev.enabled)
+        .map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
     let (identity, authority) = founding::open_identity(&options).await?;
     let traces = tidegate_telemetry::trace::init(&trace_options(&options, identity.node))?;
     let (cluster_name, ca_sha256, node) = (identity.cluster.clone(), identity.ca_sha256(), identity.node);
@@ -77,7 +81,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     };
     let first = Arc::new(first);
     let mut services = Services::new(shutdown.clone());
-    let edge = open_edge(&options, &first, &registry, &mut services)?;
+    let edge = open_edge(&options, node, &first, &registry, &mut services)?;
     let swaps = edge.handle();
 
     let (replica, machine) = Replica::new();
@@ -86,14 +90,24 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let inbox = Arc::new(PeerInbox::new(vitals.describe()));
     let machines: Vec<(_, Box<dyn tidegate_cluster::Machine>)> = vec![(group::CONFIG, Box::new(machine))];
     let settings = cluster_options(&options, &identity);
-    let cluster = tidegate_cluster::Service::new(settings, identity, machines, inbox, Some(Arc::new(door))).await?;
+    let cluster =
+        tidegate_cluster::Service::new(settings, identity, machines, inbox, Some(Arc::new(door))).await?;
     let handle = cluster.handle();
     let store = ConfigStore::new(handle.clone(), replica.clone());
-    open_door.send_replace(Some(Desk { cluster: cluster_name.clone(), handle: handle.clone(), store: store.clone() }));
+    open_door.send_replace(Some(Desk {
+        cluster: cluster_name.clone(),
+        handle: handle.clone(),
+        store: store.clone(),
+    }));
     let members = Members::new(cluster_name, ca_sha256, handle.clone(), store.clone());
-    let control = tidegate_control::Service::new(control_options(&options), Arc::new(store.clone()), Arc::new(members))?;
+    let control = tidegate_control::Service::new(
+        control_options(&options),
+        Arc::new(store.clone()),
+        Arc::new(members),
+    )?;
     let admin = admin::Service::new(options.admin.listen, registry, vitals.clone(), handle.clone())?;
-    let publisher = Publisher::new(replica, &first, &folder, counters, Box::new(move |snapshot| swaps.publish(snapshot)));
+    let publisher =
+        Publisher::new(replica, &first, &folder, counters, Box::new(move |snapshot| swaps.publish(snapshot)));
 
     tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
     let until = [shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked()];
@@ -121,6 +135,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
 /// The data plane, serving `first` as soon as it runs, with the access log that the options ask for.
 fn open_edge(
     options: &NodeOptions,
+    node: u64,
     first: &Arc<Snapshot>,
     registry: &Registry,
     services: &mut Services,
@@ -142,13 +157,14 @@ fn open_edge(
         "stdout" => access_log::Destination::Stdout,
         path => access_log::Destination::File(path.into()),
     };
-    let log = access_log::Service::new(access_log::Options { destination, ..access_log::Options::default() })?;
+    let log =
+        access_log::Service::new(access_log::Options { destination, ..access_log::Options::default() })?;
     let format = match &options.telemetry.access_log_format {
         Some(format) => access_log::Format::parse(format)?,
         None => access_log::Format::default(),
     };
     log.handle().report_to(registry);
-    let edge = edge.with_access_log(log.handle(), format);
+    let edge = edge.with_access_log(log.handle(), format, &options.node.az, &node.to_string());
     services.spawn_last("access-log", |ended| async move {
         log.run(ended).await;
         Ok(())
@@ -184,6 +200,7 @@ fn control_options(options: &NodeOptions) -> tidegate_control::Options {
         region: options.node.region.clone(),
         account_id: options.control.account_id.clone(),
         dev: options.dev.enabled,
+        signing_region: Some(options.node.region.clone()),
         ..tidegate_control::Options::default()
     }
 }

@@ -156,15 +156,24 @@ pub(crate) enum OptionsError {
 impl NodeOptions {
     /// Reads and checks a configuration file.
     pub(crate) fn load(path: &Path) -> Result<Self, OptionsError> {
-        let text = std::fs::read_to_string(path).map_err(|reason| OptionsError::Read { path: path.into(), reason })?;
-        let options: Self = toml::from_str(&text).map_err(|reason| OptionsError::Parse { path: path.into(), reason })?;
-        options.check().map_err(|(field, value, rule)| OptionsError::Rule { path: path.into(), field, value, rule })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|reason| OptionsError::Read { path: path.into(), reason })?;
+        let options: Self =
+            toml::from_str(&text).map_err(|reason| OptionsError::Parse { path: path.into(), reason })?;
+        options.check().map_err(|(field, value, rule)| OptionsError::Rule {
+            path: path.into(),
+            field,
+            value,
+            rule,
+        })?;
         Ok(options)
     }
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
         let label = |value: &str| {
-            !value.is_empty() && value.len() <= 32 && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            !value.is_empty()
+                && value.len() <= 32
+                && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
         let rule = "must be 1 to 32 of a-z, 0-9 and -";
         if !label(&self.node.region) {
@@ -248,7 +257,10 @@ mod tests {
         check(|t| t.replace("az =", "zone ="), Err("unknown field `zone`"));
         check(|t| t.replace("\"eu-west-1\"", "\"EU\""), Err("node.region = \"EU\": must be 1 to 32 of a-z"));
         check(|t| t.replace("127.0.0.1:8081", "localhost"), Err("invalid socket address"));
-        check(|t| t.replace("[cluster]\n        listen = \"127.0.0.1", "[cluster]\n        listen = \"0.0.0.0"), Err("cluster.advertise"));
+        check(
+            |t| t.replace("[cluster]\n        listen = \"127.0.0.1", "[cluster]\n        listen = \"0.0.0.0"),
+            Err("cluster.advertise"),
+        );
         check(|t| t + "[telemetry]\nlogs = \"info\"", Err("unknown field `logs`"));
     }
 

@@ -62,8 +62,15 @@ struct Place {
 
 impl Publisher {
     /// Goes on from `first`, the snapshot that is served already, and gets ready to follow the replica.
-    pub(crate) fn new(replica: Replica, first: &Snapshot, folder: &Path, counters: Arc<Counters>, publish: Publish) -> Self {
-        let named = |table: &Arc<StageTable>| ((table.api().to_owned(), table.name().to_owned()), table.clone());
+    pub(crate) fn new(
+        replica: Replica,
+        first: &Snapshot,
+        folder: &Path,
+        counters: Arc<Counters>,
+        publish: Publish,
+    ) -> Self {
+        let named =
+            |table: &Arc<StageTable>| ((table.api().to_owned(), table.name().to_owned()), table.clone());
         let tables = first.stages().iter().map(named).collect();
         let place = Place { region: first.region().to_owned(), account: first.account().to_owned() };
         let persist = watch::Sender::new(None);
@@ -78,7 +85,9 @@ impl Publisher {
             changes.borrow_and_update();
             let applied = self.replica.load();
             if applied.index > 0 {
-                self = match tokio::task::spawn_blocking(move || self.follow(applied.index, &applied.state)).await {
+                self = match tokio::task::spawn_blocking(move || self.follow(applied.index, &applied.state))
+                    .await
+                {
                     Ok(this) => this,
                     Err(_) => return,
                 };
@@ -114,7 +123,8 @@ impl Publisher {
         }
         self.seen = state.clone();
         let tables: Vec<Arc<StageTable>> = self.tables.values().cloned().collect();
-        let snapshot = Arc::new(Snapshot::new(state.revision(), index, &self.place.region, &self.place.account, tables));
+        let snapshot =
+            Arc::new(Snapshot::new(state.revision(), index, &self.place.region, &self.place.account, tables));
         (self.publish)(snapshot.clone());
         self.counters.swaps.fetch_add(1, Ordering::Relaxed);
         self.counters.serving.store(true, Ordering::Release);
@@ -140,7 +150,8 @@ fn compiled(state: &State, api: &str, stage: &str) -> Result<Option<StageTable>,
     let Some(stage) = state.stage(api, stage).map_err(text)? else { return Ok(None) };
     let stage: Stage = stage.document;
     let deployment = state.deployment(api, &stage.deployment_id).map_err(text)?;
-    let deployment: Deployment = deployment.ok_or_else(|| format!("deployment {} does not exist", stage.deployment_id))?.document;
+    let deployment: Deployment =
+        deployment.ok_or_else(|| format!("deployment {} does not exist", stage.deployment_id))?.document;
     StageTable::compile(&deployment.definition, &stage).map(Some).map_err(|error| error.to_string())
 }
 
@@ -150,7 +161,11 @@ pub(crate) fn load(folder: &Path) -> Option<Snapshot> {
     let bytes = std::fs::read(&path).ok()?;
     match Snapshot::decode(&bytes) {
         Ok(snapshot) => {
-            tracing::info!(revision = snapshot.revision(), stages = snapshot.stages().len(), "serving the snapshot on disk");
+            tracing::info!(
+                revision = snapshot.revision(),
+                stages = snapshot.stages().len(),
+                "serving the snapshot on disk"
+            );
             Some(snapshot)
         }
         Err(error) => {
@@ -161,7 +176,11 @@ pub(crate) fn load(folder: &Path) -> Option<Snapshot> {
 }
 
 /// Writes the newest snapshot; ones that are overtaken meanwhile are skipped.
-async fn keep_on_disk(folder: PathBuf, mut newest: watch::Receiver<Option<Arc<Snapshot>>>, counters: Arc<Counters>) {
+async fn keep_on_disk(
+    folder: PathBuf,
+    mut newest: watch::Receiver<Option<Arc<Snapshot>>>,
+    counters: Arc<Counters>,
+) {
     while newest.changed().await.is_ok() {
         let Some(snapshot) = newest.borrow_and_update().clone() else { continue };
         let folder = folder.clone();

@@ -40,13 +40,21 @@ impl Services {
     }
 
     /// Starts a service that runs until shutdown is asked for.
-    pub(crate) fn spawn(&mut self, name: &'static str, service: impl Future<Output = Result<(), NodeError>> + Send + 'static) {
+    pub(crate) fn spawn(
+        &mut self,
+        name: &'static str,
+        service: impl Future<Output = Result<(), NodeError>> + Send + 'static,
+    ) {
         self.others += 1;
         self.tasks.spawn(async move { (name, Ends::Never, service.await) });
     }
 
     /// Starts work that ends by itself; its failure stops the node.
-    pub(crate) fn spawn_once(&mut self, name: &'static str, work: impl Future<Output = Result<(), NodeError>> + Send + 'static) {
+    pub(crate) fn spawn_once(
+        &mut self,
+        name: &'static str,
+        work: impl Future<Output = Result<(), NodeError>> + Send + 'static,
+    ) {
         self.others += 1;
         self.tasks.spawn(async move { (name, Ends::WhenDone, work.await) });
     }

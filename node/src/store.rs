@@ -30,11 +30,15 @@ impl ConfigStore {
         let refused = |reason: String| StoreError::Refused(reason);
         let bytes = transaction.encode().map_err(|e| refused(e.to_string()))?;
         if bytes.len() > TRANSACTION_BYTES_MAX {
-            return Err(refused(format!("the change has {} bytes, the limit is {TRANSACTION_BYTES_MAX}", bytes.len())));
+            return Err(refused(format!(
+                "the change has {} bytes, the limit is {TRANSACTION_BYTES_MAX}",
+                bytes.len()
+            )));
         }
         let deadline_ms = PROPOSE_TIMEOUT_MS + PROPOSE_TIMEOUT_MS_PER_MIB * (bytes.len() as u64 >> 20);
         let deadline = Duration::from_millis(deadline_ms);
-        let applied = self.handle.propose(group::CONFIG, bytes.into(), deadline).await.map_err(store_error)?;
+        let applied =
+            self.handle.propose(group::CONFIG, bytes.into(), deadline).await.map_err(store_error)?;
         match OutcomeV1::decode(&applied.outcome).map_err(|e| refused(e.to_string()))? {
             OutcomeV1::Refused { reason } => Err(StoreError::Refused(reason)),
             outcome => Ok(outcome),
@@ -49,7 +53,8 @@ impl Store for ConfigStore {
 
     fn barrier(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         let deadline = Duration::from_millis(READ_TIMEOUT_MS);
-        async move { self.handle.barrier(group::CONFIG, deadline).await.map(|_| ()).map_err(store_error) }.boxed()
+        async move { self.handle.barrier(group::CONFIG, deadline).await.map(|_| ()).map_err(store_error) }
+            .boxed()
     }
 
     fn commit(&self, transaction: TransactionV1) -> BoxFuture<'_, Result<OutcomeV1, StoreError>> {
@@ -60,7 +65,9 @@ impl Store for ConfigStore {
 /// Whether the change may still happen is all that a caller can act on.
 fn store_error(error: Error) -> StoreError {
     match error {
-        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline | Error::Fenced => StoreError::NoQuorum,
+        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline | Error::Fenced => {
+            StoreError::NoQuorum
+        }
         Error::Uncertain { .. } => StoreError::Uncertain,
         Error::Stopped | Error::Storage(_) => StoreError::Stopped,
         other => StoreError::Refused(other.to_string()),

@@ -10,7 +10,10 @@ use std::{
 
 use tidegate_cluster::{Handle, NodeId, Role, group};
 use tidegate_proto::{key, peer::NodeReportV1};
-use tidegate_telemetry::{health::{Checks, Probe}, metrics::Encoder};
+use tidegate_telemetry::{
+    health::{Checks, Probe},
+    metrics::Encoder,
+};
 
 use crate::{inbox::Describe, options::NodeOptions, publish::Counters, replica::Replica};
 
@@ -28,7 +31,13 @@ pub(crate) struct Vitals {
 
 impl Vitals {
     /// For a node whose services exist but need not run yet.
-    pub(crate) fn new(options: &NodeOptions, node: NodeId, replica: Replica, edge: tidegate_edge::Handle, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        options: &NodeOptions,
+        node: NodeId,
+        replica: Replica,
+        edge: tidegate_edge::Handle,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             node,
             started: Instant::now(),
@@ -98,28 +107,69 @@ impl Vitals {
     pub(crate) fn sample(&self, cluster: &Handle, encoder: &mut Encoder) {
         let counters = &self.counters;
         let applied = self.replica.load();
-        encoder.gauge("config_revision", "Newest configuration revision at this node", &[], applied.state.revision() as f64);
+        encoder.gauge(
+            "config_revision",
+            "Newest configuration revision at this node",
+            &[],
+            applied.state.revision() as f64,
+        );
         let serving = self.edge.serving_revision() as f64;
-        encoder.gauge("config_serving_revision", "Configuration revision that the data plane serves", &[], serving);
-        encoder.gauge("config_bytes", "Bytes of the replicated configuration", &[], applied.state.bytes() as f64);
+        encoder.gauge(
+            "config_serving_revision",
+            "Configuration revision that the data plane serves",
+            &[],
+            serving,
+        );
+        encoder.gauge(
+            "config_bytes",
+            "Bytes of the replicated configuration",
+            &[],
+            applied.state.bytes() as f64,
+        );
         let swaps = counters.swaps.load(Ordering::Relaxed);
         encoder.counter("snapshot_swaps", "Snapshots handed to the data plane", &[], swaps);
         let failures = counters.compile_failures.load(Ordering::Relaxed);
         encoder.counter("snapshot_compile_failures", "Stages that kept their last good table", &[], failures);
         let failures = counters.persist_failures.load(Ordering::Relaxed);
-        encoder.counter("snapshot_persist_failures", "Serving snapshots that could not be written to disk", &[], failures);
+        encoder.counter(
+            "snapshot_persist_failures",
+            "Serving snapshots that could not be written to disk",
+            &[],
+            failures,
+        );
         let Ok(status) = cluster.status(group::CONFIG) else { return };
         let labels = [("group", "config")];
         encoder.gauge("raft_term", "Raft term", &labels, status.term as f64);
-        encoder.gauge("raft_is_leader", "1 on the leader", &labels, f64::from(u8::from(status.role == Role::Leader)));
+        encoder.gauge(
+            "raft_is_leader",
+            "1 on the leader",
+            &labels,
+            f64::from(u8::from(status.role == Role::Leader)),
+        );
         encoder.gauge("raft_applied_index", "Applied log index", &labels, status.applied.unwrap_or(0) as f64);
-        encoder.gauge("raft_commit_index", "Committed log index known here", &labels, status.committed.unwrap_or(0) as f64);
+        encoder.gauge(
+            "raft_commit_index",
+            "Committed log index known here",
+            &labels,
+            status.committed.unwrap_or(0) as f64,
+        );
         for peer in cluster.peers() {
             let node = peer.node.to_string();
-            let labels = [("node", node.as_str()), ("region", peer.region.as_str()), ("az", peer.az.as_str())];
-            encoder.gauge("peer_connected", "1 while a connection to the peer is open", &labels, f64::from(u8::from(peer.connected)));
+            let labels =
+                [("node", node.as_str()), ("region", peer.region.as_str()), ("az", peer.az.as_str())];
+            encoder.gauge(
+                "peer_connected",
+                "1 while a connection to the peer is open",
+                &labels,
+                f64::from(u8::from(peer.connected)),
+            );
             if let Some(ms) = peer.last_contact_ms {
-                encoder.gauge("peer_last_contact_seconds", "Time since the peer was heard", &labels, ms as f64 / 1e3);
+                encoder.gauge(
+                    "peer_last_contact_seconds",
+                    "Time since the peer was heard",
+                    &labels,
+                    ms as f64 / 1e3,
+                );
             }
         }
     }

@@ -75,7 +75,7 @@ pub struct Enrolled {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnrollError {
     /// The secret is unknown, expired or already used.
-    #[error("the join secret is not accepted")]
+    #[error("the join token is not accepted: it is unknown, expired or already used")]
     Secret,
     /// The request itself cannot be used.
     #[error("the join request is not valid: {0}")]

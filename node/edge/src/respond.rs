@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use http_body::{Body, Frame, SizeHint};
 use tidegate_gateway::{Rejection, Rendered, ResponseBody};
 use tidegate_telemetry::{
-    access_log::{Format, Handle},
+    access_log::{Format, Handle, Record},
     metrics::Observation,
 };
 
@@ -30,6 +30,8 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 pub(crate) struct Log {
     pub(crate) handle: Handle,
     pub(crate) format: std::sync::Arc<Format>,
+    pub(crate) az: std::sync::Arc<str>,
+    pub(crate) node: std::sync::Arc<str>,
 }
 
 /// Turns the outcome into the response, meters it, and leaves the line of the log to the end of its body.
@@ -127,7 +129,9 @@ struct Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.log.handle.write(&self.log.format, &self.visit.record(&self.trail, self.bytes));
+        let record = self.visit.record(&self.trail, self.bytes);
+        let record = Record { az: Some(&self.log.az), node: Some(&self.log.node), ..record };
+        self.log.handle.write(&self.log.format, &record);
     }
 }
 

@@ -95,10 +95,16 @@ impl Service {
         Ok(Self { listeners, handle, roots: Roots::load(), ceiling, log: None })
     }
 
-    /// Logs every request as `format` says.
+    /// Logs every request as `format` says; lines carry the availability zone and name of this node.
     #[must_use]
-    pub fn with_access_log(mut self, handle: access_log::Handle, format: access_log::Format) -> Self {
-        self.log = Some(Log { handle, format: Arc::new(format) });
+    pub fn with_access_log(
+        mut self,
+        handle: access_log::Handle,
+        format: access_log::Format,
+        az: &str,
+        node: &str,
+    ) -> Self {
+        self.log = Some(Log { handle, format: Arc::new(format), az: az.into(), node: node.into() });
         self
     }
 

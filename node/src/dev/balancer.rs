@@ -50,7 +50,8 @@ pub(crate) async fn balance(listener: TcpListener, nodes: Vec<SocketAddr>) {
 
 async fn serve(mut client: TcpStream, backends: &[Backend], turn: usize, start: Instant) {
     let now_ms = start.elapsed().as_millis() as u64;
-    let mut order: Vec<&Backend> = (0..backends.len()).map(|i| &backends[(turn + i) % backends.len()]).collect();
+    let mut order: Vec<&Backend> =
+        (0..backends.len()).map(|i| &backends[(turn + i) % backends.len()]).collect();
     order.sort_by_key(|backend| backend.shunned_until_ms.load(Ordering::Relaxed) > now_ms);
     for backend in order {
         match timeout(CONNECT_TIMEOUT, TcpStream::connect(backend.address)).await {

@@ -6,7 +6,8 @@ use tokio::process::{Child, Command};
 
 use super::{DevError, layout::NodePlan};
 use crate::options::{
-    AdminOptions, ClusterOptions, ControlOptions, DevOptions, GatewayOptions, NodeOptions, PlaceOptions, TelemetryOptions,
+    AdminOptions, ClusterOptions, ControlOptions, DevOptions, GatewayOptions, NodeOptions, PlaceOptions,
+    TelemetryOptions,
 };
 
 /// How long a node may take to drain before it is killed.
@@ -96,7 +97,11 @@ impl NodeProcess {
 
 fn options(plan: &NodePlan, entry: Entry) -> NodeOptions {
     let mut options = NodeOptions {
-        node: PlaceOptions { region: plan.region.clone(), az: plan.az.clone(), data_dir: plan.folder.clone() },
+        node: PlaceOptions {
+            region: plan.region.clone(),
+            az: plan.az.clone(),
+            data_dir: plan.folder.clone(),
+        },
         cluster: ClusterOptions {
             name: "dev".into(),
             listen: plan.control,

@@ -45,7 +45,11 @@ pub(crate) type Asked = (Order, oneshot::Sender<Reply>);
 pub(crate) const SOCKET: &str = "dev.sock";
 
 /// Runs a verb against the region in `connection.data`.
-pub(crate) async fn run(verb: &DevVerb, connection: &ConnectionArgs, format: Format) -> Result<String, DevError> {
+pub(crate) async fn run(
+    verb: &DevVerb,
+    connection: &ConnectionArgs,
+    format: Format,
+) -> Result<String, DevError> {
     let data = &connection.data;
     match verb {
         DevVerb::StopAz { az } => order(data, &Order::StopAz { az: az.clone() }).await,
@@ -77,14 +81,18 @@ async fn order(data: &Path, order: &Order) -> Result<String, DevError> {
 async fn status(connection: &ConnectionArgs, format: Format) -> Result<String, DevError> {
     let path = connection.data.join("dev.json");
     let bytes = std::fs::read(&path).map_err(|_| DevError::NotRunning(connection.data.clone()))?;
-    let region: DevRegion = serde_json::from_slice(&bytes).map_err(|e| DevError::Refused(format!("{}: {e}", path.display())))?;
+    let region: DevRegion =
+        serde_json::from_slice(&bytes).map_err(|e| DevError::Refused(format!("{}: {e}", path.display())))?;
     if format == Format::Json {
         return Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned());
     }
     let mut text = String::new();
     for node in &region.nodes {
         let state = if node.pid == 0 { "stopped".to_owned() } else { format!("pid {}", node.pid) };
-        text += &format!("{}  node {}  {state:<12}  gateway {}  control {}\n", node.az, node.node_id, node.gateway, node.control);
+        text += &format!(
+            "{}  node {}  {state:<12}  gateway {}  control {}\n",
+            node.az, node.node_id, node.gateway, node.control
+        );
     }
     let cluster = ClusterCommand::Status.run(&Client::new(connection.resolve()?), format).await?;
     Ok(text + &cluster)

@@ -136,8 +136,10 @@ mod tests {
     fn no_port_is_planned_twice() {
         let layout = Layout::plan(&args(9, 9, 4000, 8080), Path::new("d"));
         let nodes = layout.nodes().flat_map(|n| [n.control, n.gateway, n.admin]);
-        let all: Vec<SocketAddr> =
-            nodes.chain(layout.regions.iter().flat_map(|r| [r.control, r.gateway])).chain([layout.upstream]).collect();
+        let all: Vec<SocketAddr> = nodes
+            .chain(layout.regions.iter().flat_map(|r| [r.control, r.gateway]))
+            .chain([layout.upstream])
+            .collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
         assert_eq!(layout.regions[0].nodes[2].az, "local-1c");
     }
@@ -147,7 +149,9 @@ mod tests {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = held.local_addr().unwrap().port();
         let error = Layout::plan(&args(1, 1, 1, port), Path::new("d")).regions[0].gateway;
-        let text = tcp(error, "--gateway-port", || "the gateway balancer of local-1".into()).unwrap_err().to_string();
+        let text = tcp(error, "--gateway-port", || "the gateway balancer of local-1".into())
+            .unwrap_err()
+            .to_string();
         assert!(text.contains(&format!("port {port}")) && text.contains("--gateway-port"), "{text}");
     }
 }

@@ -32,7 +32,8 @@ pub(crate) fn region(args: &DevArgs, layout: &Layout) -> Result<DevRegion, DevEr
     let path = layout.data.join("dev.json");
     let old: Option<DevRegion> = match std::fs::read(&path) {
         Ok(bytes) => {
-            let damaged = |e| DevError::Refused(format!("{}: {e}; start with --reset to begin anew", path.display()));
+            let damaged =
+                |e| DevError::Refused(format!("{}: {e}; start with --reset to begin anew", path.display()));
             Some(serde_json::from_slice(&bytes).map_err(damaged)?)
         }
         Err(_) => None,
@@ -77,7 +78,8 @@ pub(crate) fn write_region(data: &Path, region: &DevRegion) -> Result<(), DevErr
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DevError> {
     let partial = path.with_extension("partial");
     let write = || {
-        let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&partial)?;
+        let mut file =
+            std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&partial)?;
         file.write_all(bytes)?;
         std::fs::rename(&partial, path)
     };
@@ -93,6 +95,8 @@ fn refuse_second(data: &Path) -> Result<(), DevError> {
 
 fn fresh_access_key() -> (String, String) {
     let mut random = rand::rng();
-    let mut draw = |length: usize| -> String { (0..length).map(|_| ALPHABET[random.random_range(0..32)] as char).collect() };
+    let mut draw = |length: usize| -> String {
+        (0..length).map(|_| ALPHABET[random.random_range(0..32)] as char).collect()
+    };
     (format!("AKIA{}", draw(16)), draw(40))
 }

@@ -12,12 +12,18 @@ const STAGE: &str = "dev";
 
 /// Imports and deploys the sample; returns where it answers behind `gateway`.
 pub(crate) async fn import(client: &Client, gateway: &str, upstream: SocketAddr) -> Result<DevSample, Error> {
-    let body = client.call(Method::POST, "/restapis?mode=import&failonwarnings=true", DOCUMENT.into()).await?;
+    let body =
+        client.call(Method::POST, "/restapis?mode=import&failonwarnings=true", DOCUMENT.into()).await?;
     let api: Value = serde_json::from_slice(&body).map_err(|e| Error::Unexpected(e.to_string()))?;
-    let id = api["id"].as_str().ok_or_else(|| Error::Unexpected("an import without an id".into()))?.to_owned();
+    let id =
+        api["id"].as_str().ok_or_else(|| Error::Unexpected("an import without an id".into()))?.to_owned();
     let deployment = json!({ "stageName": STAGE, "variables": { "upstream": upstream.to_string() } });
     let _: Value = client.json(Method::POST, &format!("/restapis/{id}/deployments"), &deployment).await?;
-    Ok(DevSample { url: format!("{gateway}/_aws/execute-api/{id}/{STAGE}/pets"), api_id: id, stage: STAGE.into() })
+    Ok(DevSample {
+        url: format!("{gateway}/_aws/execute-api/{id}/{STAGE}/pets"),
+        api_id: id,
+        stage: STAGE.into(),
+    })
 }
 
 /// Points the sample at this run's upstream, whose port may differ from the last run's.

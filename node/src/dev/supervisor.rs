@@ -46,7 +46,8 @@ pub(crate) async fn run(args: &DevArgs, data: &Path) -> Result<(), DevError> {
     layout.check_ports()?;
     let socket = layout.data.join(SOCKET);
     let _ = std::fs::remove_file(&socket);
-    let listener = UnixListener::bind(&socket).map_err(|reason| DevError::File { path: socket.clone(), reason })?;
+    let listener =
+        UnixListener::bind(&socket).map_err(|reason| DevError::File { path: socket.clone(), reason })?;
     let (orders, mut asked) = mpsc::channel::<Asked>(16);
     tokio::spawn(command::listen(listener, orders));
     listen(&layout).await?;
@@ -95,7 +96,8 @@ impl Supervisor {
         let client = self.client();
         self.wait("ready", |_, status| status.leader.is_some()).await?;
         for plan in &fresh {
-            let issued: JoinTokenIssued = client.json(Method::POST, "/_tidegate/cluster/token", &serde_json::json!({})).await?;
+            let issued: JoinTokenIssued =
+                client.json(Method::POST, "/_tidegate/cluster/token", &serde_json::json!({})).await?;
             self.spawn(plan, Entry::Join { token: issued.token })?;
         }
         match &self.region.sample {
@@ -105,16 +107,20 @@ impl Supervisor {
                 }
             }
             None if !fresh.is_empty() || known.is_empty() => {
-                self.region.sample = Some(sample::import(&client, &self.region.gateway, self.layout.upstream).await?);
+                self.region.sample =
+                    Some(sample::import(&client, &self.region.gateway, self.layout.upstream).await?);
             }
             None => {}
         }
         let expected = self.layout.nodes().count();
         let voters = expected_voters(&self.layout);
-        let serving = |node: &tidegate_proto::status::NodeStatus, revision| node.ready && node.serving_revision >= revision;
+        let serving = |node: &tidegate_proto::status::NodeStatus, revision| {
+            node.ready && node.serving_revision >= revision
+        };
         self.wait("ready", move |_, status| {
             let seated = status.nodes.iter().filter(|node| node.role != "learner").count();
-            seated >= voters && status.nodes.iter().filter(|node| serving(node, status.revision)).count() >= expected
+            seated >= voters
+                && status.nodes.iter().filter(|node| serving(node, status.revision)).count() >= expected
         })
         .await?;
         prepare::write_region(&self.layout.data, &self.region)
@@ -130,13 +136,19 @@ impl Supervisor {
     }
 
     /// Polls the cluster until `done`; takes over node ids; fails when a process ends or time is up.
-    async fn wait(&mut self, state: &'static str, done: impl Fn(&DevRegion, &ClusterStatus) -> bool) -> Result<(), DevError> {
+    async fn wait(
+        &mut self,
+        state: &'static str,
+        done: impl Fn(&DevRegion, &ClusterStatus) -> bool,
+    ) -> Result<(), DevError> {
         let (client, deadline) = (self.client(), Instant::now() + READY_TIMEOUT);
         loop {
             for process in self.processes.values_mut() {
                 process.check()?;
             }
-            let status = client.json::<ClusterStatus>(Method::GET, "/_tidegate/cluster/status", &serde_json::Value::Null).await;
+            let status = client
+                .json::<ClusterStatus>(Method::GET, "/_tidegate/cluster/status", &serde_json::Value::Null)
+                .await;
             if let Ok(status) = &status {
                 self.take_ids(status);
                 if done(&self.region, status) {
@@ -175,18 +187,31 @@ impl Supervisor {
 
     fn greet(&self, took: Duration) {
         let region = &self.region;
-        println!("tidegate {}   {} region(s) of {} AZ(s), one process each, data in {}", env!("CARGO_PKG_VERSION"),
-            self.region_count(), self.layout.regions[0].nodes.len(), self.layout.data.display());
+        println!(
+            "tidegate {}   {} region(s) of {} AZ(s), one process each, data in {}",
+            env!("CARGO_PKG_VERSION"),
+            self.region_count(),
+            self.layout.regions[0].nodes.len(),
+            self.layout.data.display()
+        );
         for node in &region.nodes {
-            println!("  {}  node {}  pid {:<8} gateway {}  control {}  admin {}", node.az, node.node_id, node.pid, node.gateway,
-                node.control, node.admin);
+            println!(
+                "  {}  node {}  pid {:<8} gateway {}  control {}  admin {}",
+                node.az, node.node_id, node.pid, node.gateway, node.control, node.admin
+            );
         }
-        println!("\n  AWS API    {}   (region {}, access key {})", region.control, region.region, region.access_key_id);
+        println!(
+            "\n  AWS API    {}   (region {}, access key {})",
+            region.control, region.region, region.access_key_id
+        );
         println!("  Gateway    {}", region.gateway);
         if let Some(sample) = &region.sample {
             println!("  Sample     {}", sample.url);
         }
-        println!("\n  Ready in {:.1} s. Ctrl-C stops everything; the data stays.\n\nNext, in another terminal:", took.as_secs_f64());
+        println!(
+            "\n  Ready in {:.1} s. Ctrl-C stops everything; the data stays.\n\nNext, in another terminal:",
+            took.as_secs_f64()
+        );
         println!("  eval \"$(tidegate env)\"             # the AWS CLI and SDKs now talk to this region");
         if let Some(sample) = &region.sample {
             println!("  curl {}", sample.url);
@@ -215,11 +240,15 @@ impl Supervisor {
     }
 
     fn notice_ended(&mut self) -> Result<(), DevError> {
-        let ended: Vec<String> =
-            self.processes.iter_mut().filter_map(|(az, p)| p.check().err().map(|e| (az.clone(), e))).map(|(az, error)| {
+        let ended: Vec<String> = self
+            .processes
+            .iter_mut()
+            .filter_map(|(az, p)| p.check().err().map(|e| (az.clone(), e)))
+            .map(|(az, error)| {
                 eprintln!("{error}\n  start it again with `tidegate dev start-az {az}`");
                 az
-            }).collect();
+            })
+            .collect();
         if ended.is_empty() {
             return Ok(());
         }
@@ -234,7 +263,9 @@ impl Supervisor {
         match order {
             Order::StopAz { az } => {
                 self.plan(&az)?;
-                let Some(process) = self.processes.remove(&az) else { return Ok(format!("{az} is already stopped")) };
+                let Some(process) = self.processes.remove(&az) else {
+                    return Ok(format!("{az} is already stopped"));
+                };
                 process.kill().await;
                 self.mark_stopped(&az);
                 prepare::write_region(&self.layout.data, &self.region)?;
@@ -247,7 +278,10 @@ impl Supervisor {
                 }
                 self.spawn(&plan, Entry::Known)?;
                 let name = az.clone();
-                self.wait("ready", move |_, status| status.nodes.iter().any(|node| node.az == name && node.live && node.ready)).await?;
+                self.wait("ready", move |_, status| {
+                    status.nodes.iter().any(|node| node.az == name && node.live && node.ready)
+                })
+                .await?;
                 Ok(format!("{az} runs and is ready"))
             }
             Order::ForgetSample => {
@@ -261,7 +295,9 @@ impl Supervisor {
     fn plan(&self, az: &str) -> Result<NodePlan, DevError> {
         let names: Vec<&str> = self.layout.nodes().map(|node| node.az.as_str()).collect();
         let found = self.layout.nodes().find(|node| node.az == az).cloned();
-        found.ok_or_else(|| DevError::Refused(format!("no availability zone {az}; there are {}", names.join(", "))))
+        found.ok_or_else(|| {
+            DevError::Refused(format!("no availability zone {az}; there are {}", names.join(", ")))
+        })
     }
 
     fn mark_stopped(&mut self, az: &str) {
@@ -310,7 +346,11 @@ mod tests {
     fn the_placement_rule_decides_how_many_voters_to_wait_for() {
         for (azs, regions, voters) in [(1, 1, 1), (2, 1, 1), (3, 1, 3), (3, 3, 5), (1, 3, 3)] {
             let args = DevArgs { azs, regions, port: 4000, gateway_port: 8080, reset: false, verb: None };
-            assert_eq!(expected_voters(&Layout::plan(&args, Path::new("d"))), voters, "{azs} AZs in {regions} regions");
+            assert_eq!(
+                expected_voters(&Layout::plan(&args, Path::new("d"))),
+                voters,
+                "{azs} AZs in {regions} regions"
+            );
         }
     }
 }

@@ -20,7 +20,10 @@ pub(crate) async fn serve(listener: TcpListener) {
             continue;
         };
         let _ = stream.set_nodelay(true);
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service_fn(answer)),
+        );
     }
 }
 
@@ -37,7 +40,8 @@ fn route(verb: &str, path: &str, request: &Request<Incoming>) -> (StatusCode, Va
     match (verb, segments.next(), segments.next(), segments.next()) {
         ("GET", Some("pets"), None, _) => (StatusCode::OK, PETS.iter().enumerate().map(pet).collect()),
         ("GET", Some("pets"), Some(id), None) => {
-            let index = id.parse::<usize>().ok().and_then(|id| id.checked_sub(1)).filter(|index| *index < PETS.len());
+            let index =
+                id.parse::<usize>().ok().and_then(|id| id.checked_sub(1)).filter(|index| *index < PETS.len());
             match index {
                 Some(index) => (StatusCode::OK, pet((index, &PETS[index]))),
                 None => (StatusCode::NOT_FOUND, json!({ "message": format!("no pet {id}") })),

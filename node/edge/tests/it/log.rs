@@ -28,9 +28,12 @@ fn a_line_per_request() {
     options.listener.address = ([127, 0, 0, 1], 0).into();
     let first =
         snapshot(3, &[("/up/{id}", "GET", proxy(upstream.address, "/")), ("/local", "GET", mock("12345"))]);
-    let service = Service::new(options, Arc::new(first), Registry::new(10))
-        .unwrap()
-        .with_access_log(handle, Format::parse(format).unwrap());
+    let service = Service::new(options, Arc::new(first), Registry::new(10)).unwrap().with_access_log(
+        handle,
+        Format::parse(format).unwrap(),
+        "az-a",
+        "1",
+    );
     let room = Room::run(service, Registry::new(10), Some(log));
     for request in ["GET /dev/up/7?x=1", "GET /dev/local", "GET /dev/none"] {
         room.ask(request, "");
