@@ -4,6 +4,8 @@
 mod accept;
 mod codec;
 pub(crate) mod join;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 
 use super::{Frames, Lane, Link, SendError, Serve, Target, Transport};
