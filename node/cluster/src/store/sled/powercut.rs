@@ -197,9 +197,7 @@ impl Disk {
     }
 
     fn write_image(&self, dir: &Path, keep_some: bool, dice: &mut u64) {
-        for sub in ["blobs"] {
-            std::fs::create_dir_all(dir.join(sub)).unwrap();
-        }
+        std::fs::create_dir_all(dir.join("blobs")).unwrap();
         for (path, content) in &self.durable {
             let mut content = content.clone();
             for (op, at, data) in self.pending.get(path).into_iter().flatten() {
