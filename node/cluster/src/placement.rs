@@ -103,7 +103,7 @@ fn grow(seated: &[&Candidate], free: &[&Candidate], target: usize, wide: bool) -
     if seated.is_empty() || seated.len() >= target {
         return Vec::new();
     }
-    let wanted = if seated.len() % 2 == 0 { 1 } else { 2 };
+    let wanted = if seated.len().is_multiple_of(2) { 1 } else { 2 };
     let mut set = seated.to_vec();
     let mut added = Vec::new();
     for _ in 0..wanted {

@@ -40,6 +40,7 @@ enum Look {
 /// Runs for as long as the node does.
 pub(crate) async fn run(node: Arc<Node>, group: Arc<Group>) {
     let mut burst = limits::RECONCILE_BURST;
+    let mut waits = 0;
     let mut leader = LeaderWish::default();
     let mut memberships = group.memberships.clone();
     let mut config_changes = node.groups.get(&groups::CONFIG).map(|config| config.memberships.clone());
@@ -51,6 +52,8 @@ pub(crate) async fn run(node: Arc<Node>, group: Arc<Group>) {
         } else {
             Look::Settled
         };
+        // A learner that is down for good must not keep the leader busy.
+        waits = if matches!(look, Look::Waiting) { (waits + 1).min(20) } else { 0 };
         match look {
             Look::Changed => {
                 burst = burst.saturating_sub(1);
@@ -59,7 +62,7 @@ pub(crate) async fn run(node: Arc<Node>, group: Arc<Group>) {
                     burst = 1;
                 }
             }
-            Look::Waiting => runtime::sleep(LOOK_AGAIN).await,
+            Look::Waiting => runtime::sleep(LOOK_AGAIN * waits).await,
             Look::Settled => {
                 let woken = woken(&mut memberships, config_changes.as_mut()).await;
                 // A short pause keeps a node that is shutting down, whose channels are closed, from spinning.
@@ -99,7 +102,8 @@ async fn step(node: &Node, group: &Group, metrics: &Metrics) -> Look {
     nodes.retain(|n| voters.contains(&n.id) || region.is_none_or(|region| n.region == region));
     let plan = placement::voters(&nodes, &voters);
     if plan.is_empty() {
-        let catching_up = nodes.iter().any(|n| !voters.contains(&n.id) && !(n.caught_up && n.live));
+        let ready = |n: &placement::Candidate| voters.contains(&n.id) || (n.caught_up && n.live);
+        let catching_up = !nodes.iter().all(ready);
         return if catching_up { Look::Waiting } else { Look::Settled };
     }
     if plan.remove.contains(&node.id) {
@@ -124,9 +128,7 @@ fn follow_config(
     }
     let roster = node.groups.get(&groups::CONFIG)?.membership();
     let mine = metrics.membership_config.membership();
-    if roster.nodes().next().is_none() {
-        return None;
-    }
+    roster.nodes().next()?;
     let new: BTreeMap<_, _> = roster
         .nodes()
         .filter(|(id, _)| mine.get_node(id).is_none())

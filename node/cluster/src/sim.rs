@@ -94,6 +94,26 @@ fn lying_disks_are_caught() {
     assert!(caught.is_some(), "the checks would not notice a disk that lies about syncing");
 }
 
+#[test]
+fn a_full_disk_stops_the_node() {
+    let work = async {
+        let world = World::new(3, 3, false).await;
+        world.calm().await;
+        world.fill_disk(2);
+        for number in 0..5 {
+            let command = bytes::Bytes::from(format!("full/{number}"));
+            let group = crate::group::CONFIG;
+            let handle = world.handle(1).expect("node 1 is not touched");
+            let applied = handle.propose(group, command, Duration::from_secs(5)).await;
+            assert!(applied.is_ok() || number == 0, "two of three are enough: {applied:?}");
+        }
+        pause(3_000).await;
+        let stopped = world.record().violations.clone();
+        assert!(stopped.len() == 1 && stopped[0].contains("node 2 stopped: storage"), "{stopped:?}");
+    };
+    Rt::with_seed(3).block_on(work);
+}
+
 /// Sleeps on the virtual clock.
 async fn pause(ms: u64) {
     runtime::sleep(Duration::from_millis(ms)).await;

@@ -156,6 +156,11 @@ impl World {
         self.disks[&id].0.cut();
     }
 
+    /// From now on a node cannot write.
+    pub(super) fn fill_disk(&self, id: NodeId) {
+        self.disks[&id].0.fill(true);
+    }
+
     pub(super) fn handle(&self, id: NodeId) -> Option<Handle> {
         lock(&self.running).get(&id).map(|(handle, _)| handle.clone())
     }

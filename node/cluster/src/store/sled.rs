@@ -1,6 +1,9 @@
 //! The log on disk in one sled tree. sled's own `flush` never asks the disk to empty its cache and never syncs the files
 //! it creates, so this wrapper does both; without it acknowledged entries are lost in a power cut.
 
+#[cfg(all(test, target_os = "linux"))]
+mod powercut;
+
 use super::{Batch, Key, LogBackend};
 use futures_util::future::BoxFuture;
 use std::{

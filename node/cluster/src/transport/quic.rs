@@ -5,6 +5,8 @@ mod accept;
 mod codec;
 pub(crate) mod join;
 mod reset;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 
 use super::{Frames, Lane, Link, SendError, Serve, Target, Transport};

@@ -5,6 +5,7 @@ mod bench;
 mod cluster;
 mod failures;
 mod joining;
+mod kill;
 mod members;
 mod toy;
 mod writes;
