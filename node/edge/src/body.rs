@@ -13,14 +13,10 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tidegate_listener::BodyError;
+use tidegate_proto::limits::{DISCARD_BYTES_MAX, DISCARD_TIME_MS_MAX};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::upstream::Lease;
-
-/// Bytes of a too large body that are still read.
-const DISCARD_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long they are waited for.
-const DISCARD_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +89,7 @@ impl Upload {
         let Some(rest) = self.rest.take() else { return };
         let mut rest = Limited::new(rest, DISCARD_BYTES_MAX);
         let reading = async { while rest.frame().await.is_some_and(|frame| frame.is_ok()) {} };
-        let _ = timeout(DISCARD_TIME_MAX, reading).await;
+        let _ = timeout(Duration::from_millis(DISCARD_TIME_MS_MAX), reading).await;
     }
 }
 
