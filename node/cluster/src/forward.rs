@@ -143,6 +143,9 @@ async fn until_leader<T, F: Future<Output = Result<T, Miss>> + Send>(
         if left.is_zero() {
             return Err(last_reason.map_or(Error::NoLeader { group: group.id }, Error::Change));
         }
+        if let Some(error) = group.ended() {
+            return Err(error);
+        }
         let leader = hint.take().or_else(|| group.metrics().current_leader);
         match leader {
             None => group.changed(pause.min(left)).await,

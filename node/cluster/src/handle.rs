@@ -37,6 +37,12 @@ impl Handle {
         &self.0.meta
     }
 
+    /// True when both belong to the same run of the node.
+    #[cfg(all(test, feature = "sim"))]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Starts a new group with this node as its only voter.
     ///
     /// # Errors

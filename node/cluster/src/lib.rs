@@ -1,6 +1,8 @@
 //! Replicated logs of opaque bytes: any number of Raft groups over one QUIC connection per peer, one durable log per
 //! node, membership and placement. Knows groups, peers and logs; must never know what the bytes mean.
 
+#![cfg_attr(feature = "sim", allow(dead_code, reason = "the simulation replaces sockets and files"))]
+
 mod addresses;
 mod error;
 mod forward;
@@ -16,6 +18,8 @@ mod raft;
 mod reconcile;
 mod runtime;
 mod service;
+#[cfg(all(test, feature = "sim"))]
+mod sim;
 mod status;
 mod store;
 mod transport;

@@ -120,13 +120,19 @@ fn fit(pattern: &'static str, raw_path: &str) -> Option<Params> {
         let (segment, after) = rest.split_at(end);
         match name {
             Some(_) if segment.is_empty() => return None,
-            Some(name) => params.push((name, decode_segment(segment))),
+            Some(name) => params.push((name, one_name(segment))),
             None if segment == expected => {}
             None => return None,
         }
         rest = after;
     }
     rest.is_empty().then_some(Params(params))
+}
+
+/// A name never holds a slash: one that was escaped stays escaped, so that no path reaches a record of another kind.
+fn one_name(segment: &str) -> String {
+    let name = decode_segment(segment);
+    if name.contains('/') { segment.to_owned() } else { name }
 }
 
 #[cfg(test)]
@@ -150,6 +156,7 @@ mod tests {
                 Target::Now(O::PutIntegrationResponse),
                 "status_code=200",
             ),
+            ("GET", "/restapis/a%2Fstage%2Fs", "", Target::Now(O::GetRestApi), "restapi_id=a%2Fstage%2Fs"),
             ("GET", "/restapis/a/models/My%20Model", "", Target::Now(O::GetModel), "model_name=My Model"),
             (
                 "GET",

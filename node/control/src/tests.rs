@@ -3,6 +3,7 @@
 mod auth;
 mod cluster;
 mod deployment;
+mod hostile;
 mod import;
 mod integration;
 mod method;
@@ -10,5 +11,6 @@ mod model;
 mod resource;
 mod rest_api;
 mod rig;
+mod socket;
 mod store;
 mod tags;

@@ -144,7 +144,16 @@ impl Group {
     /// Waits until the group's state changes, at most for `time`.
     pub(crate) async fn changed(&self, time: Duration) {
         let mut metrics = self.raft.server_metrics();
-        let _either = runtime::timeout(time, metrics.changed()).await;
+        // A fresh receiver has seen nothing; without this it would report an old change at once.
+        drop(metrics.borrow_and_update());
+        if let Some(Err(_)) = runtime::timeout(time, metrics.changed()).await {
+            runtime::sleep(time).await;
+        }
+    }
+
+    /// Why Raft no longer runs here, if so.
+    pub(crate) fn ended(&self) -> Option<Error> {
+        self.raft.metrics().borrow_watched().running_state.as_ref().err().map(stopped)
     }
 
     /// Starts a new group with this node as its only voter.

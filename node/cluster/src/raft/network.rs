@@ -22,6 +22,9 @@ use openraft::{
 };
 use std::{sync::Arc, time::Duration};
 
+/// First and longest pause before an append stream that could not be opened is tried again.
+const REOPEN_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(320));
+
 /// Makes clients for one group.
 #[derive(Clone)]
 pub(crate) struct Network {
@@ -36,6 +39,8 @@ pub(crate) struct Client {
     network: Network,
     to: NodeId,
     lane: Lane,
+    /// Pause after the next failure to open the append stream.
+    pause: Duration,
 }
 
 impl RaftNetworkFactory<Types> for Network {
@@ -57,7 +62,7 @@ impl RaftNetworkFactory<Types> for Network {
 impl Network {
     fn client(&self, to: NodeId, meta: &NodeMeta, lane: Lane) -> Client {
         self.addresses.learn([(to, meta.clone())]);
-        Client { network: self.clone(), to, lane }
+        Client { network: self.clone(), to, lane, pause: REOPEN_PAUSE.0 }
     }
 }
 
@@ -157,7 +162,16 @@ impl RaftNetworkV2<Types> for Client {
         Box::pin(async move {
             let (from, group) = (self.network.from, self.network.group);
             let requests = input.map(move |request| Frame::new(from, group, &append_out(&request))).boxed();
-            let answers = self.open_stream(requests, option.soft_ttl()).await?;
+            let answers = match self.open_stream(requests, option.soft_ttl()).await {
+                Ok(answers) => answers,
+                Err(error) => {
+                    // openraft waits only inside the request stream, which nobody has polled; it would retry at once.
+                    runtime::sleep(self.pause).await;
+                    self.pause = (self.pause * 2).min(REOPEN_PAUSE.1);
+                    return Err(error);
+                }
+            };
+            self.pause = REOPEN_PAUSE.0;
             let results = futures_util::stream::unfold(Some(answers), |answers| async move {
                 let mut answers = answers?;
                 let result = streamed(answers.next().await?);

@@ -1,16 +1,23 @@
 //! Deployments: immutable copies of an API. Owns their rules; must never serve one.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tidegate_proto::{
-    document::{ApiDefinition, Deployment, Stage},
+    document::{ApiDefinition, Deployment, Document, Stage},
     id::short_id,
     key,
     limits::DEPLOYMENTS_PER_API_MAX,
 };
 
-use super::{definition, draft::Draft, stage, unsupported::Shape, variables};
+use super::{
+    definition,
+    draft::{Draft, require_api},
+    stage,
+    unsupported::Shape,
+    variables,
+};
 use crate::{
-    answer::Answer,
+    answer::{Answer, print},
     call::{Call, Outcome, read},
     error::ApiError,
     input::Input,
@@ -33,14 +40,13 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
         return Err(ApiError::bad_request("stageDescription and variables need a stageName"));
     }
     let mut draft = Draft::open(call)?;
-    let deployments = call.view.scan::<Deployment>(&key::deployment_prefix(call.api_id()))?;
-    if deployments.len() >= DEPLOYMENTS_PER_API_MAX {
+    if call.view.prefix(&key::deployment_prefix(call.api_id())).count() >= DEPLOYMENTS_PER_API_MAX {
         return Err(ApiError::limit_exceeded(format!(
             "Maximum number of deployments for this API has been reached: {DEPLOYMENTS_PER_API_MAX}. Delete one that no stage uses"
         )));
     }
     let deployment = Deployment {
-        id: call.stamps.id(short_id, |id| deployments.iter().any(|found| found.document.id == id))?,
+        id: call.stamps.id(short_id, |id| call.view.get(&key::deployment(call.api_id(), id)).is_some())?,
         description,
         created_date: call.stamps.now_s,
         definition: call.view.definition(&draft.api)?,
@@ -79,12 +85,12 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
 
 /// `GetDeployments`, oldest first.
 pub(crate) fn list(call: &Call<'_>) -> Outcome {
-    call.view.rest_api(call.api_id())?.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))?;
-    let found = call.view.scan::<Deployment>(&key::deployment_prefix(call.api_id()))?.into_iter();
+    require_api(call)?;
+    let found = call.view.scan::<Outline>(&key::deployment_prefix(call.api_id()))?.into_iter();
     let rows = found.map(|found| (sort_key(&found.document), found.document));
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));
-    read(Answer::ok(page(rows, call.query, |deployment| printed(&deployment))?))
+    read(Answer::ok(page(rows, call.query, |outline| print(&outline))?))
 }
 
 /// `UpdateDeployment`.
@@ -123,18 +129,27 @@ fn find(call: &Call<'_>) -> Result<Deployment, ApiError> {
     found.map(|found| found.document).ok_or_else(no_deployment)
 }
 
-fn sort_key(deployment: &Deployment) -> String {
+fn sort_key(deployment: &Outline) -> String {
     format!("{:020}/{}", deployment.created_date, deployment.id)
 }
 
-/// The definition is ours and never printed.
+/// What AWS prints of a deployment; lists read only this, as the definition may be large.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Outline {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    created_date: i64,
+}
+
+impl Document for Outline {
+    const NOUN: &'static str = Deployment::NOUN;
+}
+
 fn printed(deployment: &Deployment) -> Value {
-    let mut value = json!({ "id": deployment.id });
-    if let Some(description) = &deployment.description {
-        value["description"] = json!(description);
-    }
-    value["createdDate"] = json!(deployment.created_date);
-    value
+    let (id, description) = (deployment.id.clone(), deployment.description.clone());
+    print(&Outline { id, description, created_date: deployment.created_date })
 }
 
 /// AWS: `apiSummary`, path → verb → what a caller must bring.

@@ -35,7 +35,7 @@ impl<'a> Draft<'a> {
 
     /// Opens the API of the path; operations further down answer its absence with a text of their own.
     pub(crate) fn open_or(call: &Call<'a>, absent: ApiError) -> Result<Self, ApiError> {
-        let Versioned { revision, document } = call.view.rest_api(call.api_id())?.ok_or(absent)?;
+        let Versioned { revision, document } = find_api(call, call.api_id())?.ok_or(absent)?;
         let mut transaction = TransactionV1::default();
         transaction.compare(key::rest_api(call.api_id()), revision);
         Ok(Self { view: call.view, api: document, transaction })
@@ -63,6 +63,16 @@ impl<'a> Draft<'a> {
         self.transaction.put(key::rest_api(&self.api.id), &self.api);
         Ok((self.transaction, answer))
     }
+}
+
+/// A REST API by id; an id with a slash would name a record of another kind and is nobody's.
+pub(crate) fn find_api(call: &Call<'_>, id: &str) -> Result<Option<Versioned<RestApi>>, ApiError> {
+    if id.contains('/') { Ok(None) } else { Ok(call.view.rest_api(id)?) }
+}
+
+/// Requires the API of the path, for reads of what is below it.
+pub(crate) fn require_api(call: &Call<'_>) -> Result<Versioned<RestApi>, ApiError> {
+    find_api(call, call.api_id())?.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))
 }
 
 /// The resource of the path, for reads.

@@ -7,7 +7,7 @@ use crate::{
     error::ApiError,
     openapi::{self, ExportOptions, Extensions, Format},
 };
-use time::{OffsetDateTime, format_description::well_known::Iso8601};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// `GetExport`.
 pub(crate) fn get(call: &Call<'_>) -> Outcome {
@@ -43,5 +43,5 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
 
 fn date(epoch_s: i64) -> String {
     let moment = OffsetDateTime::from_unix_timestamp(epoch_s).ok();
-    moment.and_then(|moment| moment.format(&Iso8601::DATE_TIME_OFFSET).ok()).unwrap_or_default()
+    moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
 }

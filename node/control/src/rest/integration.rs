@@ -145,7 +145,10 @@ fn read_input(input: &mut Input) -> Result<Integration, ApiError> {
     let integration = Integration {
         http_method: input.string("httpMethod")?,
         uri: input.string("uri")?,
-        connection_type: connection_type.or_else(|| over_http.then(|| "INTERNET".to_owned())),
+        connection_type: match connection_type {
+            Some(kind) if over_http || kind != "INTERNET" => Some(kind),
+            _ => over_http.then(|| "INTERNET".to_owned()),
+        },
         request_parameters: input.string_map("requestParameters")?,
         request_templates: input
             .nullable_map("requestTemplates")?

@@ -9,7 +9,7 @@ use tidegate_proto::{
 };
 
 use super::{
-    draft::Draft,
+    draft::{Draft, require_api},
     method::reread,
     unsupported::{self, Shape},
 };
@@ -100,7 +100,7 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
 
 /// `GetModels`, by name.
 pub(crate) fn list(call: &Call<'_>) -> Outcome {
-    call.view.rest_api(call.api_id())?.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))?;
+    require_api(call)?;
     let found = call.view.models(call.api_id())?.into_iter();
     let rows = found.map(|found| (found.document.name.clone(), found.document)).collect();
     read(Answer::ok(page(rows, call.query, |model| print(&model))?))

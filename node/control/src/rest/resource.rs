@@ -2,11 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tidegate_proto::{document::Resource, id::short_id, key, limits::RESOURCES_PER_API_MAX};
+use tidegate_proto::{
+    document::{Document, Resource},
+    id::short_id,
+    key,
+    limits::RESOURCES_PER_API_MAX,
+};
 
 use super::{
-    draft::{Draft, resource},
+    draft::{Draft, require_api, resource},
     unsupported::Shape,
 };
 use crate::{
@@ -59,7 +65,7 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
 
 /// `GetResources`, sorted by path.
 pub(crate) fn list(call: &Call<'_>) -> Outcome {
-    call.view.rest_api(call.api_id())?.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))?;
+    require_api(call)?;
     let found = call.view.resources(call.api_id())?.into_iter().map(|found| found.document);
     let mut rows: Vec<(String, Resource)> = found.map(|resource| (resource.path.clone(), resource)).collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));
@@ -87,7 +93,7 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
     let parent_id = parent_id.unwrap_or_else(|| old_parent.clone());
     let path_part = path_part.unwrap_or_else(|| old_part.clone());
     let parent = draft.resource(&parent_id)?;
-    let mut tree = Tree::read(call)?;
+    let tree = Tree::read(call)?;
     let subtree = tree.below(&old.id);
     if subtree.contains(&parent_id) {
         return Err(ApiError::bad_request("Resources cannot be cyclical."));
@@ -98,7 +104,7 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
     }
     let (old_path, new_path) = (old.path.clone(), join(&parent.path, &path_part));
     for id in &subtree {
-        let Some(mut moved) = tree.0.remove(id) else { continue };
+        let mut moved = draft.resource(id)?;
         moved.path = format!("{new_path}{}", moved.path.strip_prefix(&old_path).unwrap_or_default());
         if moved.id == old.id {
             moved.parent_id = Some(parent_id.clone());
@@ -147,12 +153,25 @@ pub(crate) fn join(parent: &str, path_part: &str) -> String {
     format!("{}/{path_part}", parent.trim_end_matches('/'))
 }
 
-/// All resources of one API by id.
-struct Tree(BTreeMap<String, Resource>);
+/// A resource without its methods: reading only this of every sibling keeps large APIs quick to edit.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Outline {
+    id: String,
+    parent_id: Option<String>,
+    path_part: Option<String>,
+}
+
+impl Document for Outline {
+    const NOUN: &'static str = Resource::NOUN;
+}
+
+/// The outlines of all resources of one API by id.
+struct Tree(BTreeMap<String, Outline>);
 
 impl Tree {
     fn read(call: &Call<'_>) -> Result<Self, ApiError> {
-        let found = call.view.resources(call.api_id())?.into_iter();
+        let found = call.view.scan::<Outline>(&key::resource_prefix(call.api_id()))?.into_iter();
         Ok(Self(found.map(|found| (found.document.id.clone(), found.document)).collect()))
     }
 
@@ -184,7 +203,7 @@ impl Tree {
             return Err(greedy_parent(part));
         }
         let is_sibling =
-            |other: &&Resource| other.parent_id.as_deref() == Some(&*parent.id) && Some(&*other.id) != itself;
+            |other: &&Outline| other.parent_id.as_deref() == Some(&*parent.id) && Some(&*other.id) != itself;
         for sibling in self.0.values().filter(is_sibling) {
             let other = sibling.path_part.as_deref().unwrap_or_default();
             if other == path_part {

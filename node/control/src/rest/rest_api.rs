@@ -12,7 +12,7 @@ use tidegate_proto::{
 };
 
 use super::{
-    draft::Draft,
+    draft::{Draft, find_api, require_api},
     method::reread,
     model, tags,
     unsupported::{self, Shape},
@@ -100,9 +100,7 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
 
 /// `GetRestApi`.
 pub(crate) fn get(call: &Call<'_>) -> Outcome {
-    let found = call.view.rest_api(call.api_id())?;
-    let api = found.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))?.document;
-    read(Answer::ok(print(&api)))
+    read(Answer::ok(print(&require_api(call)?.document)))
 }
 
 /// `GetRestApis`, oldest first.
@@ -145,8 +143,7 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
 
 /// `DeleteRestApi`: with everything below it.
 pub(crate) fn delete(call: &Call<'_>) -> Outcome {
-    let found = call.view.rest_api(call.api_id())?;
-    let found = found.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))?;
+    let found = require_api(call)?;
     let mut transaction = TransactionV1::default();
     transaction.compare(key::rest_api(call.api_id()), found.revision);
     transaction.delete(key::rest_api(call.api_id())).delete_prefix(key::rest_api_prefix(call.api_id()));
@@ -299,7 +296,7 @@ fn fresh_content(call: &Call<'_>) -> Result<Content, ApiError> {
 
 /// Copies tree and models under new ids; what the caller did not set is taken from the source as well.
 fn clone_content(call: &Call<'_>, api: RestApi, source: &str) -> Result<(RestApi, Content), ApiError> {
-    let found = call.view.rest_api(source)?;
+    let found = find_api(call, source)?;
     let old = found.ok_or_else(|| ApiError::no_api(&call.site.account, source))?.document;
     let mut resources: Vec<Resource> =
         call.view.resources(source)?.into_iter().map(|found| found.document).collect();

@@ -4,7 +4,13 @@ use serde_json::{Value, json};
 use tidegate_proto::{document::Stage, key, limits::STAGES_PER_API_MAX};
 
 use super::{
-    definition, deployment::no_deployment, draft::Draft, method::reread, tags, unsupported::Shape, variables,
+    definition,
+    deployment::no_deployment,
+    draft::{Draft, require_api},
+    method::reread,
+    tags,
+    unsupported::Shape,
+    variables,
 };
 use crate::{
     answer::{Answer, print},
@@ -83,7 +89,7 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
 
 /// `GetStages`: all of them, or those of one deployment; AWS does not page this list.
 pub(crate) fn list(call: &Call<'_>) -> Outcome {
-    call.view.rest_api(call.api_id())?.ok_or_else(|| ApiError::no_api(&call.site.account, call.api_id()))?;
+    require_api(call)?;
     let wanted = call.query.get("deploymentId").filter(|id| !id.is_empty());
     let stages = call.view.stages(call.api_id())?.into_iter().map(|found| found.document);
     let items: Vec<Value> = stages

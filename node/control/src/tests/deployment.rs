@@ -126,12 +126,8 @@ fn what_cannot_be_served_is_not_deployed() {
         &format!("Invalid API identifier specified {ACCOUNT}:nope"),
     );
     let method = format!("{api}/resources/{resource}/methods/GET");
-    rig.expect(
-        201,
-        "PUT",
-        &format!("{method}/integration"),
-        json!({ "type": "MOCK", "requestTemplates": { "application/json": "#if(" } }),
-    );
+    let response = format!("{method}/integration/responses/200");
+    rig.expect(201, "PUT", &response, json!({ "selectionPattern": "(" }));
     let (status, answer) = rig.call("POST", &deployments, json!({}));
     assert_eq!(status, 400, "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("/pets"), "the place is named: {answer}");
@@ -181,13 +177,18 @@ fn stages() {
     );
 }
 
-#[test]
-fn stage_updates() {
+/// An API with a stage: the rig, the path of the stage, and a second deployment.
+fn staged() -> (Rig, String, String) {
     let (rig, api, _) = fixture();
     let deployments = format!("{api}/deployments");
     rig.expect(201, "POST", &deployments, json!({ "stageName": "s" }));
     let other = text(&rig.expect(201, "POST", &deployments, json!({}))["id"]);
-    let path = format!("{api}/stages/s");
+    (rig, format!("{api}/stages/s"), other)
+}
+
+#[test]
+fn stage_updates() {
+    let (rig, path, other) = staged();
     let body = json!({ "patchOperations": [
         { "op": "replace", "path": "/description", "value": "stage new" },
         { "op": "replace", "path": "/deploymentId", "value": other },
@@ -204,81 +205,65 @@ fn stage_updates() {
     let fewer = rig.expect(200, "PATCH", &path, patch("remove", "/variables/var2", json!(null)));
     assert_eq!(fewer["variables"], json!({ "var1": "test", "var3": "test" }));
     assert_eq!(rig.expect(200, "GET", &path, json!(null)), fewer);
-    let later = |what: &str, field: &str, value: &str| {
-        format!("{what} is not supported by this version of Tidegate: field {field}, value {value}")
-    };
-    let paths = "Must be one of: [/deploymentId, /description, /cacheClusterEnabled, /cacheClusterSize, …";
-    let no_setting = |path: &str| {
-        format!("Cannot remove method setting {path} because there is no method setting for this method ")
-    };
-    let cases = [
-        (
-            replace("/documentation_version", "x"),
-            400,
-            format!("Invalid method setting path: /documentation_version. {paths}"),
-        ),
-        (replace("/tags/tag1", "x"), 400, format!("Invalid method setting path: /tags/tag1. {paths}")),
-        (
-            replace("/canarySettings/badPath", "x"),
-            400,
-            format!("Invalid method setting path: /canarySettings/badPath. {paths}"),
-        ),
-        (patch("remove", "/canarySettings/badPath", json!(null)), 400, no_setting("canarySettings/badPath")),
-        (
-            patch("remove", "/canarySettings/stageVariableOverrides", json!(null)),
-            400,
-            no_setting("canarySettings/stageVariableOverrides"),
-        ),
-        (
-            patch("remove", "/*/*/throttling/rateLimit", json!(null)),
-            400,
-            no_setting("*/*/throttling/rateLimit"),
-        ),
-        (
-            patch("add", "/canarySettings/deploymentId", json!("x")),
-            400,
-            "Invalid add operation with path: /canarySettings/deploymentId".into(),
-        ),
-        (
-            replace("/canarySettings/percentTraffic", "10"),
-            400,
-            later("A canary release", "canarySettings", "10"),
-        ),
-        (
-            json!({ "patchOperations": [{ "op": "copy", "path": "/deploymentId", "from": "/canarySettings/deploymentId" }] }),
-            400,
-            "Promotion not available. Canary does not exist.".into(),
-        ),
-        (
-            replace("/*/*/throttling/rateLimit", "10"),
-            400,
-            later("Settings per method", "methodSettings", "10"),
-        ),
-        (
-            replace("/~1pets/GET/metrics/enabled", "true"),
-            400,
-            later("Settings per method", "methodSettings", "true"),
-        ),
-        (
-            replace("/accessLogSettings/format", "x"),
-            400,
-            later("Access logging per stage", "accessLogSettings", "x"),
-        ),
-        (replace("/tracingEnabled", "true"), 400, later("Tracing per stage", "tracingEnabled", "true")),
-        (replace("/deploymentId", "nope"), 404, "Invalid Deployment identifier specified".into()),
-        (replace("/variables/var1", "x y"), 400, "Invalid value 'x y' of stage variable 'var1': …".into()),
-    ];
-    for (body, status, message) in cases {
-        rig.refused("PATCH", &path, body, status, &message);
+}
+
+#[test]
+fn wrong_stage_paths() {
+    let (rig, path, _) = staged();
+    let api = path.strip_suffix("/stages/s").unwrap();
+    let known = "Must be one of: [/deploymentId, /description, /cacheClusterEnabled, /cacheClusterSize, …";
+    for wrong in ["/documentation_version", "/tags/tag1", "/canarySettings/badPath"] {
+        let message = format!("Invalid method setting path: {wrong}. {known}");
+        rig.refused("PATCH", &path, replace(wrong, "x"), 400, &message);
     }
-    for verb in ["GET", "DELETE", "PATCH"] {
-        rig.refused(
-            verb,
-            &format!("{api}/stages/nope"),
-            json!(null),
-            404,
-            "Invalid Stage identifier specified",
+    for wrong in [
+        "canarySettings/badPath",
+        "canarySettings/stageVariableOverrides",
+        "*/*/throttling/rateLimit",
+        "canarySettings",
+    ] {
+        let message = format!(
+            "Cannot remove method setting {wrong} because there is no method setting for this method "
         );
-        rig.refused(verb, "/restapis/nope/stages/s", json!(null), 404, "Invalid Stage identifier specified");
+        rig.refused("PATCH", &path, patch("remove", &format!("/{wrong}"), json!(null)), 400, &message);
     }
+    let add = patch("add", "/canarySettings/deploymentId", json!("x"));
+    rig.refused("PATCH", &path, add, 400, "Invalid add operation with path: /canarySettings/deploymentId");
+    let promotion = json!({ "op": "copy", "path": "/deploymentId", "from": "/canarySettings/deploymentId" });
+    let promotion = json!({ "patchOperations": [promotion] });
+    rig.refused("PATCH", &path, promotion, 400, "Promotion not available. Canary does not exist.");
+    let no_stage = "Invalid Stage identifier specified";
+    for verb in ["GET", "DELETE", "PATCH"] {
+        rig.refused(verb, &format!("{api}/stages/nope"), json!(null), 404, no_stage);
+        rig.refused(verb, "/restapis/nope/stages/s", json!(null), 404, no_stage);
+    }
+}
+
+#[test]
+fn wrong_stage_values() {
+    let (rig, path, _) = staged();
+    let later = [
+        ("/canarySettings/percentTraffic", "10", "A canary release", "canarySettings"),
+        ("/*/*/throttling/rateLimit", "10", "Settings per method", "methodSettings"),
+        ("/~1pets/GET/metrics/enabled", "true", "Settings per method", "methodSettings"),
+        ("/accessLogSettings/format", "x", "Access logging per stage", "accessLogSettings"),
+        ("/tracingEnabled", "true", "Tracing per stage", "tracingEnabled"),
+        ("/cacheClusterEnabled", "true", "A cache cluster", "cacheClusterEnabled"),
+        ("/clientCertificateId", "c", "A client certificate", "clientCertificateId"),
+        ("/documentationVersion", "1", "API documentation", "documentationVersion"),
+    ];
+    for (at, value, what, field) in later {
+        let message =
+            format!("{what} is not supported by this version of Tidegate: field {field}, value {value}");
+        rig.refused("PATCH", &path, replace(at, value), 400, &message);
+    }
+    rig.refused(
+        "PATCH",
+        &path,
+        replace("/deploymentId", "nope"),
+        404,
+        "Invalid Deployment identifier specified",
+    );
+    let blank = replace("/variables/var1", "x y");
+    rig.refused("PATCH", &path, blank, 400, "Invalid value 'x y' of stage variable 'var1': …");
 }

@@ -23,7 +23,7 @@ fn defaults_as_recorded() {
         201,
         "PUT",
         &integration,
-        json!({ "type": "MOCK", "requestTemplates": { "application/json": "{\"statusCode\": 200}" } }),
+        json!({ "type": "MOCK", "connectionType": "INTERNET", "requestTemplates": { "application/json": "{\"statusCode\": 200}" } }),
     );
     assert_eq!(
         mock,

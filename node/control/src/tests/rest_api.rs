@@ -94,6 +94,14 @@ fn creation_is_refused() {
             false => rig.refused("POST", "/restapis", body, 400, &message),
         }
     }
+    let (api, root) = rig.api();
+    rig.mock(&api, &root, "a");
+    rig.expect(201, "POST", &format!("/restapis/{api}/deployments"), json!({ "stageName": "s" }));
+    let other = format!("Invalid API identifier specified {ACCOUNT}:{api}/stage/s");
+    let clone = json!({ "name": "n", "cloneFrom": format!("{api}/stage/s") });
+    rig.refused("POST", "/restapis", clone, 404, &other);
+    let escaped = format!("/restapis/{api}%2Fstage%2Fs");
+    rig.refused("DELETE", &escaped, json!(null), 404, &other.replace("/stage/", "%2Fstage%2F"));
     let broken = rig.signed("POST", "/restapis", b"{".to_vec());
     assert_eq!(broken.headers()["x-amzn-errortype"], "SerializationException");
     for (method, body) in [("GET", json!(null)), ("DELETE", json!(null)), ("PATCH", replace("/name", "x"))] {

@@ -113,17 +113,7 @@ impl Rig {
 
     pub(crate) fn with(options: Options) -> Self {
         let (store, cluster) = (Arc::new(Memory::default()), Arc::new(Noted::default()));
-        let root = Credential {
-            access_key_id: KEY.access_key_id.into(),
-            secret_access_key: KEY.secret_access_key.into(),
-            account_id: ACCOUNT.into(),
-            arn: format!("arn:aws:iam::{ACCOUNT}:root"),
-            user_id: ACCOUNT.into(),
-            ..Credential::default()
-        };
-        let mut found = TransactionV1::default();
-        found.put(key::credential(KEY.access_key_id), &root);
-        store.state.lock().unwrap().apply(found);
+        found(&store);
         let options = Options { account_id: ACCOUNT.into(), region: "eu-west-1".into(), ..options };
         let core = Core::new(options, store.clone(), cluster.clone(), || NOW_S);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -203,6 +193,21 @@ impl Rig {
         self.expect(201, "PUT", &method, json!({ "authorizationType": "NONE" }));
         self.expect(201, "PUT", &format!("{method}/integration"), json!({ "type": "MOCK" }));
     }
+}
+
+/// Puts the root key into a new store.
+pub(crate) fn found(store: &Memory) {
+    let root = Credential {
+        access_key_id: KEY.access_key_id.into(),
+        secret_access_key: KEY.secret_access_key.into(),
+        account_id: ACCOUNT.into(),
+        arn: format!("arn:aws:iam::{ACCOUNT}:root"),
+        user_id: ACCOUNT.into(),
+        ..Credential::default()
+    };
+    let mut first = TransactionV1::default();
+    first.put(key::credential(KEY.access_key_id), &root);
+    store.state.lock().unwrap().apply(first);
 }
 
 /// A request signed by a key.

@@ -26,6 +26,13 @@ fn tags_come_and_go() {
         assert_eq!(rig.expect(200, "GET", &tags, json!(null)), json!({ "tags": { "a": "9" } }));
         assert_eq!(rig.expect(200, "GET", &target, json!(null))["tags"], json!({ "a": "9" }));
     }
+}
+
+#[test]
+fn wrong_tags() {
+    let rig = Rig::new();
+    let (api, root) = rig.api();
+    rig.mock(&api, &root, "a");
     let invalid = |arn: &str| format!("Invalid ARN specified in the request: {arn}");
     let no_api = format!("Invalid API identifier specified {ACCOUNT}:nope");
     let cases = [
@@ -78,7 +85,7 @@ fn tags_come_and_go() {
         &arn(&format!("/restapis/{api}")),
         json!({ "tags": many }),
         400,
-        "A resource can have 50 tags, not 52",
+        "A resource can have 50 tags, not 51",
     );
 }
 

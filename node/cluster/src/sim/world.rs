@@ -1,0 +1,244 @@
+//! The nodes of one run, their disks and network, and the record of everything that was promised.
+
+use super::pause;
+use crate::{
+    Encode, GroupId, Handle, Inbox, Machine, MachineError, NodeId, Options, Profile, Service, Tuning,
+    addresses::Addresses,
+    group,
+    runtime::{self, Task},
+    service::Parts,
+    store::{checkpoint::CheckpointMemory, memory::Disk},
+    transport::memory::{Switch, Weather},
+};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+pub(super) const GROUPS: [GroupId; 2] = [group::CONFIG, 2];
+
+/// A cluster under test.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) switch: Switch,
+    pub(super) ids: Vec<NodeId>,
+    disks: BTreeMap<NodeId, (Disk, Arc<CheckpointMemory>)>,
+    running: Arc<Mutex<BTreeMap<NodeId, (Handle, Task)>>>,
+    record: Arc<Mutex<Record>>,
+}
+
+/// What was promised and what was seen.
+#[derive(Default)]
+pub(super) struct Record {
+    /// Acknowledged commands by group and index.
+    pub(super) acknowledged: BTreeMap<(GroupId, u64), Bytes>,
+    pub(super) refused: usize,
+    /// Highest acknowledged index of each group.
+    pub(super) horizon: BTreeMap<GroupId, u64>,
+    /// Every applied command and the state hash after it, as the first node applied it.
+    pub(super) applied: BTreeMap<(GroupId, u64), (Bytes, u64)>,
+    /// Where each command was applied; a second place is a violation.
+    places: BTreeMap<(GroupId, Bytes), u64>,
+    pub(super) leaders: BTreeMap<(GroupId, u64), NodeId>,
+    pub(super) violations: Vec<String>,
+}
+
+/// The machine under test: a hash over everything applied.
+struct Tally {
+    node: NodeId,
+    group: GroupId,
+    hash: u64,
+    record: Arc<Mutex<Record>>,
+}
+
+struct NoInbox;
+
+impl World {
+    /// Starts a cluster whose nodes stand in zones of their own, and waits for its voters.
+    pub(super) async fn new(seed: u64, nodes: u64, disks_lie: bool) -> Self {
+        let disk = |id: u64| {
+            let disk = Disk::new(seed ^ (id << 32), Duration::from_millis(4));
+            disk.lie(disks_lie);
+            (disk, Arc::new(CheckpointMemory::default()))
+        };
+        let world = Self {
+            switch: Switch::new(seed),
+            ids: (1..=nodes).collect(),
+            disks: (1..=nodes).map(|id| (id, disk(id))).collect(),
+            running: Arc::default(),
+            record: Arc::default(),
+        };
+        world.rough_weather();
+        for id in &world.ids {
+            world.start(*id).await;
+        }
+        let first = world.handle(1).expect("node 1 has just been started");
+        for group in GROUPS {
+            first.bootstrap(group).await.expect("the group is new");
+        }
+        for id in &world.ids[1..] {
+            let meta = world.handle(*id).expect("just started").meta().clone();
+            first.add_node(group::CONFIG, *id, meta).await.expect("the cluster is healthy");
+        }
+        for _ in 0..600 {
+            let ready = |group: &GroupId| first.status(*group).is_ok_and(|s| s.voters.len() == 3);
+            if GROUPS.iter().all(ready) {
+                return world;
+            }
+            pause(10).await;
+        }
+        world.record().violations.push("the cluster did not form within 6 s".to_owned());
+        world
+    }
+
+    /// Delays, losses and duplicates, as on a bad day.
+    pub(super) fn rough_weather(&self) {
+        self.switch.weather(Weather {
+            delay: (Duration::from_millis(1), Duration::from_millis(5)),
+            loss_permille: 5,
+            duplicate_permille: 5,
+        });
+    }
+
+    /// Repairs the network and starts everyone.
+    pub(super) async fn calm(&self) {
+        self.switch.heal();
+        self.switch.weather(Weather {
+            delay: (Duration::from_millis(1), Duration::from_millis(2)),
+            ..Weather::default()
+        });
+        for id in &self.ids {
+            if self.handle(*id).is_none() {
+                self.start(*id).await;
+            }
+        }
+    }
+
+    /// Starts a node on what its disk has kept.
+    pub(super) async fn start(&self, id: NodeId) {
+        let (disk, checkpoints) = &self.disks[&id];
+        let addresses = Addresses::default();
+        let places =
+            self.ids.iter().map(|id| (*id, crate::NodeMeta { address: format!("n{id}"), ..meta(*id) }));
+        addresses.learn(places);
+        let parts = Parts {
+            options: options(id),
+            advertise: format!("n{id}"),
+            transport: Arc::new(self.switch.attach(id)),
+            backend: Arc::new(disk.open()),
+            checkpoints: checkpoints.clone(),
+            addresses,
+        };
+        let tally = |group| Tally { node: id, group, hash: 0, record: self.record.clone() };
+        let machines = GROUPS.iter().map(|g| (*g, Box::new(tally(*g)) as Box<dyn Machine>)).collect();
+        match Service::assemble(parts, machines, Arc::new(NoInbox)).await {
+            Ok(service) => {
+                let handle = service.handle();
+                let record = self.record.clone();
+                let task = runtime::spawn_scoped(async move {
+                    if let Err(error) = service.run(std::future::pending()).await {
+                        lock(&record).violations.push(format!("node {id} stopped: {error}"));
+                    }
+                });
+                lock(&self.running).insert(id, (handle, task));
+            }
+            Err(error) => self.record().violations.push(format!("node {id} did not start: {error}")),
+        }
+    }
+
+    /// Cuts the power of a node.
+    pub(super) fn cut_power(&self, id: NodeId) {
+        self.switch.detach(id);
+        drop(lock(&self.running).remove(&id));
+        self.disks[&id].0.cut();
+    }
+
+    pub(super) fn handle(&self, id: NodeId) -> Option<Handle> {
+        lock(&self.running).get(&id).map(|(handle, _)| handle.clone())
+    }
+
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        lock(&self.record)
+    }
+}
+
+impl Record {
+    /// A hash over everything applied.
+    pub(super) fn digest(&self) -> u64 {
+        self.applied.iter().fold(0, |sum: u64, ((group, index), (_, hash))| {
+            sum.rotate_left(5) ^ hash ^ index ^ (group << 60)
+        })
+    }
+
+    fn check(&mut self, what: &str, node: NodeId, at: (GroupId, u64), command: Option<&Bytes>, hash: u64) {
+        let Some((first, state)) = self.applied.get(&at) else { return };
+        if *state != hash || command.is_some_and(|command| command != first) {
+            let text = format!("node {node} {what} another state at {at:?}");
+            self.violations.push(text);
+        }
+    }
+}
+
+impl Machine for Tally {
+    fn apply(&mut self, index: u64, command: &[u8]) -> Bytes {
+        let command = Bytes::copy_from_slice(command);
+        self.hash = mix(self.hash, index, &command);
+        let mut record = lock(&self.record);
+        let at = (self.group, index);
+        record.check("applied", self.node, at, Some(&command), self.hash);
+        let place = *record.places.entry((self.group, command.clone())).or_insert(index);
+        if place != index {
+            record.violations.push(format!("{command:?} was applied at {place} and at {index}"));
+        }
+        record.applied.entry(at).or_insert((command, self.hash));
+        Bytes::copy_from_slice(&self.hash.to_be_bytes())
+    }
+
+    fn checkpoint(&self) -> Encode {
+        let hash = self.hash;
+        Box::new(move || hash.to_be_bytes().to_vec())
+    }
+
+    fn restore(&mut self, index: u64, bytes: &[u8]) -> Result<(), MachineError> {
+        let hash = bytes.try_into().map_err(|_| MachineError("length".to_owned()))?;
+        self.hash = u64::from_be_bytes(hash);
+        lock(&self.record).check("restored", self.node, (self.group, index), None, self.hash);
+        Ok(())
+    }
+}
+
+impl Inbox for NoInbox {
+    fn call(&self, _from: NodeId, message: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
+        Box::pin(std::future::ready(Ok(message)))
+    }
+}
+
+fn mix(hash: u64, index: u64, command: &[u8]) -> u64 {
+    let seed = (hash ^ index).wrapping_mul(0x0100_0000_01b3);
+    command.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn meta(id: NodeId) -> crate::NodeMeta {
+    crate::NodeMeta { address: String::new(), region: "r".to_owned(), az: format!("z{id}") }
+}
+
+fn options(id: NodeId) -> Options {
+    Options {
+        cluster_name: "sim".to_owned(),
+        node: id,
+        region: meta(id).region,
+        az: meta(id).az,
+        data_dir: "unused".into(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        advertise: String::new(),
+        profile: Profile::Lan,
+        tuning: Tuning { checkpoint_entries: Some(150), log_entries_kept: Some(30), ..Tuning::default() },
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,1 @@
+"""What the tests share: regions of real processes, raw sockets, an upstream that remembers, builders of APIs."""
