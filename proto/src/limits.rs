@@ -21,6 +21,18 @@ pub const UPSTREAM_IDLE_MAX: usize = 1_024;
 /// Longest a client may take to send one request body that is streamed upstream, in milliseconds; its pauses are bounded
 /// by the listener, and this bounds their sum.
 pub const UPLOAD_TIME_MS_MAX: u64 = 300_000;
+/// Bytes of a too large request body that are still read, so that its sender gets to read the answer.
+pub const DISCARD_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long they are waited for, in milliseconds.
+pub const DISCARD_TIME_MS_MAX: u64 = 500;
+/// Longest trace header that is kept, in bytes; a longer one is replaced.
+pub const TRACE_BYTES_MAX: usize = 512;
+/// Addresses of one upstream name that are tried.
+pub const UPSTREAM_ADDRESSES_MAX: usize = 8;
+/// How long an upstream connection may take to become free after its answer was read, in milliseconds.
+pub const UPSTREAM_SETTLE_MS_MAX: u64 = 500;
+/// Most shards one node runs; more than any machine has cores.
+pub const SHARDS_MAX: usize = 256;
 /// Upstream connections one shard keeps open at a time, busy ones included; a call beyond it fails as if refused.
 pub const UPSTREAM_OPEN_MAX: usize = 16_384;
 /// How long an idle upstream connection is kept, in milliseconds; below the common 60 s of origin servers.

@@ -1,7 +1,7 @@
 //! The bodies that cross the edge: what goes upstream, counted against its limit, and what comes back, with its connection.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -10,9 +10,11 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tidegate_listener::BodyError;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tidegate_proto::limits::{DISCARD_BYTES_MAX, DISCARD_TIME_MS_MAX};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::upstream::Lease;
 
@@ -45,7 +47,8 @@ pub(crate) enum Sending {
 /// A client's body with what it may still bring.
 #[derive(Debug)]
 pub(crate) struct ClientBody {
-    body: tidegate_listener::Body,
+    /// Handed to the upload when the limit was passed.
+    body: Option<tidegate_listener::Body>,
     left: u64,
     upload: Rc<Upload>,
 }
@@ -57,6 +60,10 @@ pub(crate) struct Upload {
     overrun: Cell<bool>,
     /// The client was asked for more and has not sent it yet.
     waiting: Cell<bool>,
+    /// When it last sent something after it had been waited for.
+    resumed: Cell<Option<Instant>>,
+    /// What is left of a body that was too large.
+    rest: RefCell<Option<tidegate_listener::Body>>,
 }
 
 impl Upload {
@@ -65,9 +72,24 @@ impl Upload {
         self.overrun.get()
     }
 
-    /// Whether the client, and not the upstream, is being waited for.
-    pub(crate) fn waits_for_client(&self) -> bool {
-        self.waiting.get()
+    /// Until when the client, and not the upstream, was being waited for; now, if it still is.
+    pub(crate) fn waited_until(&self) -> Option<Instant> {
+        if self.waiting.get() { Some(Instant::now()) } else { self.resumed.get() }
+    }
+
+    fn note(&self, is_pending: bool) {
+        if self.waiting.replace(is_pending) && !is_pending {
+            self.resumed.set(Some(Instant::now()));
+        }
+    }
+
+    /// Reads and forgets some of what a client still sends of a body that is too large: closing with unread bytes resets the
+    /// connection, and the client might lose the answer that tells it why.
+    pub(crate) async fn discard_rest(&self) {
+        let Some(rest) = self.rest.take() else { return };
+        let mut rest = Limited::new(rest, DISCARD_BYTES_MAX);
+        let reading = async { while rest.frame().await.is_some_and(|frame| frame.is_ok()) {} };
+        let _ = timeout(Duration::from_millis(DISCARD_TIME_MS_MAX), reading).await;
     }
 }
 
@@ -75,7 +97,7 @@ impl ClientBody {
     /// A body of at most `bytes_max`, and a look at its upload.
     pub(crate) fn new(body: tidegate_listener::Body, bytes_max: u64) -> (Self, Rc<Upload>) {
         let upload = Rc::new(Upload::default());
-        (Self { body, left: bytes_max, upload: Rc::clone(&upload) }, upload)
+        (Self { body: Some(body), left: bytes_max, upload: Rc::clone(&upload) }, upload)
     }
 }
 
@@ -88,8 +110,9 @@ impl Body for ClientBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         loop {
-            let frame = Pin::new(&mut self.body).poll_frame(cx)?;
-            self.upload.waiting.set(frame.is_pending());
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let frame = Pin::new(body).poll_frame(cx)?;
+            self.upload.note(frame.is_pending());
             let Some(frame) = ready!(frame) else {
                 return Poll::Ready(None);
             };
@@ -99,6 +122,8 @@ impl Body for ClientBody {
                 Some(left) => self.left = left,
                 None => {
                     self.upload.overrun.set(true);
+                    let rest = self.body.take();
+                    self.upload.rest.replace(rest);
                     return Poll::Ready(Some(Err(BodyFault::TooLarge)));
                 }
             }
@@ -107,11 +132,11 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::new, Body::size_hint)
     }
 }
 

@@ -4,11 +4,10 @@ use std::fmt::Write;
 
 use http::HeaderMap;
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
+use tidegate_proto::limits::TRACE_BYTES_MAX;
 
 /// Header that carries a trace over several services.
 pub(crate) const TRACE_HEADER: &str = "x-amzn-trace-id";
-/// Longest trace header that is kept; longer ones are replaced.
-const TRACE_BYTES_MAX: usize = 512;
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Makes identities.

@@ -41,7 +41,10 @@ impl Taken {
             Intake::Stream => Ok(Self { whole: None, stream: Some(stream), upload }),
             Intake::Whole => match stream.collect().await {
                 Ok(whole) => Ok(Self { whole: Some(whole.to_bytes()), stream: None, upload }),
-                Err(_) if upload.is_too_large() => Err(Rejection::RequestTooLarge),
+                Err(_) if upload.is_too_large() => {
+                    upload.discard_rest().await;
+                    Err(Rejection::RequestTooLarge)
+                }
                 Err(_) => Err(Rejection::BadRequestBody("Invalid request body".into())),
             },
         }
@@ -126,12 +129,12 @@ impl Deadline {
 
     /// Whether there is more time after all.
     fn extend(&mut self, upload: &Upload) -> bool {
-        let next = Instant::now() + self.patience;
-        let may = upload.waits_for_client() && next <= self.latest;
-        if may {
-            self.at = next;
+        let next = upload.waited_until().map(|until| until + self.patience);
+        match next.filter(|next| *next > self.at && *next <= self.latest) {
+            Some(next) => self.at = next,
+            None => return false,
         }
-        may
+        true
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use crate::Error;
+use tidegate_proto::limits::SHARDS_MAX;
 
-/// Most shards one node runs; more than any machine has cores.
-const SHARDS_MAX: usize = 256;
+use crate::Error;
 
 /// Settings of the data plane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

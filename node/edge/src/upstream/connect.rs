@@ -5,7 +5,7 @@ use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Duration};
 use http::uri::Authority;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
-use tidegate_proto::limits::{CONNECT_TIMEOUT_MS, HEADERS_MAX};
+use tidegate_proto::limits::{CONNECT_TIMEOUT_MS, HEADERS_MAX, UPSTREAM_ADDRESSES_MAX};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -15,8 +15,6 @@ use tokio::{
 use super::{Failure, pool::Kind, tls::Tls};
 use crate::body::Sending;
 
-/// Addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 8;
 const PATIENCE: Duration = Duration::from_millis(CONNECT_TIMEOUT_MS);
 
 /// Connects to `authority`; `open` counts the connection while it lives.
@@ -36,7 +34,7 @@ pub(super) async fn connect(
     let addresses = resolved.map_err(|_| failed("no answer from the resolver for", &"time out"))?;
     let addresses = addresses.map_err(|error| failed("cannot resolve", &error))?;
     let mut last = failed("cannot resolve", &"no address");
-    for address in addresses.take(ADDRESSES_MAX) {
+    for address in addresses.take(UPSTREAM_ADDRESSES_MAX) {
         match timeout(PATIENCE, dial(address)).await {
             Ok(Ok(stream)) => return secure(kind, name, stream, tls, open, &failed).await,
             Ok(Err(error)) => last = failed("cannot connect to", &error),

@@ -8,13 +8,11 @@ use std::{
 };
 
 use hyper::client::conn::http1::SendRequest;
-use tidegate_proto::limits::{UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_PER_AUTHORITY_MAX, UPSTREAM_IDLE_TIMEOUT_MS};
+use tidegate_proto::limits::{
+    UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_PER_AUTHORITY_MAX, UPSTREAM_IDLE_TIMEOUT_MS, UPSTREAM_SETTLE_MS_MAX,
+};
 
 use crate::body::Sending;
-
-/// How long a connection may take to become free after its answer was read; an upstream that answers before it has read
-/// the request keeps it busy.
-const SETTLE: Duration = Duration::from_millis(500);
 
 /// How a connection is secured; connections of different kinds are never mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +133,9 @@ impl Lease {
         }
         tokio::task::spawn_local(async move {
             let Self { mut sender, pool, kind, authority } = self;
-            if let Ok(Ok(())) = tokio::time::timeout(SETTLE, sender.ready()).await {
+            if let Ok(Ok(())) =
+                tokio::time::timeout(Duration::from_millis(UPSTREAM_SETTLE_MS_MAX), sender.ready()).await
+            {
                 pool.put(kind, authority, sender);
             }
         });

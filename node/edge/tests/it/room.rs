@@ -212,31 +212,26 @@ impl Upstream {
     }
 }
 
-/// Reads one request.
+/// Reads one request; the peer sends none before it was answered.
 pub(crate) fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut text = Vec::new();
-    let mut byte = [0];
-    while !text.ends_with(b"\r\n\r\n") {
-        if !stream.read(&mut byte).is_ok_and(|count| count == 1) {
-            return None;
-        }
-        text.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&text).to_ascii_lowercase();
-    if let Some(length) = head.split("content-length: ").nth(1) {
-        let length: usize = length.lines().next()?.trim().parse().ok()?;
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).ok()?;
-        text.extend(body);
-    } else if head.contains("transfer-encoding: chunked") {
-        while !text.ends_with(b"0\r\n\r\n") {
-            if !stream.read(&mut byte).is_ok_and(|count| count == 1) {
-                return None;
+    let mut block = vec![0; 64 * 1024];
+    loop {
+        if let Some(end) = text.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&text[..end]).to_ascii_lowercase();
+            let length =
+                head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+            let is_whole = match length {
+                Some(length) => text.len() >= end + 4 + length,
+                None => !head.contains("transfer-encoding: chunked") || text.ends_with(b"0\r\n\r\n"),
+            };
+            if is_whole {
+                return Some(String::from_utf8_lossy(&text).into_owned());
             }
-            text.push(byte[0]);
         }
+        let count = stream.read(&mut block).ok().filter(|count| *count > 0)?;
+        text.extend_from_slice(&block[..count]);
     }
-    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A snapshot of one stage.
