@@ -1,3 +1,55 @@
-//! Placeholder.
+//! `bench`: measures Tidegate. Exit status: 0 when every bound holds, 1 when one is missed.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tidegate_bench::{micro, sampler::Effort, table};
+
+/// The allocator of the `tidegate` binary, so that figures are comparable.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Tidegate
+#[derive(Parser)]
+#[command(name = "bench", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Single operations: routing, applying, framing, compiling, swapping
+    Micro(MicroArguments),
+}
+
+#[derive(clap::Args)]
+struct MicroArguments {
+    /// Measure each case for a fraction of a second
+    #[arg(long)]
+    quick: bool,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Only cases whose `group/name` contains this
+    #[arg(default_value = "")]
+    filter: String,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().verb {
+        Verb::Micro(arguments) => run_micro(&arguments),
+    }
+}
+
+fn run_micro(arguments: &MicroArguments) -> ExitCode {
+    if cfg!(debug_assertions) {
+        eprintln!("this is a debug build; figures mean something only with --release");
+    }
+    let effort = if arguments.quick { Effort::QUICK } else { Effort::FULL };
+    let rows =
+        micro::measure(effort, &arguments.filter, |row| eprintln!("measured {}/{}", row.group, row.name));
+    let json = || serde_json::to_string_pretty(&rows).unwrap_or_default();
+    println!("{}", if arguments.json { json() } else { table::text(&rows) });
+    ExitCode::from(u8::from(rows.iter().any(|row| row.kept == Some(false))))
+}

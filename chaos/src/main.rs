@@ -1,3 +1,146 @@
-//! Placeholder.
+//! `chaos`: breaks real Tidegate clusters on purpose and checks what they promise. Starts its own processes only.
+//!
+//! Exit status: 0 when every promise is kept, 1 when one is broken, 2 when the storm could not be run.
 
-fn main() {}
+mod agreement;
+mod clock;
+mod exchange;
+mod guard;
+mod limits;
+mod load;
+mod nemesis;
+mod oracle;
+mod ports;
+mod promise;
+mod region;
+mod report;
+mod scenario;
+mod writer;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use rand::{RngCore, SeedableRng, rngs::StdRng};
+use tokio::signal::unix::{SignalKind, signal};
+
+use scenario::{Scenario, StormOptions};
+
+/// Breaks Tidegate clusters on purpose and checks what they promise
+#[derive(Parser)]
+#[command(name = "chaos", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a scenario against real processes
+    Storm(StormArguments),
+    /// List the scenarios
+    List,
+    /// Say what a scenario does and checks
+    Describe {
+        /// Scenario
+        scenario: Scenario,
+    },
+    /// Run a command until standard input ends
+    #[command(hide = true)]
+    Guard {
+        /// Program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+#[derive(clap::Args)]
+struct StormArguments {
+    /// Scenario
+    scenario: Scenario,
+    /// Faults to inject
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    /// Repeats the choices of an earlier run; drawn when absent
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Requests per second of each stream of clients
+    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    rate: u32,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Data directory of the region, empty or absent; a temporary one when not given
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep data and logs even when every promise is kept
+    #[arg(long)]
+    keep: bool,
+    /// The binary under test; the one beside this program when not given
+    #[arg(long, value_name = "PATH")]
+    tidegate: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().verb {
+        Verb::Storm(arguments) => storm(&arguments),
+        Verb::List => {
+            for scenario in Scenario::value_variants() {
+                println!("{:<12}  {}", scenario.name(), scenario.summary());
+            }
+            ExitCode::SUCCESS
+        }
+        Verb::Describe { scenario } => {
+            println!("{}: {}\n\n{}", scenario.name(), scenario.summary(), scenario.description());
+            ExitCode::SUCCESS
+        }
+        Verb::Guard { command } => guard::run(&command),
+    }
+}
+
+fn storm(arguments: &StormArguments) -> ExitCode {
+    let beside = || std::env::current_exe().map(|own| own.with_file_name("tidegate")).unwrap_or_default();
+    let options = StormOptions {
+        rounds: arguments.rounds,
+        seed: arguments.seed.unwrap_or_else(|| u64::from(StdRng::from_os_rng().next_u32())),
+        requests_per_second: arguments.rate,
+        program: arguments.tidegate.clone().unwrap_or_else(beside),
+        data: arguments.data.clone(),
+        keep: arguments.keep,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.to_string()),
+    };
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            report = arguments.scenario.run(&options) => report.map_err(|e| e.to_string()),
+            name = interrupted() => Err(format!("interrupted by {name}; every process of the region has ended")),
+        }
+    });
+    match outcome {
+        Ok(report) => {
+            let json = || serde_json::to_string_pretty(&report).unwrap_or_default();
+            println!("{}", if arguments.json { json() } else { report.text() });
+            ExitCode::from(u8::from(!report.kept))
+        }
+        Err(reason) => failed(&reason),
+    }
+}
+
+fn failed(reason: &str) -> ExitCode {
+    eprintln!("{reason}");
+    ExitCode::from(2)
+}
+
+/// Resolves with the name of the signal that asks this process to end.
+async fn interrupted() -> &'static str {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    }
+}

@@ -32,6 +32,10 @@ pub const PATH_SEGMENTS_MAX: usize = 64;
 
 /// Largest body of a control-plane request, in bytes (*AWS*: 6 MB import).
 pub const CONTROL_BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// Control calls answered at a time, which also bounds the bodies held in memory; a further one waits, then answers 429.
+pub const CONTROL_CALLS_MAX: usize = 64;
+/// How long a control call waits for its turn, in milliseconds.
+pub const CONTROL_TURN_TIMEOUT_MS: u64 = 1_000;
 /// Most resources in one REST API; raised from *AWS* 300, as the router costs the same at 20,000.
 pub const RESOURCES_PER_API_MAX: usize = 20_000;
 /// Most stages in one REST API (*AWS*: 10).

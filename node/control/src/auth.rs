@@ -64,17 +64,7 @@ pub(crate) fn prove(
     region: Option<&str>,
     clocks: &Clocks,
 ) -> Result<Caller, Refusal> {
-    let skew_s_max = match dialect(&presented.scope.service) {
-        Dialect::Json => clocks.rest_skew_s,
-        Dialect::Query => clocks.query_skew_s,
-    };
-    let rules = Rules {
-        skew_s_max,
-        expected_region: region,
-        expected_services: services,
-        path: PathRules::for_service(&presented.scope.service),
-        unsigned_payload: false,
-    };
+    let rules = rules(presented, services, region, clocks);
     let Some(credential) = find(state, presented) else {
         sigv4::check(presented, request, clocks.now_s, &rules)?;
         return Err(Refusal::UnrecognizedClient);
@@ -85,11 +75,43 @@ pub(crate) fn prove(
     Ok(Caller { account: credential.account_id, arn: credential.arn, user_id: credential.user_id })
 }
 
+/// What can be said of a signature before the body has arrived: whether it is worth reading one for this caller.
+pub(crate) fn admit(
+    state: &State,
+    presented: &Presented<'_>,
+    request: &RequestView<'_>,
+    services: &[&str],
+    region: Option<&str>,
+    clocks: &Clocks,
+) -> Result<(), Refusal> {
+    sigv4::check(presented, request, clocks.now_s, &rules(presented, services, region, clocks))?;
+    find(state, presented).map(|_| ()).ok_or(Refusal::UnrecognizedClient)
+}
+
 /// The error family of a service.
 pub(crate) fn dialect(service: &str) -> Dialect {
     match service {
         "sts" | "iam" => Dialect::Query,
         _ => Dialect::Json,
+    }
+}
+
+fn rules<'a>(
+    presented: &Presented<'_>,
+    services: &'a [&'a str],
+    region: Option<&'a str>,
+    clocks: &Clocks,
+) -> Rules<'a> {
+    let skew_s_max = match dialect(&presented.scope.service) {
+        Dialect::Json => clocks.rest_skew_s,
+        Dialect::Query => clocks.query_skew_s,
+    };
+    Rules {
+        skew_s_max,
+        expected_region: region,
+        expected_services: services,
+        path: PathRules::for_service(&presented.scope.service),
+        unsigned_payload: false,
     }
 }
 

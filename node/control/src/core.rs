@@ -103,6 +103,22 @@ impl Core {
         }
     }
 
+    /// Judges a request by its head, so that nobody unknown makes this node hold a body; the answer is a refusal.
+    pub(crate) fn refuse_early(&self, parts: &Parts) -> Option<Response<Bytes>> {
+        if parts.uri.path() == own::DEV_RESET && self.options.dev {
+            return None;
+        }
+        let headers = auth::header_lines(parts);
+        let view = auth::view(parts, &headers);
+        let presented = sigv4::parse(&view);
+        let lane = lane(parts, presented.as_ref().ok().map(|presented| presented.scope.service.as_str()));
+        let (services, region) = self.scope(lane);
+        let admitted = presented.and_then(|presented| {
+            auth::admit(&self.store.view(), &presented, &view, services, region, &self.clocks())
+        });
+        admitted.err().map(|refusal| refuse(lane, refusal, &self.request_id()))
+    }
+
     fn prove(
         &self,
         presented: &Presented<'_>,
@@ -110,19 +126,27 @@ impl Core {
         body: &[u8],
         lane: Lane,
     ) -> Result<Caller, Refusal> {
-        let clocks = Clocks {
+        let (services, region) = self.scope(lane);
+        auth::prove(&self.store.view(), presented, view, body, services, region, &self.clocks())
+    }
+
+    fn clocks(&self) -> Clocks {
+        Clocks {
             now_s: (self.now_s)(),
             rest_skew_s: self.options.rest_skew_s_max,
             query_skew_s: self.options.query_skew_s_max,
-        };
-        let (services, region) = match lane {
+        }
+    }
+
+    /// The services and the region that a signature may be scoped to.
+    fn scope(&self, lane: Lane) -> (&'static [&'static str], Option<&str>) {
+        match lane {
             Lane::Rest => (auth::REST_SERVICES, self.options.signing_region.as_deref()),
             Lane::Own => (auth::OWN_SERVICES, self.options.signing_region.as_deref()),
             // IAM and the global STS endpoint sign for us-east-1 wherever they are.
-            Lane::Query("iam") => (&["iam"] as &[&str], None),
-            Lane::Query(_) => (&["sts"] as &[&str], None),
-        };
-        auth::prove(&self.store.view(), presented, view, body, services, region, &clocks)
+            Lane::Query("iam") => (&["iam"], None),
+            Lane::Query(_) => (&["sts"], None),
+        }
     }
 
     async fn rest(&self, parts: &Parts, body: Bytes) -> Result<Reply, ApiError> {

@@ -54,6 +54,12 @@ impl ApiError {
         Self::new(429, "LimitExceededException", message)
     }
 
+    /// 429: more calls at once than this node answers.
+    pub(crate) fn too_many_requests() -> Self {
+        let retry_after_s = Some(1);
+        Self { retry_after_s, ..Self::new(429, "TooManyRequestsException", "Too Many Requests") }
+    }
+
     /// 413: the body is larger than a control call may be.
     pub(crate) fn too_large(bytes_max: usize) -> Self {
         Self::new(

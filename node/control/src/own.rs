@@ -2,7 +2,7 @@
 
 mod checkpoint;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::{
     error::ApiError,
     input::Input,
     rest::unsupported::Shape,
-    store::{Cluster, ClusterError, Store, StoreError},
+    store::{BoxFuture, Cluster, ClusterError, Store, StoreError},
 };
 
 /// Prefix of every path of this API.
@@ -23,6 +23,9 @@ pub(crate) const PREFIX: &str = "/_tidegate/";
 pub(crate) const DEV_RESET: &str = "/_tidegate/dev/reset";
 /// The path whose body is a whole configuration.
 pub(crate) const CHECKPOINT: &str = "/_tidegate/cluster/checkpoint";
+
+/// How long a cluster verb may take before the caller is told to look for itself.
+const VERB_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// What the routes work on.
 #[derive(Clone)]
@@ -44,7 +47,7 @@ impl Own {
             ("GET", ["cluster", "status"]) => Ok(fresh(self.status().await?)),
             ("POST", ["cluster", "token"]) => {
                 Input::parse("issueTokenInput", body)?.finish(Shape::Tags)?;
-                Ok(fresh(print(&self.cluster.issue_token().await.map_err(from_cluster)?)))
+                Ok(fresh(print(&in_time(self.cluster.issue_token()).await?)))
             }
             ("POST", ["cluster", "nodes", node, verb @ ("remove" | "drain" | "undrain")]) => {
                 self.node_verb(node, verb, body).await?;
@@ -55,7 +58,7 @@ impl Own {
                 let to = input.integer("to")?;
                 input.finish(Shape::Tags)?;
                 let to = to.map(|node| node_id(&node.to_string())).transpose()?;
-                Ok(fresh(print(&self.cluster.transfer(to).await.map_err(from_cluster)?)))
+                Ok(fresh(print(&in_time(self.cluster.transfer(to)).await?)))
             }
             ("GET", ["cluster", "checkpoint"]) => self.save().await,
             ("PUT", ["cluster", "checkpoint"]) => {
@@ -79,7 +82,7 @@ impl Own {
     }
 
     async fn status(&self) -> Result<Value, ApiError> {
-        Ok(print(&self.cluster.status().await.map_err(from_cluster)?))
+        Ok(print(&in_time(self.cluster.status()).await?))
     }
 
     async fn node_verb(&self, node: &str, verb: &str, body: &Bytes) -> Result<(), ApiError> {
@@ -87,16 +90,18 @@ impl Own {
         let force = if verb == "remove" { input.boolean("force")?.unwrap_or_default() } else { false };
         input.finish(Shape::Tags)?;
         let node = node_id(node)?;
-        let done = match verb {
-            "remove" => self.cluster.remove(node, force).await,
-            _ => self.cluster.drain(node, verb == "drain").await,
-        };
-        done.map_err(from_cluster)
+        match verb {
+            "remove" => in_time(self.cluster.remove(node, force)).await,
+            _ => in_time(self.cluster.drain(node, verb == "drain")).await,
+        }
     }
 
     async fn save(&self) -> Result<Reply, ApiError> {
         let stale = barrier(&self.store).await.is_err();
-        let bytes = self.store.view().encode().map_err(|error| ApiError::internal(error.to_string()))?;
+        let view = self.store.view();
+        let fault = |error: &dyn std::fmt::Display| ApiError::internal(error.to_string());
+        let encoded = tokio::task::spawn_blocking(move || view.encode()).await;
+        let bytes = encoded.map_err(|error| fault(&error))?.map_err(|error| fault(&error))?;
         let body = Body::Raw { content_type: "application/octet-stream", bytes };
         Ok(Reply { answer: Answer { body, ..Answer::ok(Value::Null) }, stale })
     }
@@ -112,6 +117,15 @@ impl Own {
             OutcomeV1::Conflict { .. } => Err(ApiError::contended()),
             OutcomeV1::Refused { reason } => Err(ApiError::bad_request(reason)),
         }
+    }
+}
+
+async fn in_time<T>(verb: BoxFuture<'_, Result<T, ClusterError>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(VERB_TIMEOUT, verb).await {
+        Ok(result) => result.map_err(from_cluster),
+        Err(_) => Err(ApiError::unavailable(
+            "The cluster did not finish in time; the status shows what became of it.",
+        )),
     }
 }
 

@@ -4,12 +4,14 @@ use std::{
     future::Future,
     net::SocketAddr,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use tidegate_proto::limits::{CONTROL_CALLS_MAX, CONTROL_TURN_TIMEOUT_MS};
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     core::Core,
@@ -54,9 +56,10 @@ impl Service {
     /// [`Error::Listener`] when the socket cannot be registered with the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let core = self.core;
+        let turns = Arc::new(Semaphore::new(CONTROL_CALLS_MAX));
         let handler = move |request: Request<tidegate_listener::Body>, _| {
-            let core = Arc::clone(&core);
-            async move { answer(&core, request).await.map(Full::new) }
+            let (core, turns) = (Arc::clone(&core), Arc::clone(&turns));
+            async move { answer(&core, &turns, request).await.map(Full::new) }
         };
         Ok(self.listener.run(handler, shutdown).await?)
     }
@@ -74,8 +77,19 @@ impl Handle {
     }
 }
 
-async fn answer(core: &Core, request: Request<tidegate_listener::Body>) -> Response<Bytes> {
+async fn answer(
+    core: &Core,
+    turns: &Semaphore,
+    request: Request<tidegate_listener::Body>,
+) -> Response<Bytes> {
     let (parts, body) = request.into_parts();
+    if let Some(refusal) = core.refuse_early(&parts) {
+        return refusal;
+    }
+    let patience = Duration::from_millis(CONTROL_TURN_TIMEOUT_MS);
+    let Ok(Ok(_turn)) = timeout(patience, turns.acquire()).await else {
+        return respond::error(&ApiError::too_many_requests(), &core.request_id());
+    };
     let bytes_max = Core::body_bytes_max(parts.uri.path());
     match Limited::new(body, bytes_max).collect().await {
         Ok(body) => core.handle(Request::from_parts(parts, body.to_bytes())).await,

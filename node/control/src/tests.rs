@@ -3,6 +3,7 @@
 mod auth;
 mod cluster;
 mod deployment;
+mod hostile;
 mod import;
 mod integration;
 mod method;

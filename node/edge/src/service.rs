@@ -112,19 +112,8 @@ impl Service {
     /// # Errors
     /// [`Error::Shard`] when a thread cannot be started or a shard's listener failed, [`Error::Tls`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let origin = Instant::now();
-        let mut ends = Vec::with_capacity(self.listeners.len());
-        for (index, listener) in self.listeners.into_iter().enumerate() {
-            let upstream = Tls::new(&self.roots)?;
-            let (publisher, ceiling, log) =
-                (Arc::clone(&self.handle.publisher), self.ceiling.clone(), self.log.clone());
-            let (end, ended) = oneshot::channel();
-            thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
-                let shard = Shard::new(publisher, Upstream::new(upstream), ceiling, log, origin, seed());
-                let _ = end.send(serve(listener, shard));
-            })?;
-            ends.push(ended);
-        }
+        let handle = self.handle.clone();
+        let ends = self.start().inspect_err(|_| handle.drain())?;
         let mut shutdown = pin!(shutdown);
         let mut all = pin!(async {
             let mut result = Ok(());
@@ -140,11 +129,29 @@ impl Service {
                 result = all.as_mut() => return result,
                 () = shutdown.as_mut(), if !is_stopping => {
                     is_stopping = true;
-                    self.handle.drain();
+                    handle.drain();
                 }
-                () = tokio::time::sleep(SWEEP) => self.handle.publisher.sweep(),
+                () = tokio::time::sleep(SWEEP) => handle.publisher.sweep(),
             }
         }
+    }
+
+    /// Starts a thread for each shard; what comes back tells how each ended.
+    fn start(self) -> Result<Vec<oneshot::Receiver<Result<(), Error>>>, Error> {
+        let origin = Instant::now();
+        let mut ends = Vec::with_capacity(self.listeners.len());
+        for (index, listener) in self.listeners.into_iter().enumerate() {
+            let upstream = Tls::new(&self.roots)?;
+            let publisher = Arc::clone(&self.handle.publisher);
+            let (ceiling, log) = (self.ceiling.clone(), self.log.clone());
+            let (end, ended) = oneshot::channel();
+            thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+                let shard = Shard::new(publisher, Upstream::new(upstream), ceiling, log, origin, seed());
+                let _ = end.send(serve(listener, shard));
+            })?;
+            ends.push(ended);
+        }
+        Ok(ends)
     }
 }
 

@@ -13,5 +13,7 @@ mod faults;
 mod log;
 #[path = "it/swap.rs"]
 mod swap;
+#[path = "it/timing.rs"]
+mod timing;
 #[path = "it/tls.rs"]
 mod tls;

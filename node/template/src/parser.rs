@@ -244,7 +244,7 @@ impl Parser<'_> {
     }
 }
 
-/// Decodes `\uXXXX`, the only escape that Velocity decodes in a string.
+/// Decodes `\u` with four hexadecimal digits, the only escape that Velocity decodes in a string.
 fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -16,10 +16,10 @@ const LIVELY_WITHIN: Duration = Duration::from_secs(20);
 pub(super) async fn converge(world: &World) {
     for group in GROUPS {
         let Some(last) = write_again(world, group).await else {
-            world
-                .record()
-                .violations
-                .push(format!("group {group} did not write again within {LIVELY_WITHIN:?}"));
+            let states: Vec<_> =
+                world.ids.iter().map(|id| world.handle(*id).map(|h| h.status(group))).collect();
+            let text = format!("group {group} did not write again within {LIVELY_WITHIN:?}: {states:?}");
+            world.record().violations.push(text);
             continue;
         };
         for id in &world.ids {

@@ -27,7 +27,7 @@ pub(super) fn start(world: &World, seed: u64) -> Vec<Task> {
 
 async fn write(world: World, group: GroupId, client: u64, mut dice: Dice) {
     for number in 0_u64.. {
-        pause(1 + dice.roll(60)).await;
+        pause(10 + dice.roll(150)).await;
         let node = world.ids[dice.roll(world.ids.len() as u64) as usize];
         let Some(handle) = world.handle(node) else { continue };
         let command = Bytes::from(format!("{group}/{client}/{number}"));
@@ -42,7 +42,8 @@ async fn write(world: World, group: GroupId, client: u64, mut dice: Dice) {
                 }
             }
             // A node whose power was cut may still hold a handle; its own log then fails or has stopped.
-            Err(Error::Storage(_) | Error::Stopped) if world.handle(node).is_none_or(|now| !now.is(&handle)) => {}
+            Err(Error::Storage(_) | Error::Stopped)
+                if world.handle(node).is_none_or(|now| !now.is(&handle)) => {}
             Err(Error::Uncertain { .. } | Error::NoLeader { .. } | Error::Change(_) | Error::Fenced) => {
                 record.refused += 1;
             }

@@ -31,7 +31,7 @@ pub(super) fn watch(world: &World) -> Task {
                     }
                 }
             }
-            pause(20).await;
+            pause(50).await;
         }
     })
 }

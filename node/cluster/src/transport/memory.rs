@@ -19,6 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 /// A broken stream is noticed after this time, like a connection's idle timeout.
 const IDLE: Duration = Duration::from_secs(2);
 
+/// A lost part of a stream is sent again after this time.
+const RESEND: Duration = Duration::from_millis(10);
+
 /// The network all nodes of a test share.
 #[derive(Clone)]
 pub(crate) struct Switch(Arc<Mutex<Wires>>);
@@ -184,18 +187,21 @@ impl Transport for MemoryTransport {
         let (switch, me, to) = (self.switch.clone(), self.me, to.node);
         Box::pin(async move {
             let (their_life, serve) = peer?;
-            let (out, there) = pipe(switch.clone(), me, to, their_life, requests.boxed());
+            let peer = (to, their_life);
+            let (out, there) = pipe(switch.clone(), (me, to), peer, requests.boxed());
             let inward = futures_util::stream::unfold(there, |mut there| async move {
-                let frame = there.recv().await?;
+                let frame = there.recv().await??;
                 Some((frame, there))
             });
             let answers = serve.stream(inward.boxed());
-            let (back, here) = pipe(switch, to, me, their_life, answers);
+            let (back, here) = pipe(switch, (to, me), peer, answers);
             let answers =
                 futures_util::stream::unfold((here, Some((out, back))), |(mut here, pumps)| async move {
                     let pumps = pumps?;
-                    if let Some(frame) = here.recv().await {
-                        return Some((Ok(frame), (here, Some(pumps))));
+                    match here.recv().await {
+                        Some(Some(frame)) => return Some((Ok(frame), (here, Some(pumps)))),
+                        Some(None) => return None,
+                        None => {}
                     }
                     runtime::sleep(IDLE).await;
                     Some((Err(SendError::Unanswered("the stream broke".to_owned())), (here, None)))
@@ -249,30 +255,34 @@ impl Transport for MemoryTransport {
     }
 }
 
-/// Carries frames in order with delay; ends when the link is cut, loses a frame or the peer dies.
+/// Carries frames in order with delay; a lost one is sent again. `None` marks the end of the frames; without it the link
+/// was cut or the peer died.
 fn pipe(
     switch: Switch,
-    from: NodeId,
-    to: NodeId,
-    peer_life: u64,
+    (from, to): (NodeId, NodeId),
+    (peer, life): (NodeId, u64),
     mut frames: BoxStream<'static, Frame>,
-) -> (Task, mpsc::Receiver<Frame>) {
+) -> (Task, mpsc::Receiver<Option<Frame>>) {
     let (sender, receiver) = mpsc::channel(limits::STREAMS_PER_PEER as usize);
-    let peer = if switch.is_alive(to, peer_life) { to } else { from };
     let pump = runtime::spawn_scoped(async move {
         while let Some(frame) = frames.next().await {
-            let (delay, lost, _) = switch.fate(from, to, frame.body.len());
-            if !delay.is_zero() {
+            loop {
+                let (delay, lost, _) = switch.fate(from, to, frame.body.len());
                 runtime::sleep(delay).await;
-            }
-            if lost || switch.is_cut(from, to) || !switch.is_alive(peer, peer_life) {
-                return;
+                if switch.is_cut(from, to) || !switch.is_alive(peer, life) {
+                    return;
+                }
+                if !lost {
+                    break;
+                }
+                runtime::sleep(RESEND).await;
             }
             let Ok(frame) = through_wire(&frame) else { return };
-            if sender.send(frame).await.is_err() {
+            if sender.send(Some(frame)).await.is_err() {
                 return;
             }
         }
+        let _reader_left = sender.send(None).await;
     });
     (pump, receiver)
 }

@@ -4,6 +4,7 @@
 mod accept;
 mod codec;
 pub(crate) mod join;
+mod reset;
 pub(crate) mod tls;
 
 use super::{Frames, Lane, Link, SendError, Serve, Target, Transport};
@@ -16,7 +17,7 @@ use crate::{
 use bytes::Bytes;
 use codec::{Mode, receive, send};
 use futures_util::{StreamExt, future::BoxFuture, stream::BoxStream};
-use quinn::{Connection, Endpoint};
+use quinn::{Connection, Endpoint, TokioRuntime};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -59,7 +60,10 @@ impl QuicTransport {
         let transport = tls::transport_config(&options.timing(), options.tuning.bbr)?;
         let server = tls::server_config(identity, transport.clone(), enroller.is_some())?;
         let client = tls::client_config(identity, transport)?;
-        let endpoint = Endpoint::server(server, options.listen)
+        let endpoint = std::net::UdpSocket::bind(options.listen)
+            .and_then(|socket| {
+                Endpoint::new(reset::endpoint_config(identity), Some(server), socket, Arc::new(TokioRuntime))
+            })
             .map_err(|e| Error::Socket { address: options.listen.to_string(), reason: e.to_string() })?;
         let shared = Shared {
             me: identity.node,

@@ -6,7 +6,7 @@ use tidegate_proto::{
     limits::TRANSACTION_OPERATIONS_MAX,
     transaction::{PutV1, TransactionV1},
 };
-use tidegate_state::State;
+use tidegate_state::{State, table::Corrupt};
 
 use crate::{error::ApiError, rest};
 
@@ -21,18 +21,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<State, ApiError> {
             "The checkpoint holds {records} records, one transaction takes fewer than {TRANSACTION_OPERATIONS_MAX}"
         )));
     }
-    for api in image.rest_apis()? {
-        let id = &api.document.id;
-        for stage in image.stages(id)? {
-            let (stage, name) = (&stage.document, &stage.document.stage_name);
-            let found = image.deployment(id, &stage.deployment_id)?.ok_or_else(|| {
-                ApiError::bad_request(format!("Stage {name} of REST API {id} has no deployment"))
-            })?;
-            rest::check_compiles(&found.document.definition, stage).map_err(|error| {
-                ApiError::bad_request(format!("Stage {name} of REST API {id}: {}", error.message))
-            })?;
-        }
-    }
+    check_served(&image)?;
     Ok(image)
 }
 
@@ -48,6 +37,24 @@ pub(crate) fn restore(view: &State, image: &State) -> (TransactionV1, usize) {
     }
     let records = transaction.puts.len();
     (transaction, records)
+}
+
+/// Requires that every API can be read and every stage can be served.
+fn check_served(image: &State) -> Result<(), ApiError> {
+    let damaged = |corrupt: Corrupt| ApiError::bad_request(corrupt.to_string());
+    for api in image.rest_apis().map_err(damaged)? {
+        let id = &api.document.id;
+        image.definition(&api.document).map_err(damaged)?;
+        for stage in image.stages(id).map_err(damaged)? {
+            let (stage, name) = (&stage.document, &stage.document.stage_name);
+            let place = |fault: &str| ApiError::bad_request(format!("Stage {name} of REST API {id} {fault}"));
+            let found = image.deployment(id, &stage.deployment_id).map_err(damaged)?;
+            let deployment = found.ok_or_else(|| place("has no deployment"))?.document;
+            rest::check_compiles(&deployment.definition, stage)
+                .map_err(|error| place(&format!("cannot be served: {}", error.message)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Records of kinds that only a newer version knows belong to users as well.

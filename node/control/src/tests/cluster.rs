@@ -128,6 +128,12 @@ fn a_checkpoint_that_cannot_be_served_is_refused() {
     let body = String::from_utf8(response.body().to_vec()).unwrap();
     assert_eq!(response.status(), 400);
     assert!(body.contains(&format!("Stage prod of REST API {api} has no deployment")), "{body}");
+    let mut damage = tidegate_proto::transaction::TransactionV1::default();
+    let put = tidegate_proto::transaction::PutV1 { key: key::rest_api("bad"), bytes: b"[".to_vec() };
+    damage.puts.push(put);
+    image.apply(damage);
+    let response = rig.signed("PUT", "/_tidegate/cluster/checkpoint", image.encode().unwrap());
+    assert_eq!(response.status(), 400, "{:?}", response.body());
 }
 
 #[test]

@@ -64,16 +64,14 @@ fn calls_are_answered_on_the_port() {
 }
 
 #[test]
-fn bodies_are_bounded_before_they_are_signed_for() {
+fn bodies_are_bounded_and_read_for_known_callers_only() {
     with_service(|address, _| {
-        let length = CONTROL_BODY_BYTES_MAX + 1;
-        let head = format!(
-            "POST /restapis HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
-        );
-        let mut bytes = head.into_bytes();
-        bytes.resize(bytes.len() + length, b' ');
-        let answer = exchange(address, &bytes);
+        let large = " ".repeat(CONTROL_BODY_BYTES_MAX + 1);
+        let answer = exchange(address, &signed("POST", "/restapis", &large));
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        let head = "PUT /_tidegate/cluster/checkpoint HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9999999\r\n\r\n";
+        let answer = exchange(address, head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 403 "), "answered without waiting for the body: {answer}");
     });
 }
 

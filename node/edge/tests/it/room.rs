@@ -101,6 +101,17 @@ impl Client {
         Answer(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// Reads until what came ends in `mark`, with as few calls as possible.
+    pub(crate) fn read_whole(&mut self, mark: &str) {
+        let mut buffer = [0; 4096];
+        let mut filled = 0;
+        while !buffer[..filled].ends_with(mark.as_bytes()) {
+            let count = self.0.read(&mut buffer[filled..]).unwrap();
+            assert!(count > 0, "closed after {:?}", String::from_utf8_lossy(&buffer[..filled]));
+            filled += count;
+        }
+    }
+
     /// Everything up to and including `mark`.
     pub(crate) fn read_until(&mut self, mark: &str) -> Answer {
         let mut bytes = Vec::new();

@@ -1,0 +1,42 @@
+//! Single operations of the pure crates, measured one by one: what a request or a change costs before any IO.
+
+mod apply;
+mod frame;
+mod route;
+mod sample;
+mod snapshot;
+
+use crate::{case::Group, sampler::Effort, table::Row};
+
+/// Every group, in the order of a request and then of a change.
+pub const GROUPS: [Group; 4] = [
+    Group { name: "route", build: route::cases },
+    Group { name: "apply", build: apply::cases },
+    Group { name: "frame", build: frame::cases },
+    Group { name: "snapshot", build: snapshot::cases },
+];
+
+/// Measures the cases whose `group/name` contains `filter`.
+pub fn measure(effort: Effort, filter: &str, mut progress: impl FnMut(&Row)) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for group in GROUPS {
+        for mut case in (group.build)() {
+            if !format!("{}/{}", group.name, case.name).contains(filter) {
+                continue;
+            }
+            let measured = effort.measure(&mut case);
+            let row = Row {
+                group: group.name,
+                p10_ns: measured.p10_ns,
+                median_ns: measured.median_ns,
+                p90_ns: measured.p90_ns,
+                bound_ns: case.bound_ns,
+                kept: case.bound_ns.map(|bound| measured.p10_ns < bound),
+                name: case.name,
+            };
+            progress(&row);
+            rows.push(row);
+        }
+    }
+    rows
+}

@@ -1,0 +1,59 @@
+//! Every bound of the storm scenarios: how long to wait, how much to keep, how fast to go.
+
+use std::time::Duration;
+
+/// Wait for a fresh region to serve its sample everywhere.
+pub(crate) const REGION_READY: Duration = Duration::from_secs(60);
+/// Wait for a region to end after it was asked to.
+pub(crate) const REGION_STOP: Duration = Duration::from_secs(20);
+/// Given to `tidegate dev` between SIGTERM and SIGKILL; it gives its nodes 5 s.
+pub(crate) const CHILD_STOP: Duration = Duration::from_secs(12);
+/// Between two looks at a condition that is waited for.
+pub(crate) const POLL: Duration = Duration::from_millis(20);
+/// Attempts to find a range of free ports.
+pub(crate) const PORT_DRAWS: usize = 50;
+/// Bytes of a log shown when a region does not start.
+pub(crate) const LOG_TAIL_BYTES: usize = 2_000;
+
+/// A request without an answer after this time has failed.
+pub(crate) const REQUEST: Duration = Duration::from_secs(2);
+/// Largest answer a client reads, in bytes.
+pub(crate) const ANSWER_BYTES: usize = 64 * 1024;
+/// Connections a stream keeps open.
+pub(crate) const CONNECTIONS: usize = 8;
+/// Requests on one connection before it is replaced, so that a balancer spreads the clients again after an outage.
+pub(crate) const REQUESTS_PER_CONNECTION: u32 = 100;
+/// Requests of one stream that may be open at a time; above it the stream counts a failure instead of sending.
+pub(crate) const IN_FLIGHT: usize = 2_000;
+/// Failures of one stream kept with their time and reason.
+pub(crate) const FAILURES: usize = 100_000;
+/// Distinct failure reasons shown.
+pub(crate) const REASONS: usize = 12;
+
+/// Writers that change a register, and as many that grow a set.
+pub(crate) const WRITERS_PER_KIND: usize = 4;
+/// Between two writes of one writer: after the outcome for a register, by the clock for a set.
+pub(crate) const WRITE_PAUSE: Duration = Duration::from_millis(50);
+/// Writes of one set that may be open at a time; a writer that reaches it waits.
+pub(crate) const WRITES_IN_FLIGHT: u32 = 100;
+/// A write without an answer after this time is uncertain.
+pub(crate) const WRITE: Duration = Duration::from_secs(3);
+/// Acknowledged writes whose times are kept.
+pub(crate) const ACKS: usize = 1_000_000;
+/// Largest page of a list operation.
+pub(crate) const PAGE: usize = 500;
+
+/// Traffic before the first fault.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
+/// Shortest outage.
+pub(crate) const OUTAGE: Duration = Duration::from_secs(3);
+/// Longest wait for a write after a kill.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(15);
+/// Longest wait for a restarted node.
+pub(crate) const CATCH_UP: Duration = Duration::from_secs(30);
+/// Traffic after a node has caught up, before the next fault.
+pub(crate) const SETTLE: Duration = Duration::from_secs(1);
+/// Wait for all nodes to reach the same applied index once nobody writes.
+pub(crate) const CONVERGE: Duration = Duration::from_secs(15);
+/// Observed pairs of index and hash that are kept.
+pub(crate) const HASHES: usize = 50_000;
