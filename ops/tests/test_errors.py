@@ -176,6 +176,15 @@ def test_operations_of_later_versions_say_so(client, operation, arguments):
     assert operation.replace("_", "") in message.lower(), message
 
 
+def test_other_services_name_what_they_lack(region):
+    v2 = region.client("apigatewayv2")
+    for call, arguments, name in ((v2.get_apis, {}, "GetApis"), (v2.create_api, {"Name": "x", "ProtocolType": "HTTP"}, "CreateApi")):
+        kind, message = refused(call, arguments)
+        assert kind == ("NotImplementedException", 501) and name in message, (kind, message)
+    kind, message = refused(region.client("sts").assume_role, {"RoleArn": "arn:aws:iam::000000000000:role/x", "RoleSessionName": "abc"})
+    assert kind == ("InvalidAction", 400) and "AssumeRole" in message
+
+
 def test_an_empty_api_cannot_be_deployed(client, make_api):
     kind, message = refused(client.create_deployment, {"restApiId": make_api().id})
     assert (kind, message) == (BAD, "The REST API doesn't contain any methods")

@@ -48,7 +48,7 @@ def test_two_connection_lines_both_count(region, target, upstream):
 
 
 def test_an_upgrade_is_not_passed_on(region, target, upstream):
-    lines = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"]
+    lines = ["Connection: Upgrade, HTTP2-Settings, close", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"]
     answer = send(region, target, lines, line="GET")
     assert statuses(answer)[0] in (200, 400), answer
     for seen in upstream.seen:

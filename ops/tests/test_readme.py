@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,17 @@ class Shell:
         """Output and exit status of a command."""
         self.process.stdin.write(f"{command}\nprintf '\\n%s %s\\n' '{END}' $?\n")
         self.process.stdin.flush()
+        watch = threading.Timer(COMMAND_SECONDS, self.process.kill)
+        watch.start()
         lines = []
-        for line in self.process.stdout:
-            if line.startswith(END):
-                return "".join(lines).rstrip("\n"), int(line.split()[-1])
-            lines.append(line)
-        raise AssertionError(f"the shell ended: {''.join(lines)}")
+        try:
+            for line in self.process.stdout:
+                if line.startswith(END):
+                    return "".join(lines).rstrip("\n"), int(line.split()[-1])
+                lines.append(line)
+        finally:
+            watch.cancel()
+        raise AssertionError(f"the shell ended, or took {COMMAND_SECONDS} s: {''.join(lines)}")
 
     def close(self):
         self.process.stdin.close()

@@ -102,6 +102,13 @@ def test_a_host_that_names_no_api_is_forbidden(region):
     assert (answer.status, answer.json) == (403, {"message": "Forbidden"})
 
 
+def test_a_header_overrides_the_verb(region, tree):
+    """X-HTTP-Method-Override, as AWS documents it."""
+    overridden = region.call(tree.id, "dev", "/pets/mine", "GET", {"X-HTTP-Method-Override": "POST"})
+    assert overridden.json == {"path": "/pets/mine", "verb": "POST"}
+    assert region.call(tree.id, "dev", "/pets/7", "GET", {"X-HTTP-Method-Override": "DELETE"}).status == 403
+
+
 def test_every_answer_has_its_own_request_id(region, tree):
     ids = [region.call(tree.id, "dev", "/any").header("x-amzn-RequestId") for _ in range(20)]
     assert len(set(ids)) == 20 and all(map(UUID.fullmatch, ids))
