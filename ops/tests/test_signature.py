@@ -91,10 +91,11 @@ def test_a_malformed_authorization_header(region, value):
     assert answer.header("x-amzn-ErrorType") and answer.json["message"]
 
 
-def test_a_signature_for_another_service(region):
-    answer = ask(region, signed(region, service="s3"))
-    assert answer.status in (FORBIDDEN, 404), answer
-    assert answer.header("x-amzn-ErrorType")
+@pytest.mark.parametrize("change", [{"service": "s3"}, {"scope_region": "mars-1"}], ids=["service", "region"])
+def test_a_signature_for_another_service_or_region(region, change):
+    answer = ask(region, signed(region, **change))
+    assert (answer.status, answer.header("x-amzn-ErrorType")) == (FORBIDDEN, "InvalidSignatureException"), answer
+    assert answer.json["message"].startswith("Credential should be scoped to "), answer.json
 
 
 def test_a_wrong_signature_at_sts_is_xml(region):
