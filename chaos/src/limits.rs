@@ -17,6 +17,9 @@ pub(crate) const LOG_TAIL_BYTES: usize = 2_000;
 
 /// A request without an answer after this time has failed.
 pub(crate) const REQUEST: Duration = Duration::from_secs(2);
+/// Before a client of the balancer sends a request again, as SDKs do: a process that dies closes its connections a
+/// moment before its listener, so an immediate second try can meet the same process.
+pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Largest answer a client reads, in bytes.
 pub(crate) const ANSWER_BYTES: usize = 64 * 1024;
 /// Connections a stream keeps open.

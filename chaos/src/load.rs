@@ -14,13 +14,13 @@ use http::StatusCode;
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{sleep_until, timeout_at},
+    time::{sleep, sleep_until, timeout_at},
 };
 
 use crate::{
     clock::Clock,
     exchange::{Fault, get},
-    limits::{IN_FLIGHT, REQUEST},
+    limits::{IN_FLIGHT, POLL, RECONNECT_PAUSE, REQUEST},
 };
 use pool::Pool;
 pub(crate) use tally::Tally;
@@ -111,7 +111,7 @@ impl Clients {
         }
         lock(&self.tally).ended_us = Some(self.clock.now_us());
         while self.in_flight.load(Ordering::Acquire) > 0 {
-            tokio::time::sleep(crate::limits::POLL).await;
+            sleep(POLL).await;
         }
     }
 
@@ -135,6 +135,7 @@ impl Clients {
         match self.attempt(false).await {
             Err(Fault::Unanswered(_)) if self.target.reconnects => {
                 lock(&self.tally).retries += 1;
+                sleep(RECONNECT_PAUSE).await;
                 self.attempt(true).await.map_err(|fault| reason(fault) + " (second try)")
             }
             outcome => outcome.map_err(reason),

@@ -74,7 +74,7 @@ impl Promise {
     pub(crate) fn sentence(self) -> &'static str {
         match self {
             Self::SurvivorsAnswer => "failed requests on surviving zones, asked directly, no retry",
-            Self::BalancerAnswers => "failed requests through the balancer after a connect-retry",
+            Self::BalancerAnswers => "failed requests through the balancer, one retry on a new connection",
             Self::AcknowledgedWritesStay => "acknowledged writes missing or outdated on a node",
             Self::NothingUnexplained => "values that nobody wrote, or that came back",
             Self::WritesResume => "longest time without an acknowledged write",

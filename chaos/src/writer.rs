@@ -167,11 +167,12 @@ async fn read_set(client: &Client, api: &str, root: Option<&String>) -> Result<H
     }
 }
 
-/// Whether an SDK would give up: a client error other than "too many requests".
+/// Whether the answer says that the request itself is wrong: a client error that does not ask to try again.
 fn blames(error: &tidegate_cli::Error) -> bool {
     match error {
         tidegate_cli::Error::Answer { status, .. } => {
-            status.is_client_error() && *status != StatusCode::TOO_MANY_REQUESTS
+            status.is_client_error()
+                && ![StatusCode::TOO_MANY_REQUESTS, StatusCode::CONFLICT].contains(status)
         }
         _ => false,
     }

@@ -65,9 +65,12 @@ impl Store for ConfigStore {
 /// Whether the change may still happen is all that a caller can act on.
 fn store_error(error: Error) -> StoreError {
     match error {
-        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline | Error::Fenced => {
-            StoreError::NoQuorum
-        }
+        Error::NoLeader { .. }
+        | Error::Unreachable { .. }
+        | Error::Deadline
+        | Error::Fenced
+        | Error::Change(_) => StoreError::NoQuorum,
+
         Error::Uncertain { .. } => StoreError::Uncertain,
         Error::Stopped | Error::Storage(_) => StoreError::Stopped,
         other => StoreError::Refused(other.to_string()),

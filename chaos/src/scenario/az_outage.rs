@@ -33,8 +33,8 @@ pub(super) const DESCRIPTION: &str = "\
 Starts a development region of its own: 3 availability zones, one node process each, on free ports.
 Then, all at once:
   - clients ask every zone's own gateway for the sample, on keep-alive connections, at a fixed rate;
-  - clients ask the same through the balancer, and repeat a request once, on a new connection, when its
-    connection was refused or lost before an answer began;
+  - clients ask the same through the balancer, and repeat a request once, on a new connection after 100 ms,
+    when its connection was refused or lost before an answer began;
   - 8 writers change the configuration through the control balancer and remember each acknowledgement.
     Four of them write by the clock, whether or not earlier writes were answered.
 Latency counts from the moment a request was due, so a stalled node cannot hide.

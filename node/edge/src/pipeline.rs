@@ -1,6 +1,6 @@
 //! The request line: one function, one error path. The evidence types of the gateway fix the order of the phases.
 
-use std::{rc::Rc, time::Instant};
+use std::rc::Rc;
 
 use http::{Request, Response};
 use tidegate_gateway::{Rejection, Step, authorize, throttle};
@@ -20,7 +20,7 @@ pub(crate) async fn serve(
     connection: Connection,
 ) -> Response<Outgoing> {
     let (visit, body) = Visit::begin(&shard, request, connection);
-    let mut trail = Trail::default();
+    let mut trail = Trail::begin(visit.arrived);
     let outcome = answer(&shard, &visit, body, &mut trail).await;
     respond::respond(&shard, visit, trail, outcome)
 }
@@ -29,8 +29,10 @@ async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> 
     let request = visit.request();
     let routed = visit.snapshot().route(request.address, request.verb)?;
     trail.routed(&routed);
+    trail.phases.route_us = trail.lap_us();
     let authorized = authorize(routed, &shard.keys, request.api_key())?;
     let admitted = throttle(authorized, shard.ceiling.as_deref(), shard.monotonic_ns(visit.arrived))?;
+    trail.phases.throttle_us = trail.lap_us();
     let mut taken = Taken::take(admitted.intake(&request)?, body).await?;
     let whole = taken.whole.clone();
     let call = || admitted.call(&request, whole.as_deref());
@@ -38,17 +40,20 @@ async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> 
         Step::Respond(response) => return Ok(Answer::local(response)),
         Step::Call(first, carry) => (first, carry),
     };
-    let started = Instant::now();
+    trail.phases.request_transform_us = trail.lap_us();
     let reply = integrate::integrate(&shard.upstream, *first, &mut taken, call, trail).await;
-    trail.phases.integrate_us = Some(micros(started));
+    trail.phases.integrate_us = trail.lap_us();
     let mut reply = reply?;
     let selected = admitted.select(reply.status, carry)?;
-    let mapped = if selected.needs_body(&request) { Some(reply.collect(trail).await?) } else { None };
-    trail.phases.integrate_us = Some(micros(started));
-    let response = selected.respond(&request, &reply.headers, mapped)?;
+    if selected.needs_body(&request) {
+        let whole = reply.collect(trail).await;
+        let waited = trail.lap_us();
+        trail.phases.integrate_us = trail.phases.integrate_us.zip(waited).map(|(head, body)| head + body);
+        let response = selected.respond(&request, &reply.headers, Some(whole?))?;
+        trail.phases.response_transform_us = trail.lap_us();
+        return Ok(Answer::from_upstream(response, reply));
+    }
+    let response = selected.respond(&request, &reply.headers, None)?;
+    trail.phases.response_transform_us = trail.lap_us();
     Ok(Answer::from_upstream(response, reply))
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

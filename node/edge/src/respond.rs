@@ -51,6 +51,7 @@ pub(crate) fn respond(
         }
     }
     trail.status = status.as_u16();
+    trail.phases.respond_us = trail.lap_us();
     trail.latency_us = u64::try_from(visit.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
     if let Some((stage, method)) = trail.route
         && let Some(meter) = visit.view.meter(stage, method)

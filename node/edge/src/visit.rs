@@ -22,8 +22,10 @@ pub(crate) struct Visit {
 }
 
 /// What became of a request, written down phase by phase.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trail {
+    /// When the last finished phase ended.
+    lap: Instant,
     /// Places of the stage and the method.
     pub(crate) route: Option<(usize, usize)>,
     pub(crate) phases: PhaseTimes,
@@ -127,6 +129,28 @@ impl Visit {
 }
 
 impl Trail {
+    /// Nothing is written down yet.
+    pub(crate) fn begin(arrived: Instant) -> Self {
+        Self {
+            lap: arrived,
+            route: None,
+            phases: PhaseTimes::default(),
+            integration_status: None,
+            integration_error: None,
+            rejection: None,
+            status: 0,
+            latency_us: 0,
+        }
+    }
+
+    /// Microseconds since the last phase ended; a phase ends here.
+    pub(crate) fn lap_us(&mut self) -> Option<u64> {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.lap);
+        self.lap = now;
+        u64::try_from(took.as_micros()).ok()
+    }
+
     /// Notes the route.
     pub(crate) fn routed(&mut self, routed: &Routed<'_>) {
         self.route = Some((routed.stage_index(), routed.method_index()));

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{cmp::Ordering, ops::Range};
+use std::ops::Range;
 
 use tidegate_proto::{
     compiled::{ArchivedNodeV1, ArchivedStageV1, NONE, VERBS},
@@ -127,7 +127,7 @@ impl Walk<'_> {
 
     fn segment_end(&self, at: usize) -> usize {
         let rest = self.path.get(at..).unwrap_or_default();
-        at + rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())
+        at + memchr::memchr(b'/', rest).unwrap_or(rest.len())
     }
 
     /// Records a parameter and returns the count to go back to.
@@ -140,23 +140,38 @@ impl Walk<'_> {
         count
     }
 
+    /// A search whose steps do not depend on guesses of the processor: over thousands of siblings every second guess is wrong.
     fn static_child(&self, node: &ArchivedNodeV1, segment: &[u8]) -> Option<u32> {
         let start = node.edges_start.to_native() as usize;
-        let (mut low, mut high) = (start, start + node.edges_len.to_native() as usize);
+        let heads = self.stage.edge_heads.get(start..start + node.edges_len.to_native() as usize)?;
         let wanted = head(segment, node.prefix_len.to_native() as usize);
+        let first = heads.partition_point(|head| head.to_native() < wanted);
+        let same = heads.get(first..)?.iter().take_while(|head| head.to_native() == wanted).take(2).count();
+        let edge = match same {
+            0 => return None,
+            1 => start + first,
+            _ => self.edge_among(
+                start + first,
+                start + heads.partition_point(|head| head.to_native() <= wanted),
+                segment,
+            ),
+        };
+        if self.edge_text(edge)? != segment {
+            return None;
+        }
+        self.stage.edge_nodes.get(edge).map(|child| child.to_native())
+    }
+
+    /// The only edge from `low` to `high` that can be `segment`; their heads are equal, their texts are sorted.
+    fn edge_among(&self, mut low: usize, mut high: usize, segment: &[u8]) -> usize {
         while low < high {
             let middle = low.midpoint(high);
-            let order = match self.stage.edge_heads.get(middle)?.to_native().cmp(&wanted) {
-                Ordering::Equal => self.edge_text(middle)?.cmp(segment),
-                decided => decided,
-            };
-            match order {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return self.stage.edge_nodes.get(middle).map(|child| child.to_native()),
+            match self.edge_text(middle) {
+                Some(text) if text < segment => low = middle + 1,
+                _ => high = middle,
             }
         }
-        None
+        low
     }
 
     fn edge_text(&self, edge: usize) -> Option<&[u8]> {
