@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_slower_case_measures_slower() {
-        let mut cost = |ns| {
+        let cost = |ns| {
             let run = move |times: u64| Duration::from_nanos(ns * times);
             Effort { warm_up: Duration::ZERO, measure: Duration::ZERO }.measure(&mut Case::timed("x", run))
         };

@@ -1,15 +1,12 @@
 //! One node: the only place where the wings meet. Opens identity, log, data plane and control plane, runs them side by
 //! side, and ends them together: whichever service fails first stops the process.
 
-use std::{
-    num::NonZeroU32,
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use tidegate_cluster::{group, identity};
 use tidegate_gateway::Snapshot;
 use tidegate_telemetry::{access_log, metrics::Registry, trace::LogFormat};
+use tokio::sync::watch;
 
 use crate::{
     admin,
@@ -72,20 +69,15 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let registry = Registry::default();
     registry.build_info(env!("CARGO_PKG_VERSION"), "");
     let counters = Arc::new(Counters::default());
-    let first = match publish::load(&folder) {
-        Some(snapshot) => {
-            counters.serving.store(true, Ordering::Release);
-            snapshot
-        }
-        None => Snapshot::empty(&options.node.region, &options.control.account_id),
-    };
-    let first = Arc::new(first);
+    let first = first_snapshot(&options, &counters);
     let mut services = Services::new(shutdown.clone());
     let edge = open_edge(&options, node, &first, &registry, &mut services)?;
-    let swaps = edge.handle();
+    let (swaps, edge_handle) = (edge.handle(), edge.handle());
+    // From here on a restarted node answers, while its log is still being opened.
+    services.spawn("gateway", serve_edge(edge, counters.serving.subscribe(), shutdown.asked()));
 
     let (replica, machine) = Replica::new();
-    let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge.handle(), counters.clone()));
+    let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone()));
     let (door, open_door) = EnrollDesk::new();
     let inbox = Arc::new(PeerInbox::new(vitals.describe()));
     let machines: Vec<(_, Box<dyn tidegate_cluster::Machine>)> = vec![(group::CONFIG, Box::new(machine))];
@@ -110,8 +102,8 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         Publisher::new(replica, &first, &folder, counters, Box::new(move |snapshot| swaps.publish(snapshot)));
 
     tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
-    let until = [shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked()];
-    let [stop_publish, stop_cluster, stop_edge, stop_control, stop_admin] = until;
+    let (stop_publish, stop_cluster, stop_control, stop_admin) =
+        (shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked());
     services.spawn("publish", async move {
         tokio::select! {
             () = publisher.run() => {}
@@ -120,7 +112,6 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         Ok(())
     });
     services.spawn("cluster", async move { cluster.run(stop_cluster).await.map_err(NodeError::from) });
-    services.spawn("gateway", async move { edge.run(stop_edge).await.map_err(NodeError::from) });
     services.spawn("control", async move { control.run(stop_control).await.map_err(NodeError::from) });
     services.spawn("admin", async move { admin.run(stop_admin).await });
     if let Some(authority) = authority {
@@ -130,6 +121,28 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     // Exporting what is left may block.
     tokio::task::block_in_place(|| drop(traces));
     result
+}
+
+/// Accepts requests once there is a configuration to serve; until then connections wait instead of being told 403.
+async fn serve_edge(
+    edge: tidegate_edge::Service,
+    mut serving: watch::Receiver<bool>,
+    asked: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), NodeError> {
+    let mut asked = std::pin::pin!(asked);
+    let found = async { serving.wait_for(|serving| *serving).await.is_ok() };
+    let is_found = tokio::select! {
+        is_found = found => is_found,
+        () = &mut asked => false,
+    };
+    if is_found { edge.run(asked).await.map_err(NodeError::from) } else { Ok(()) }
+}
+
+/// The first snapshot of this process: the one on disk, or an empty one that is not served.
+fn first_snapshot(options: &NodeOptions, counters: &Counters) -> Arc<Snapshot> {
+    let found = publish::load(&options.node.data_dir);
+    counters.serving.send_replace(found.is_some());
+    Arc::new(found.unwrap_or_else(|| Snapshot::empty(&options.node.region, &options.control.account_id)))
 }
 
 /// The data plane, serving `first` as soon as it runs, with the access log that the options ask for.
@@ -149,7 +162,6 @@ fn open_edge(
         listener,
         shards: options.gateway.shards,
         requests_per_second_max: NonZeroU32::new(options.gateway.requests_per_second_max),
-        ..tidegate_edge::Options::default()
     };
     let edge = tidegate_edge::Service::new(settings, first.clone(), registry.clone())?;
     let Some(destination) = &options.telemetry.access_log else { return Ok(edge) };

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -27,8 +27,8 @@ const SNAPSHOT_FILE: &str = "serving.snapshot";
 /// What the publisher counts, for metrics and status.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Whether the data plane serves a configuration of the cluster, from disk or from the log.
-    pub(crate) serving: AtomicBool,
+    /// Whether the data plane has a configuration of the cluster, from disk or from the log.
+    pub(crate) serving: watch::Sender<bool>,
     /// Snapshots handed to the data plane.
     pub(crate) swaps: AtomicU64,
     /// Stages that kept their last good table because the new one did not compile here.
@@ -127,7 +127,7 @@ impl Publisher {
             Arc::new(Snapshot::new(state.revision(), index, &self.place.region, &self.place.account, tables));
         (self.publish)(snapshot.clone());
         self.counters.swaps.fetch_add(1, Ordering::Relaxed);
-        self.counters.serving.store(true, Ordering::Release);
+        self.counters.serving.send_replace(true);
         self.persist.send_replace(Some(snapshot));
         self
     }

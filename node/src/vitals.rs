@@ -56,7 +56,7 @@ impl Vitals {
     }
 
     fn serving(&self) -> bool {
-        self.counters.serving.load(Ordering::Acquire) && self.edge.is_ready()
+        *self.counters.serving.borrow() && self.edge.is_ready()
     }
 
     fn drained(&self) -> bool {
