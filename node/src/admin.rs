@@ -5,14 +5,13 @@ use std::{net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
-use tidegate_cluster::Handle;
 use tidegate_listener::{Body, Connection, Options};
 use tidegate_telemetry::{
     health::{Checks, Probe},
     metrics::Registry,
 };
 
-use crate::{node::NodeError, vitals::Vitals};
+use crate::node::NodeError;
 
 /// Most scrapers and probes at a time.
 const CONNECTIONS_MAX: usize = 64;
@@ -29,17 +28,10 @@ struct Pages {
 }
 
 impl Service {
-    /// Binds, and adds this node's computed samples to the registry.
-    pub(crate) fn new(
-        listen: SocketAddr,
-        registry: Registry,
-        vitals: Arc<Vitals>,
-        cluster: Handle,
-    ) -> Result<Self, NodeError> {
+    /// Binds.
+    pub(crate) fn new(listen: SocketAddr, registry: Registry, checks: Checks) -> Result<Self, NodeError> {
         let options = Options { address: listen, connections_max: CONNECTIONS_MAX, ..Options::default() };
         let listener = tidegate_listener::Service::new(options)?;
-        let checks = vitals.checks();
-        registry.collector(move |encoder| vitals.sample(&cluster, encoder));
         Ok(Self { listener, pages: Arc::new(Pages { registry, checks }) })
     }
 

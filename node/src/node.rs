@@ -78,6 +78,9 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
 
     let (replica, machine) = Replica::new();
     let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone()));
+    let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
+    let stop_admin = shutdown.asked();
+    services.spawn("admin", async move { admin.run(stop_admin).await });
     let (door, open_door) = EnrollDesk::new();
     let inbox = Arc::new(PeerInbox::new(vitals.describe()));
     let machines: Vec<(_, Box<dyn tidegate_cluster::Machine>)> = vec![(group::CONFIG, Box::new(machine))];
@@ -97,13 +100,13 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         Arc::new(store.clone()),
         Arc::new(members),
     )?;
-    let admin = admin::Service::new(options.admin.listen, registry, vitals.clone(), handle.clone())?;
+    let (sampled, sampler) = (handle.clone(), vitals.clone());
+    registry.collector(move |encoder| sampler.sample(&sampled, encoder));
     let publisher =
         Publisher::new(replica, &first, &folder, counters, Box::new(move |snapshot| swaps.publish(snapshot)));
 
     tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
-    let (stop_publish, stop_cluster, stop_control, stop_admin) =
-        (shutdown.asked(), shutdown.asked(), shutdown.asked(), shutdown.asked());
+    let (stop_publish, stop_cluster, stop_control) = (shutdown.asked(), shutdown.asked(), shutdown.asked());
     services.spawn("publish", async move {
         tokio::select! {
             () = publisher.run() => {}
@@ -113,7 +116,6 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     });
     services.spawn("cluster", async move { cluster.run(stop_cluster).await.map_err(NodeError::from) });
     services.spawn("control", async move { control.run(stop_control).await.map_err(NodeError::from) });
-    services.spawn("admin", async move { admin.run(stop_admin).await });
     if let Some(authority) = authority {
         services.spawn_once("found", founding::found(options, authority, handle, store));
     }

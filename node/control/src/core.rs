@@ -77,7 +77,7 @@ impl Core {
         if body.len() > bytes_max {
             return respond::error(&ApiError::too_large(bytes_max), &request_id);
         }
-        if path == own::DEV_RESET && self.options.dev {
+        if self.is_open(&parts) {
             return render(Lane::Own, self.own.run(parts.method.as_str(), path, &body).await, &request_id);
         }
         let headers = auth::header_lines(&parts);
@@ -103,9 +103,14 @@ impl Core {
         }
     }
 
+    /// Whether a request needs no signature: the reset of a development region, unless a web page sends it.
+    fn is_open(&self, parts: &Parts) -> bool {
+        self.options.dev && parts.uri.path() == own::DEV_RESET && !parts.headers.contains_key(header::ORIGIN)
+    }
+
     /// Judges a request by its head, so that nobody unknown makes this node hold a body; the answer is a refusal.
     pub(crate) fn refuse_early(&self, parts: &Parts) -> Option<Response<Bytes>> {
-        if parts.uri.path() == own::DEV_RESET && self.options.dev {
+        if self.is_open(parts) {
             return None;
         }
         let headers = auth::header_lines(parts);

@@ -99,6 +99,9 @@ impl Supervisor {
             let issued: JoinTokenIssued =
                 client.json(Method::POST, "/_tidegate/cluster/token", &serde_json::json!({})).await?;
             self.spawn(plan, Entry::Join { token: issued.token })?;
+            // One after the other, so that node ids follow the zones.
+            let az = plan.az.clone();
+            self.wait("a member", move |_, status| status.nodes.iter().any(|node| node.az == az)).await?;
         }
         match &self.region.sample {
             Some(old) => {
