@@ -102,9 +102,15 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     )?;
     let (sampled, sampler) = (handle.clone(), vitals.clone());
     registry.collector(move |encoder| sampler.sample(&sampled, encoder));
-    let publisher =
-        Publisher::new(replica, &first, &folder, counters, Box::new(move |snapshot| swaps.publish(snapshot)));
+    let publisher = Publisher::new(
+        replica.clone(),
+        &first,
+        &folder,
+        counters,
+        Box::new(move |snapshot| swaps.publish(snapshot)),
+    );
 
+    let opened = vitals.clone();
     tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
     let (stop_publish, stop_cluster, stop_control) = (shutdown.asked(), shutdown.asked(), shutdown.asked());
     services.spawn("publish", async move {
@@ -115,7 +121,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         Ok(())
     });
     services.spawn("cluster", async move { cluster.run(stop_cluster).await.map_err(NodeError::from) });
-    services.spawn("control", async move { control.run(stop_control).await.map_err(NodeError::from) });
+    services.spawn("control", serve_control(control, replica, opened, stop_control));
     if let Some(authority) = authority {
         services.spawn_once("found", founding::found(options, authority, handle, store));
     }
@@ -138,6 +144,22 @@ async fn serve_edge(
         () = &mut asked => false,
     };
     if is_found { edge.run(asked).await.map_err(NodeError::from) } else { Ok(()) }
+}
+
+/// Takes calls once the access keys have arrived: a node that has just joined knows none yet, and would refuse them all.
+async fn serve_control(
+    control: tidegate_control::Service,
+    replica: Replica,
+    vitals: Arc<Vitals>,
+    asked: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), NodeError> {
+    let mut asked = std::pin::pin!(asked);
+    tokio::select! {
+        () = replica.founded() => {}
+        () = &mut asked => return Ok(()),
+    }
+    vitals.open();
+    control.run(asked).await.map_err(NodeError::from)
 }
 
 /// The first snapshot of this process: the one on disk, or an empty one that is not served.

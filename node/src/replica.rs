@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tidegate_cluster::{Encode, Machine, MachineError};
+use tidegate_proto::key;
 use tidegate_state::State;
 use tokio::sync::watch;
 
@@ -45,6 +46,16 @@ impl Replica {
     /// Wakes on every applied entry.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Resolves once the cluster has been founded, as far as this node has applied its log.
+    pub(crate) async fn founded(&self) {
+        let mut changes = self.changes();
+        while self.load().state.get(key::AUTHORITY).is_none() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn replace(&self, index: u64, state: State) {

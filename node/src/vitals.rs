@@ -26,6 +26,7 @@ pub(crate) struct Vitals {
     replica: Replica,
     edge: tidegate_edge::Handle,
     counters: Arc<Counters>,
+    opened: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -46,8 +47,14 @@ impl Vitals {
             replica,
             edge,
             counters,
+            opened: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// All services of the node run.
+    pub(crate) fn open(&self) {
+        self.opened.store(true, Ordering::Relaxed);
     }
 
     /// Readiness is red from here on.
@@ -73,7 +80,10 @@ impl Vitals {
                 serving_revision: this.edge.serving_revision(),
                 applied_index: applied.index,
                 state_hash: format!("{:032x}", applied.state.hash()),
-                ready: this.serving() && !this.stopping.load(Ordering::Relaxed) && !this.drained(),
+                ready: this.serving()
+                    && this.opened.load(Ordering::Relaxed)
+                    && !this.stopping.load(Ordering::Relaxed)
+                    && !this.drained(),
                 draining: this.drained(),
                 control_address: this.control_address.clone(),
                 gateway_address: this.gateway_address.clone(),
@@ -89,6 +99,11 @@ impl Vitals {
         checks.add(Probe::Ready, "snapshot", move || match this.serving() {
             true => Ok(()),
             false => Err("no snapshot is served yet".into()),
+        });
+        let this = self.clone();
+        checks.add(Probe::Ready, "start", move || match this.opened.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err("the node is still opening its log".into()),
         });
         let this = self.clone();
         checks.add(Probe::Ready, "drain", move || match this.drained() {

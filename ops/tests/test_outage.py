@@ -178,7 +178,7 @@ def test_a_node_without_quorum_serves_on_even_after_a_restart(own_region):
         started = time.monotonic()
         wait_until(lambda: answers(region, api, alone) == {"v": 1}, "the last configuration from disk", seconds=10)
         assert time.monotonic() - started < 5
-        assert raw.request(alone["admin"], "GET", "/readyz").status == 200, "serving is what readiness means"
+        wait_until(lambda: raw.request(alone["admin"], "GET", "/readyz").status == 200, "readiness without quorum", seconds=5)
         assert direct.get_rest_api(restApiId=api.id)["id"] == api.id
         with pytest.raises(ClientError) as error:
             write(direct, api, "still without quorum")

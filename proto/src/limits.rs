@@ -48,8 +48,8 @@ pub const CONTROL_BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
 pub const CONTROL_CALLS_MAX: usize = 64;
 /// How long a control call waits for its turn, in milliseconds.
 pub const CONTROL_TURN_TIMEOUT_MS: u64 = 1_000;
-/// Most resources in one REST API; raised from *AWS* 300, as the router costs the same at 20,000.
-pub const RESOURCES_PER_API_MAX: usize = 20_000;
+/// Most resources in one REST API; raised from *AWS* 300, as the router costs the same at 20,000 routes.
+pub const RESOURCES_PER_API_MAX: usize = 25_000;
 /// Most stages in one REST API (*AWS*: 10).
 pub const STAGES_PER_API_MAX: usize = 10;
 /// Most deployments kept for one REST API; the oldest unused must be deleted first.
@@ -81,8 +81,8 @@ pub const READ_TIMEOUT_MS: u64 = 500;
 /// How long status waits for one node to describe itself, in milliseconds.
 pub const DESCRIBE_TIMEOUT_MS: u64 = 300;
 
-/// Largest replicated transaction, in bytes: a deployment of 20,000 routes with room to spare.
-pub const TRANSACTION_BYTES_MAX: usize = 48 * 1024 * 1024;
+/// Largest replicated transaction, in bytes: a deployment of 20,000 routes fits. The log takes no larger command.
+pub const TRANSACTION_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most operations in one replicated transaction.
 pub const TRANSACTION_OPERATIONS_MAX: usize = 65_536;
 /// Largest opaque message between two nodes, in bytes.

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 /// Largest command one proposal may carry.
-pub const COMMAND_BYTES_MAX: usize = 4 << 20;
+pub const COMMAND_BYTES_MAX: usize = 16 << 20;
 /// Largest message, and largest answer, of [`crate::Handle::call`].
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Largest checkpoint that is accepted from a leader or read back from disk.
 pub const CHECKPOINT_BYTES_MAX: u64 = 1 << 30;
 
 /// Largest body of one frame: a full append plus one command of maximal size.
-pub(crate) const FRAME_BYTES_MAX: usize = 16 << 20;
+pub(crate) const FRAME_BYTES_MAX: usize = 20 << 20;
 /// An append stops collecting entries once it holds this many bytes.
 pub(crate) const APPEND_BYTES_TARGET: usize = 1 << 20;
 /// Log entries kept in memory per group; older ones are read from disk.
