@@ -18,7 +18,7 @@ def large(version):
         "type": "mock", "requestTemplates": {"application/json": '{"statusCode":200}'},
         "responses": {"default": {"statusCode": "200"}},
     }
-    get = {"get": {"responses": {}, "x-amazon-apigateway-integration": integration}}
+    get = {"get": {"responses": {"200": {"description": ""}}, "x-amazon-apigateway-integration": integration}}
     paths = {f"/{number // 100}/{number}": get for number in range(ROUTES)}
     return json.dumps({"swagger": "2.0", "info": {"title": "large", "version": version}, "paths": paths}, separators=(",", ":")).encode()
 
