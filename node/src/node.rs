@@ -16,7 +16,7 @@ use crate::{
     members::Members,
     options::NodeOptions,
     publish::{self, Counters, Publisher},
-    replica::Replica,
+    replica::{ConfigMachine, Replica},
     services::Services,
     shutdown::Shutdown,
     store::ConfigStore,
@@ -64,7 +64,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         .map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
     let (identity, authority) = founding::open_identity(&options).await?;
     let traces = tidegate_telemetry::trace::init(&trace_options(&options, identity.node))?;
-    let (cluster_name, ca_sha256, node) = (identity.cluster.clone(), identity.ca_sha256(), identity.node);
+    let node = identity.node;
 
     let registry = Registry::default();
     registry.build_info(env!("CARGO_PKG_VERSION"), "");
@@ -81,20 +81,8 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
     let stop_admin = shutdown.asked();
     services.spawn("admin", async move { admin.run(stop_admin).await });
-    let (door, open_door) = EnrollDesk::new();
-    let inbox = Arc::new(PeerInbox::new(vitals.describe()));
-    let machines: Vec<(_, Box<dyn tidegate_cluster::Machine>)> = vec![(group::CONFIG, Box::new(machine))];
-    let settings = cluster_options(&options, &identity);
-    let cluster =
-        tidegate_cluster::Service::new(settings, identity, machines, inbox, Some(Arc::new(door))).await?;
-    let handle = cluster.handle();
-    let store = ConfigStore::new(handle.clone(), replica.clone());
-    open_door.send_replace(Some(Desk {
-        cluster: cluster_name.clone(),
-        handle: handle.clone(),
-        store: store.clone(),
-    }));
-    let members = Members::new(cluster_name, ca_sha256, handle.clone(), store.clone());
+    let Agreement { cluster, handle, store, members } =
+        open_cluster(&options, identity, machine, &replica, &vitals).await?;
     let control = tidegate_control::Service::new(
         control_options(&options),
         Arc::new(store.clone()),
@@ -129,6 +117,40 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     // Exporting what is left may block.
     tokio::task::block_in_place(|| drop(traces));
     result
+}
+
+/// Agreement with the other nodes, opened but not yet running.
+struct Agreement {
+    cluster: tidegate_cluster::Service,
+    handle: tidegate_cluster::Handle,
+    store: ConfigStore,
+    members: Members,
+}
+
+/// Opens the log, restores the replica from it, and opens the door for joining nodes.
+async fn open_cluster(
+    options: &NodeOptions,
+    identity: identity::Identity,
+    machine: ConfigMachine,
+    replica: &Replica,
+    vitals: &Arc<Vitals>,
+) -> Result<Agreement, NodeError> {
+    let (name, ca_sha256) = (identity.cluster.clone(), identity.ca_sha256());
+    let (door, open_door) = EnrollDesk::new();
+    let inbox = Arc::new(PeerInbox::new(vitals.describe()));
+    let machines: Vec<(_, Box<dyn tidegate_cluster::Machine>)> = vec![(group::CONFIG, Box::new(machine))];
+    let settings = cluster_options(options, &identity);
+    let cluster =
+        tidegate_cluster::Service::new(settings, identity, machines, inbox, Some(Arc::new(door))).await?;
+    let handle = cluster.handle();
+    let store = ConfigStore::new(handle.clone(), replica.clone());
+    open_door.send_replace(Some(Desk {
+        cluster: name.clone(),
+        handle: handle.clone(),
+        store: store.clone(),
+    }));
+    let members = Members::new(name, ca_sha256, handle.clone(), store.clone());
+    Ok(Agreement { cluster, handle, store, members })
 }
 
 /// Accepts requests once there is a configuration to serve; until then connections wait instead of being told 403.

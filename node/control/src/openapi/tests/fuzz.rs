@@ -113,7 +113,10 @@ fn small_documents_do_not_become_large() {
         ("media types", produces),
         (
             "resources",
-            format!(r#"{{"swagger":"2.0","info":{{"title":"t"}},"paths":{{{}}}}}"#, paths(20_001, "{}")),
+            format!(
+                r#"{{"swagger":"2.0","info":{{"title":"t"}},"paths":{{{}}}}}"#,
+                paths(tidegate_proto::limits::RESOURCES_PER_API_MAX + 1, "{}")
+            ),
         ),
         ("size", " ".repeat(7_000_000)),
     ] {
