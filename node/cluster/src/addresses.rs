@@ -1,7 +1,11 @@
 //! The address book: where each node was last said to be. Learned from memberships and from joining, kept on disk so
 //! that a restarted node can reach peers before it hears from anyone. Knows no health.
 
-use crate::{NodeId, NodeMeta, limits, store::checkpoint::write_durably, transport::Target};
+use crate::{
+    NodeId, NodeMeta, limits,
+    store::checkpoint::write_durably,
+    transport::{Begun, Target},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -43,7 +47,11 @@ impl Addresses {
 
     /// Where to send to a node.
     pub(crate) fn target(&self, node: NodeId) -> Option<Target> {
-        self.lock().nodes.get(&node).map(|meta| Target { node, address: meta.address.clone() })
+        self.lock().nodes.get(&node).map(|meta| Target {
+            node,
+            address: meta.address.clone(),
+            begun: Begun::default(),
+        })
     }
 
     /// All nodes.

@@ -43,7 +43,15 @@ pub(crate) async fn propose(
             }
         }
     };
-    until_leader(node, group, time, at_leader).await
+    until_leader(node, group, time, at_leader).await.map_err(|error| leaderless(group, error))
+}
+
+/// A leader that could not be asked in time is no leader; nothing was changed.
+fn leaderless(group: &Group, error: Error) -> Error {
+    match error {
+        Error::Change(_) => Error::NoLeader { group: group.id },
+        other => other,
+    }
 }
 
 /// The index a linearizable read must see; already applied here when this returns.
@@ -62,7 +70,8 @@ pub(crate) async fn barrier(node: &Node, group: &Group, time: Duration) -> Resul
             Err(error) => Err(error.into_retry(to)),
         }
     };
-    let index = until_leader(node, group, time, at_leader).await?;
+    let found = until_leader(node, group, time, at_leader).await;
+    let index = found.map_err(|error| leaderless(group, error))?;
     group.wait_applied(index, remaining(until)).await?;
     Ok(index)
 }
@@ -118,8 +127,10 @@ async fn ask<Q: Message, A: Message>(
     time: Duration,
 ) -> Result<A, Unasked> {
     let target = node.target(to).map_err(|e| Unasked::NotSent(e.to_string()))?;
+    let begun = target.begun.clone();
     let call = node.transport.call(target, Lane::Request, node.frame(group.id, request));
     let frame: Frame = match runtime::timeout(time, call).await {
+        None if !begun.is_marked() => return Err(Unasked::NotSent("no connection in time".to_owned())),
         None => return Err(Unasked::Unanswered("no answer before the deadline".to_owned())),
         Some(Err(SendError::NotSent(text))) => return Err(Unasked::NotSent(text)),
         Some(Err(SendError::Unanswered(text))) => return Err(Unasked::Unanswered(text)),

@@ -9,7 +9,13 @@ pub(crate) mod quic;
 use crate::{NodeId, wire::Frame};
 use bytes::Bytes;
 use futures_util::{future::BoxFuture, stream::BoxStream};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +23,33 @@ pub(crate) struct Target {
     pub(crate) node: NodeId,
     /// `host:port`.
     pub(crate) address: String,
+    /// Whether this message may have left.
+    pub(crate) begun: Begun,
 }
+
+/// Set before the first byte of a message leaves. A caller whose time is up reads from it whether the message may have
+/// arrived: a connection that was still being dialed carried nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    pub(crate) fn mark(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_marked(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Two targets are the same place whatever became of the messages to it.
+impl PartialEq for Begun {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Begun {}
 
 /// Importance of a message; more important ones overtake others on a busy link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -154,9 +154,11 @@ impl MemoryTransport {
 impl Transport for MemoryTransport {
     fn call(&self, to: Target, _lane: Lane, request: Frame) -> BoxFuture<'static, Result<Frame, SendError>> {
         let peer = self.peer(to.node);
+        let begun = to.begun.clone();
         let (switch, me, life, to) = (self.switch.clone(), self.me, self.life, to.node);
         Box::pin(async move {
             let (their_life, serve) = peer?;
+            begun.mark();
             let doubled = switch.travel(me, to, request.body.len()).await;
             if !switch.is_alive(to, their_life) {
                 return Err(SendError::Unanswered("the peer died".to_owned()));

@@ -92,6 +92,7 @@ impl Transport for QuicTransport {
             let connection = shared.connection(&to).await?;
             let (mut out, mut back) =
                 connection.open_bi().await.map_err(|e| SendError::NotSent(e.to_string()))?;
+            to.begun.mark();
             let _closed = out.set_priority(priority(lane));
             let unanswered = |text: String| SendError::Unanswered(text);
             codec::open(&mut out, Mode::Call).await.map_err(|e| unanswered(e.to_string()))?;

@@ -49,7 +49,7 @@ fn bind(authority: &Authority, node: NodeId) -> QuicTransport {
 fn pair() -> (QuicTransport, Target) {
     let authority = Authority::generate("toy").unwrap();
     let (one, two) = (bind(&authority, 1), bind(&authority, 2));
-    let to = Target { node: 2, address: two.local_address().to_string() };
+    let to = Target { node: 2, address: two.local_address().to_string(), begun: Default::default() };
     tokio::spawn(async move { two.serve(Arc::new(Parrot)).await });
     (one, to)
 }
