@@ -151,12 +151,16 @@ impl Handle {
     /// [`Error::QuorumLoss`] when too few live voters would remain and `force` is off; safe to repeat.
     pub async fn remove_node(&self, group: GroupId, node: NodeId, force: bool) -> Result<(), Error> {
         let target = self.0.group(group)?;
+        let removal = ChangeKindV1::Remove { node, force };
         let everywhere = group == crate::group::CONFIG;
-        let others = self.0.groups.values().filter(|other| everywhere && other.id != group);
-        for group in others.filter(|other| other.membership().get_node(&node).is_some()).chain([target]) {
-            forward::change(&self.0, group, ChangeKindV1::Remove { node, force }).await?;
+        // A node that has just joined learns of the other groups a moment after the configuration.
+        let patience = self.0.options.timing().election_max * 2;
+        for other in self.0.groups.values().filter(|other| everywhere && other.id != group) {
+            if other.first_membership(patience).await.get_node(&node).is_some() {
+                forward::change(&self.0, other, removal.clone()).await?;
+            }
         }
-        Ok(())
+        forward::change(&self.0, target, removal).await.map(|_| ())
     }
 
     /// Moves leadership to `to`, or to the best other voter, and returns the new leader once it leads.

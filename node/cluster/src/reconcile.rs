@@ -1,8 +1,9 @@
-//! Keeps a group's voters where placement wants them. Runs on every node, acts only on the leader; one change at a time,
-//! fast while a cluster forms, slowly afterwards. Decides nothing itself: `placement` does.
+//! Keeps a group's voters where placement wants them. Runs on every node, acts only on the leader, and on the leader of
+//! the configuration group where a removed node leads; one change at a time, fast while a cluster forms, slowly
+//! afterwards. Decides nothing itself: `placement` does.
 
 use crate::{
-    NodeId, group as groups, limits, members,
+    NodeId, forward, group as groups, limits, members,
     node::Node,
     placement,
     raft::{
@@ -10,6 +11,7 @@ use crate::{
         types::Metrics,
     },
     runtime::{self, Instant},
+    wire::v1::ChangeKindV1,
 };
 use futures_util::future::select;
 use openraft::ChangeMembers;
@@ -46,11 +48,13 @@ pub(crate) async fn run(node: Arc<Node>, group: Arc<Group>) {
     let mut config_changes = node.groups.get(&groups::CONFIG).map(|config| config.memberships.clone());
     loop {
         let metrics = group.metrics();
-        let look = if metrics.current_leader == Some(node.id) && !node.options.tuning.manual_placement {
+        let look = if node.options.tuning.manual_placement {
+            Look::Settled
+        } else if metrics.current_leader == Some(node.id) {
             leader.look(&node, &group, &metrics).await;
             step(&node, &group, &metrics).await
         } else {
-            Look::Settled
+            unseat(&node, &group, &metrics).await
         };
         // A learner that is down for good must not keep the leader busy.
         waits = if matches!(look, Look::Waiting) { (waits + 1).min(20) } else { 0 };
@@ -145,6 +149,24 @@ fn follow_config(
     let voters: BTreeSet<NodeId> = mine.voter_ids().collect();
     let one = voters.iter().copied().find(gone)?;
     (voters.len() > 1).then(|| ChangeMembers::RemoveVoters([one].into()))
+}
+
+/// Takes the seat from a group's leader that has left the cluster. That node does not know: the last configuration it was
+/// sent still names it, so its own reconciler sees nothing to do. Only the leader of the configuration group speaks up.
+async fn unseat(node: &Node, group: &Group, metrics: &Metrics) -> Look {
+    let Some(config) = node.groups.get(&groups::CONFIG).map(|config| config.metrics()) else {
+        return Look::Settled;
+    };
+    let roster = config.membership_config.membership();
+    let Some(gone) = metrics.current_leader.filter(|id| roster.get_node(id).is_none()) else {
+        return Look::Settled;
+    };
+    if config.current_leader != Some(node.id) {
+        return Look::Settled;
+    }
+    tracing::info!(group = group.id, leader = gone, "the group is led by a node that was removed");
+    let removal = ChangeKindV1::Remove { node: gone, force: false };
+    report(group, forward::change(node, group, removal).await.map(|_| ()).map_err(Miss::Failed))
 }
 
 fn report(group: &Group, result: Result<(), Miss>) -> Look {

@@ -5,6 +5,7 @@ mod agreement;
 mod clients;
 mod faults;
 mod leaders;
+mod removed;
 mod world;
 
 use crate::runtime::{self, Rt};

@@ -103,6 +103,16 @@ impl Group {
         self.raft.metrics().borrow_watched().membership_config.membership().clone()
     }
 
+    /// The membership in effect; where none is known yet, as on a node that has just joined, waits for the first one,
+    /// at most for `time`.
+    pub(crate) async fn first_membership(&self, time: Duration) -> Membership {
+        if self.membership().nodes().next().is_none() {
+            let mut memberships = self.memberships.clone();
+            let _arrived = runtime::timeout(time, memberships.wait_for(|count| *count > 0)).await;
+        }
+        self.membership()
+    }
+
     /// True when `node` may take part: it is a member, or nothing is known yet.
     pub(crate) fn admits(&self, node: NodeId) -> bool {
         let membership = self.membership();

@@ -28,6 +28,7 @@ pub(super) struct World {
     disks: BTreeMap<NodeId, (Disk, Arc<CheckpointMemory>)>,
     running: Arc<Mutex<BTreeMap<NodeId, (Handle, Task)>>>,
     record: Arc<Mutex<Record>>,
+    manual_placement: bool,
 }
 
 /// What was promised and what was seen.
@@ -59,26 +60,8 @@ struct NoInbox;
 impl World {
     /// Starts a cluster whose nodes stand in zones of their own, and waits for its voters.
     pub(super) async fn new(seed: u64, nodes: u64, disks_lie: bool) -> Self {
-        let disk = |id: u64| {
-            let disk = Disk::new(seed ^ (id << 32), Duration::from_millis(4));
-            disk.lie(disks_lie);
-            (disk, Arc::new(CheckpointMemory::default()))
-        };
-        let world = Self {
-            switch: Switch::new(seed),
-            ids: (1..=nodes).collect(),
-            disks: (1..=nodes).map(|id| (id, disk(id))).collect(),
-            running: Arc::default(),
-            record: Arc::default(),
-        };
-        world.rough_weather();
-        for id in &world.ids {
-            world.start(*id).await;
-        }
+        let world = Self::founded(seed, nodes, disks_lie, false).await;
         let first = world.handle(1).expect("node 1 has just been started");
-        for group in GROUPS {
-            first.bootstrap(group).await.expect("the group is new");
-        }
         for id in &world.ids[1..] {
             let meta = world.handle(*id).expect("just started").meta().clone();
             first.add_node(group::CONFIG, *id, meta).await.expect("the cluster is healthy");
@@ -91,6 +74,32 @@ impl World {
             pause(10).await;
         }
         world.record().violations.push("the cluster did not form within 6 s".to_owned());
+        world
+    }
+
+    /// Starts all nodes; only node 1 is a member, of every group.
+    pub(super) async fn founded(seed: u64, nodes: u64, disks_lie: bool, manual_placement: bool) -> Self {
+        let disk = |id: u64| {
+            let disk = Disk::new(seed ^ (id << 32), Duration::from_millis(4));
+            disk.lie(disks_lie);
+            (disk, Arc::new(CheckpointMemory::default()))
+        };
+        let world = Self {
+            switch: Switch::new(seed),
+            ids: (1..=nodes).collect(),
+            disks: (1..=nodes).map(|id| (id, disk(id))).collect(),
+            running: Arc::default(),
+            record: Arc::default(),
+            manual_placement,
+        };
+        world.rough_weather();
+        for id in &world.ids {
+            world.start(*id).await;
+        }
+        let first = world.handle(1).expect("node 1 has just been started");
+        for group in GROUPS {
+            first.bootstrap(group).await.expect("the group is new");
+        }
         world
     }
 
@@ -125,7 +134,7 @@ impl World {
             self.ids.iter().map(|id| (*id, crate::NodeMeta { address: format!("n{id}"), ..meta(*id) }));
         addresses.learn(places);
         let parts = Parts {
-            options: options(id),
+            options: options(id, self.manual_placement),
             advertise: format!("n{id}"),
             transport: Arc::new(self.switch.attach(id)),
             backend: Arc::new(disk.open()),
@@ -230,7 +239,7 @@ fn meta(id: NodeId) -> crate::NodeMeta {
     crate::NodeMeta { address: String::new(), region: "r".to_owned(), az: format!("z{id}") }
 }
 
-fn options(id: NodeId) -> Options {
+fn options(id: NodeId, manual_placement: bool) -> Options {
     Options {
         cluster_name: "sim".to_owned(),
         node: id,
@@ -240,7 +249,12 @@ fn options(id: NodeId) -> Options {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: String::new(),
         profile: Profile::Lan,
-        tuning: Tuning { checkpoint_entries: Some(150), log_entries_kept: Some(30), ..Tuning::default() },
+        tuning: Tuning {
+            checkpoint_entries: Some(150),
+            log_entries_kept: Some(30),
+            manual_placement,
+            ..Tuning::default()
+        },
     }
 }
 
