@@ -15,7 +15,7 @@ pub const INTEGRATION_TIMEOUT_MS_MIN: u32 = 50;
 /// Time allowed to connect to an upstream, in milliseconds; a same-region peer answers in far less.
 pub const CONNECT_TIMEOUT_MS: u64 = 1_000;
 /// Idle upstream connections kept per shard and authority.
-pub const UPSTREAM_IDLE_PER_AUTHORITY_MAX: usize = 64;
+pub const UPSTREAM_IDLE_PER_AUTHORITY_MAX: usize = 256;
 /// Idle upstream connections kept per shard.
 pub const UPSTREAM_IDLE_MAX: usize = 1_024;
 /// Longest a client may take to send one request body that is streamed upstream, in milliseconds; its pauses are bounded
@@ -37,6 +37,14 @@ pub const SHARDS_MAX: usize = 256;
 pub const UPSTREAM_OPEN_MAX: usize = 16_384;
 /// How long an idle upstream connection is kept, in milliseconds; below the common 60 s of origin servers.
 pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 50_000;
+/// Bytes of a body that are copied behind its head, so that both leave in one call; a larger part is not copied.
+pub const COALESCE_BYTES_MAX: usize = 4_096;
+/// Bytes still to come from which on a stream is moved with large buffers.
+pub const LONG_STREAM_BYTES: u64 = 64 * 1024;
+/// Interim answers of one upstream call that are skipped.
+pub const INTERIM_ANSWERS_MAX: usize = 8;
+/// Retries saved up at most by one shard; each request saves a fifth of one, so that retries stay below 20 %.
+pub const RETRIES_SAVED_MAX: u32 = 100;
 /// Most path parameters in one resource path.
 pub const PATH_PARAMETERS_MAX: usize = 32;
 /// Most segments the router looks at; deeper paths only match a greedy parameter.

@@ -11,12 +11,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use tidegate_listener::BodyError;
+use tidegate_listener::{BodyError, direct::ChunkError};
 use tidegate_proto::limits::{DISCARD_BYTES_MAX, DISCARD_TIME_MS_MAX};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
-
-use crate::upstream::Lease;
+use tokio::time::{Instant, timeout};
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +24,12 @@ pub(crate) enum BodyFault {
     /// The client left or broke its framing.
     #[error(transparent)]
     Client(#[from] BodyError),
-    /// The upstream left or broke its framing.
+    /// The upstream left.
     #[error(transparent)]
-    Upstream(#[from] hyper::Error),
+    Upstream(#[from] std::io::Error),
+    /// The upstream broke the framing of chunks.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
     /// The upstream stopped sending.
     #[error("the upstream sent nothing for {0:?}")]
     Stalled(Duration),
@@ -166,81 +166,5 @@ impl Body for Sending {
             Self::Bytes(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Stream(body) => body.size_hint(),
         }
-    }
-}
-
-/// The body of an upstream's answer. Read to its end it gives its connection back; dropped before, it closes it.
-#[derive(Debug)]
-pub(crate) struct UpstreamBody {
-    incoming: Incoming,
-    lease: Option<Lease>,
-    patience: Duration,
-    stall: Option<Pin<Box<Sleep>>>,
-}
-
-impl UpstreamBody {
-    /// A body that must make progress every `patience`.
-    pub(crate) fn new(incoming: Incoming, lease: Lease, patience: Duration) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), patience, stall: None };
-        body.release_if_ended();
-        body
-    }
-
-    fn release_if_ended(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lease) = self.lease.take()
-        {
-            lease.release();
-        }
-    }
-
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
-        let patience = self.patience;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
-        ready!(stall.as_mut().poll(cx));
-        self.lease = None;
-        Poll::Ready(BodyFault::Stalled(patience))
-    }
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = BodyFault;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-                return self.poll_stall(cx).map(|fault| Some(Err(fault)));
-            };
-            self.stall = None;
-            match frame {
-                None => {
-                    if let Some(lease) = self.lease.take() {
-                        lease.release();
-                    }
-                    return Poll::Ready(None);
-                }
-                Some(Err(error)) => {
-                    self.lease = None;
-                    return Poll::Ready(Some(Err(error.into())));
-                }
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else { continue };
-                    self.release_if_ended();
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }

@@ -1,6 +1,5 @@
-//! Names for requests: ids in the shapes that AWS uses, from one seeded generator per shard.
-
-use std::fmt::Write;
+//! Names for requests: ids in the shapes that AWS uses, from one seeded generator per shard. No allocation: they have fixed
+//! lengths.
 
 use http::HeaderMap;
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
@@ -9,6 +8,21 @@ use tidegate_proto::limits::TRACE_BYTES_MAX;
 /// Header that carries a trace over several services.
 pub(crate) const TRACE_HEADER: &str = "x-amzn-trace-id";
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// ASCII text of a fixed length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Text<const N: usize>([u8; N]);
+
+impl<const N: usize> Text<N> {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// Makes identities.
 pub(crate) struct Generator(SmallRng);
@@ -17,11 +31,11 @@ pub(crate) struct Generator(SmallRng);
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     /// A UUID, version 4.
-    pub(crate) request: String,
+    pub(crate) request: Text<36>,
     /// Sixteen characters that end in `=`.
-    pub(crate) extended: String,
-    /// The trace, kept or begun.
-    pub(crate) trace: String,
+    pub(crate) extended: Text<16>,
+    /// A trace that begins here, for a request that brings none.
+    pub(crate) root: Text<40>,
 }
 
 impl Generator {
@@ -30,45 +44,54 @@ impl Generator {
         Self(SmallRng::seed_from_u64(seed))
     }
 
-    /// Names a request that arrived at `time_ms`, keeping the trace its sender began.
-    pub(crate) fn identify(&mut self, headers: &HeaderMap, time_ms: u64) -> Identity {
-        Identity { request: self.uuid(), extended: self.extended(), trace: self.trace(headers, time_ms) }
+    /// Names a request that arrived at `time_ms`.
+    pub(crate) fn identify(&mut self, time_ms: u64) -> Identity {
+        Identity { request: self.uuid(), extended: self.extended(), root: self.root(time_ms) }
     }
 
-    fn uuid(&mut self) -> String {
+    fn uuid(&mut self) -> Text<36> {
         let (high, low) = (self.0.next_u64(), self.0.next_u64());
-        let mut out = String::with_capacity(36);
-        let _ = write!(
-            out,
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            high >> 32,
-            (high >> 16) & 0xffff,
-            high & 0x0fff,
-            ((low >> 48) & 0x3fff) | 0x8000,
-            low & 0xffff_ffff_ffff
-        );
-        out
+        let (high, low) = (high & !0xf000 | 0x4000, low & !(0b11 << 62) | 1 << 63);
+        let mut text = [b'-'; 36];
+        put_hex(&mut text[..8], high >> 32);
+        put_hex(&mut text[9..13], high >> 16);
+        put_hex(&mut text[14..18], high);
+        put_hex(&mut text[19..23], low >> 48);
+        put_hex(&mut text[24..], low);
+        Text(text)
     }
 
-    fn extended(&mut self) -> String {
+    fn extended(&mut self) -> Text<16> {
         let mut random = (u128::from(self.0.next_u64()) << 64) | u128::from(self.0.next_u64());
-        let mut out = String::with_capacity(16);
-        for _ in 0..15 {
-            out.extend(BASE64.get((random % 64) as usize).map(|byte| char::from(*byte)));
+        let mut text = [b'='; 16];
+        for place in &mut text[..15] {
+            *place = BASE64[(random % 64) as usize];
             random >>= 6;
         }
-        out.push('=');
-        out
+        Text(text)
     }
 
-    fn trace(&mut self, headers: &HeaderMap, time_ms: u64) -> String {
-        let given = headers.get(TRACE_HEADER).and_then(|value| value.to_str().ok());
-        if let Some(given) = given.filter(|given| given.len() <= TRACE_BYTES_MAX && given.contains("Root=")) {
-            return given.to_owned();
-        }
-        let (high, low) = (self.0.next_u64() & 0xffff_ffff, self.0.next_u64());
-        format!("Root=1-{:08x}-{high:08x}{low:016x}", (time_ms / 1_000) & 0xffff_ffff)
+    fn root(&mut self, time_ms: u64) -> Text<40> {
+        let mut text = *b"Root=1-        -                        ";
+        put_hex(&mut text[7..15], time_ms / 1_000);
+        put_hex(&mut text[16..24], self.0.next_u64());
+        put_hex(&mut text[24..], self.0.next_u64());
+        Text(text)
     }
+}
+
+/// The lowest digits of a number.
+fn put_hex(places: &mut [u8], mut number: u64) {
+    for place in places.iter_mut().rev() {
+        *place = HEX[(number % 16) as usize];
+        number /= 16;
+    }
+}
+
+/// The trace that the sender of a request began.
+pub(crate) fn kept_trace(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(TRACE_HEADER).and_then(|value| value.to_str().ok());
+    given.filter(|given| given.len() <= TRACE_BYTES_MAX && given.contains("Root="))
 }
 
 #[cfg(test)]
@@ -80,16 +103,17 @@ mod tests {
     fn shapes() {
         let mut generator = Generator::new(7);
         for _ in 0..100 {
-            let identity = generator.identify(&HeaderMap::new(), 1_465_510_280_123);
-            let groups: Vec<&str> = identity.request.split('-').collect();
+            let identity = generator.identify(1_465_510_280_123);
+            let groups: Vec<&str> = identity.request.as_str().split('-').collect();
             assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
             assert!(
                 groups[2].starts_with('4') && groups[3].starts_with(['8', '9', 'a', 'b']),
                 "{identity:?}"
             );
-            assert!(identity.extended.len() == 16 && identity.extended.ends_with('='));
+            assert!(identity.extended.as_str().ends_with('='));
             assert!(
-                identity.trace.starts_with("Root=1-5759e988-") && identity.trace.len() == 40,
+                identity.root.as_str().starts_with("Root=1-5759e988-")
+                    && !identity.root.as_str().contains(' '),
                 "{identity:?}"
             );
         }
@@ -97,7 +121,6 @@ mod tests {
 
     #[test]
     fn traces_are_kept_when_they_are_traces() {
-        let mut generator = Generator::new(7);
         for (given, kept) in [
             ("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1".to_owned(), true),
             ("nonsense".to_owned(), false),
@@ -107,7 +130,7 @@ mod tests {
                 http::HeaderName::from_static(TRACE_HEADER),
                 HeaderValue::from_str(&given).unwrap(),
             )]);
-            assert_eq!(generator.identify(&headers, 0).trace == given, kept, "{given}");
+            assert_eq!(kept_trace(&headers).is_some(), kept, "{given}");
         }
     }
 }

@@ -13,8 +13,8 @@ use tidegate_proto::limits::{BODY_BYTES_MAX, UPLOAD_TIME_MS_MAX};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    body::{ClientBody, Sending, Upload, UpstreamBody},
-    upstream::{Failure, Reply, Upstream},
+    body::{ClientBody, Sending, Upload},
+    upstream::{Failure, Reply, Upstream, UpstreamBody},
     visit::Trail,
 };
 
@@ -87,6 +87,7 @@ pub(crate) async fn integrate<'s>(
     let mut outcome = within(&mut deadline, upstream.exchange(first, sending, true), taken, trail).await;
     if may_repeat
         && matches!(outcome, Err(Ended::Failed(Failure::Stale(_))))
+        && upstream.may_retry()
         && let Step::Call(second, _) = again()?
     {
         let sending = taken.sending(second.body.clone());

@@ -4,11 +4,13 @@
 //! is shared between shards but atomics and the snapshot pointer. This crate decides nothing about APIs.
 
 mod body;
+mod direct;
 mod identity;
 mod integrate;
 mod options;
 mod pipeline;
 mod publish;
+mod relay;
 mod respond;
 mod service;
 mod shard;

@@ -1,13 +1,22 @@
 //! The snapshot pointer: what shards read without a lock, and what replaces it without making them wait.
 
 use std::{
+    cell::OnceCell,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
 };
 
 use arc_swap::{ArcSwap, Guard};
-use tidegate_gateway::{Snapshot, StageTable};
+use tidegate_gateway::{Answer, Snapshot, StageTable, Target};
 use tidegate_telemetry::metrics::{Registry, RouteLabels, RouteMetrics};
+
+use crate::upstream::{Kind, Shelf, Upstream};
 
 /// A snapshot with the meters of its routes, resolved before any request needs them.
 pub(crate) struct Published {
@@ -21,17 +30,38 @@ type Meters = Arc<[Arc<RouteMetrics>]>;
 #[derive(Clone)]
 pub(crate) struct View(Rc<Held>);
 
-/// The one reference of a shard.
-struct Held(Arc<Published>);
+/// The one reference of a shard, and the shelves it has looked up.
+struct Held {
+    published: Arc<Published>,
+    /// By stage and target; looked up by name once, reached by number from then on.
+    shelves: Box<[OnceCell<Shelves>]>,
+}
+
+type Shelves = Box<[OnceCell<Rc<Shelf>>]>;
 
 impl View {
     pub(crate) fn new(published: Arc<Published>) -> Self {
-        Self(Rc::new(Held(published)))
+        let shelves = published.snapshot.stages().iter().map(|_| OnceCell::new()).collect();
+        Self(Rc::new(Held { published, shelves }))
     }
 
-    /// Whether this is the same publication.
-    pub(crate) fn is(&self, other: &Arc<Published>) -> bool {
-        Arc::ptr_eq(&self.0.0, other)
+    /// The shelf of a stage's target.
+    pub(crate) fn shelf(&self, stage: usize, target: u32, upstream: &Upstream) -> Option<Rc<Shelf>> {
+        let targets = || self.snapshot().stages().get(stage).map_or(&[][..], |stage| stage.targets());
+        let shelves = self.0.shelves.get(stage)?;
+        let shelves = shelves.get_or_init(|| targets().iter().map(|_| OnceCell::new()).collect());
+        let shelf = shelves.get(target as usize)?;
+        if let Some(shelf) = shelf.get() {
+            return Some(Rc::clone(shelf));
+        }
+        let Target { tls, tls_unverified, authority } = targets().get(target as usize)?;
+        let found = upstream.shelf(Kind::of(*tls, *tls_unverified), authority);
+        Some(Rc::clone(shelf.get_or_init(|| found)))
+    }
+
+    /// A constant answer of the method at `route`.
+    pub(crate) fn answer(&self, route: Option<(usize, usize)>, index: u32) -> Option<&Answer> {
+        self.snapshot().stages().get(route?.0)?.answer(index)
     }
 }
 
@@ -39,7 +69,7 @@ impl std::ops::Deref for View {
     type Target = Published;
 
     fn deref(&self) -> &Published {
-        &self.0.0
+        &self.0.published
     }
 }
 
@@ -48,6 +78,8 @@ pub(crate) struct Publisher {
     current: ArcSwap<Published>,
     /// Replaced ones: kept so that the last reference, and with it the work of freeing, is never a shard's.
     retired: Mutex<Vec<Arc<Published>>>,
+    /// Counts publications, so that a shard sees with one load that nothing is new.
+    generation: AtomicU64,
     registry: Registry,
 }
 
@@ -70,7 +102,12 @@ impl Publisher {
     pub(crate) fn new(registry: Registry, first: Arc<Snapshot>) -> Self {
         let meters = first.stages().iter().map(|stage| resolve(&registry, stage)).collect();
         let current = ArcSwap::from_pointee(Published { snapshot: first, meters });
-        Self { current, retired: Mutex::default(), registry }
+        Self { current, retired: Mutex::default(), generation: AtomicU64::new(0), registry }
+    }
+
+    /// Changes with every publication.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Acquire)
     }
 
     /// What is served now. Wait-free.
@@ -94,6 +131,7 @@ impl Publisher {
             .map(|stage| take_over(stage).unwrap_or_else(|| resolve(&self.registry, stage)));
         let published = Published { meters: meters.collect(), snapshot };
         retired.push(self.current.swap(Arc::new(published)));
+        self.generation.fetch_add(1, Release);
         drop(before);
         retired.retain(|old| Arc::strong_count(old) > 1);
     }

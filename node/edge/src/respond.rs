@@ -8,16 +8,18 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
-use tidegate_gateway::{Rejection, Rendered, ResponseBody};
+use tidegate_gateway::{self as gateway, Fault, Rejection, Rendered, ResponseBody};
 use tidegate_telemetry::{
     access_log::{Format, Handle, Record},
     metrics::Observation,
 };
 
 use crate::{
-    body::{BodyFault, UpstreamBody},
+    body::BodyFault,
+    identity::Identity,
     integrate::Answer,
     shard::Shard,
+    upstream::UpstreamBody,
     visit::{Trail, Visit},
 };
 
@@ -34,6 +36,61 @@ pub(crate) struct Log {
     pub(crate) node: std::sync::Arc<str>,
 }
 
+/// Length of a date as HTTP writes it (RFC 9110 §5.6.7).
+pub(crate) const DATE_BYTES: usize = 29;
+
+/// The answers to rejections, written out once per shard.
+pub(crate) struct Pages(Vec<(Rejection, gateway::Answer)>);
+
+impl Pages {
+    pub(crate) fn new() -> Self {
+        let fault = Rejection::IntegrationFailure;
+        let all = [
+            Rejection::Forbidden,
+            Rejection::MissingAuthenticationToken,
+            Rejection::InvalidApiKey,
+            Rejection::Throttled,
+            Rejection::QuotaExceeded,
+            Rejection::Unauthorized,
+            Rejection::IntegrationTimeout,
+            fault(Fault::Network),
+            fault(Fault::Answer),
+            fault(Fault::Endpoint),
+            Rejection::ApiConfigurationError,
+            Rejection::RequestTooLarge,
+        ];
+        Self(all.into_iter().map(|rejection| (rejection.clone(), page(&rejection))).collect())
+    }
+
+    /// Hands out the answer to a rejection.
+    pub(crate) fn with<T>(&self, rejection: &Rejection, read: impl FnOnce(&gateway::Answer) -> T) -> T {
+        match self.0.iter().find(|(known, _)| known == rejection) {
+            Some((_, known)) => read(known),
+            None => read(&page(rejection)),
+        }
+    }
+}
+
+fn page(rejection: &Rejection) -> gateway::Answer {
+    let Rendered { status, error_type, body } = rejection.render();
+    let mut headers = HeaderMap::with_capacity(2);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ERROR_TYPE, HeaderValue::from_static(error_type));
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    gateway::Answer::new(status, &headers, &body)
+}
+
+/// Appends the header lines that every answer carries.
+pub(crate) fn push_own_lines(date: &[u8; DATE_BYTES], identity: &Identity, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Date: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\nx-amzn-RequestId: ");
+    out.extend_from_slice(identity.request.as_bytes());
+    out.extend_from_slice(b"\r\nx-amz-apigw-id: ");
+    out.extend_from_slice(identity.extended.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Turns the outcome into the response, meters it, and leaves the line of the log to the end of its body.
 pub(crate) fn respond(
     shard: &Shard,
@@ -45,8 +102,9 @@ pub(crate) fn respond(
         Ok(answer) => answered(answer, &visit.head.method),
         Err(rejection) => rejected(trail.rejection.insert(rejection), visit.head.version),
     };
-    for (name, value) in [(REQUEST_ID, &visit.identity.request), (EXTENDED_ID, &visit.identity.extended)] {
-        if let Ok(value) = HeaderValue::from_str(value) {
+    let Identity { request, extended, .. } = &visit.identity;
+    for (name, value) in [(REQUEST_ID, request.as_bytes()), (EXTENDED_ID, extended.as_bytes())] {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
             headers.insert(name, value);
         }
     }

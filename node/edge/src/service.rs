@@ -19,7 +19,9 @@ use tidegate_throttle::Bucket;
 use tokio::sync::oneshot;
 
 use crate::{
-    Options, pipeline,
+    Options,
+    direct::DirectPath,
+    pipeline,
     publish::Publisher,
     respond::Log,
     shard::Shard,
@@ -210,8 +212,9 @@ fn serve(listener: listener::Service, shard: Rc<Shard>) -> Result<(), Error> {
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async move {
         let ticking = tokio::task::spawn_local(Rc::clone(&shard).tick());
+        let direct = DirectPath::new(Rc::clone(&shard));
         let handler = move |request, connection| pipeline::serve(Rc::clone(&shard), request, connection);
-        let result = listener.run_local(handler, std::future::pending()).await;
+        let result = listener.run_direct(direct, handler, std::future::pending()).await;
         ticking.abort();
         result.map_err(Error::from)
     })

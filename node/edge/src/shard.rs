@@ -13,7 +13,7 @@ use tidegate_throttle::Bucket;
 use crate::{
     identity::Generator,
     publish::{Publisher, View},
-    respond::Log,
+    respond::{DATE_BYTES, Log, Pages},
     upstream::Upstream,
 };
 
@@ -30,6 +30,11 @@ pub(crate) struct Shard {
     pub(crate) keys: ApiKeyTable,
     pub(crate) ceiling: Option<Arc<Bucket>>,
     pub(crate) log: Option<Log>,
+    pub(crate) pages: Pages,
+    /// The date as answers carry it.
+    pub(crate) date: RefCell<[u8; DATE_BYTES]>,
+    /// Which publication `view` is.
+    generation: Cell<u64>,
     /// Origin of the monotonic clock, the same on all shards.
     origin: Instant,
     /// Wall clock minus monotonic clock, in milliseconds; corrected at each tick.
@@ -45,6 +50,7 @@ impl Shard {
         origin: Instant,
         seed: u64,
     ) -> Rc<Self> {
+        let generation = publisher.generation();
         let view = RefCell::new(View::new(Arc::clone(&publisher.load())));
         let shard = Self {
             publisher,
@@ -54,6 +60,9 @@ impl Shard {
             keys: ApiKeyTable::default(),
             ceiling,
             log,
+            pages: Pages::new(),
+            date: RefCell::new([b' '; DATE_BYTES]),
+            generation: Cell::new(generation),
             origin,
             wall_offset_ms: Cell::new(0),
         };
@@ -63,10 +72,10 @@ impl Shard {
 
     /// What is served now; a request keeps it for its whole life.
     pub(crate) fn view(&self) -> View {
-        let newest = self.publisher.load();
+        let newest = self.publisher.generation();
         let mut view = self.view.borrow_mut();
-        if !view.is(&newest) {
-            *view = View::new(Arc::clone(&newest));
+        if self.generation.replace(newest) != newest {
+            *view = View::new(Arc::clone(&self.publisher.load()));
         }
         view.clone()
     }
@@ -92,7 +101,11 @@ impl Shard {
     }
 
     fn correct_wall_clock(&self) {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now();
+        if let Ok(date) = httpdate::fmt_http_date(now).into_bytes().try_into() {
+            self.date.replace(date);
+        }
+        let wall = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         self.wall_offset_ms.set(wall_ms.saturating_sub(self.monotonic_ns(Instant::now()) / 1_000_000));
     }

@@ -1,35 +1,49 @@
 //! One shard's way to the upstreams: a pooled connection or a new one, one exchange, and an honest account of what failed.
 
 mod connect;
+mod exchange;
 mod pool;
+pub(crate) mod reply;
 mod tls;
+mod wire;
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc};
 
-use http::{HeaderMap, Request, StatusCode, Uri};
-use hyper::{Response, body::Incoming, client::conn::http1::SendRequest};
-use tidegate_gateway::{Call, Fault, Rejection};
+use tidegate_gateway::{Fault, Rejection};
+use tidegate_listener::direct::{Buffers, Input};
 use tidegate_proto::limits;
 
-use crate::body::{Sending, UpstreamBody};
-use pool::{Kind, Pool};
+use connect::Counted;
+use pool::Pool;
 
-pub(crate) use pool::Lease;
+pub(crate) use exchange::{Reply, UpstreamBody};
+pub(crate) use pool::{Kind, Shelf};
 pub(crate) use tls::{Roots, Tls};
+pub(crate) use wire::Wire;
+
+/// What a request saves up for retries, and what one costs.
+const RETRY_SHARE: u32 = 5;
 
 /// The upstream side of a shard.
 pub(crate) struct Upstream {
-    pool: Rc<Pool>,
+    pool: Pool,
     tls: Tls,
     open: Rc<Cell<usize>>,
+    buffers: Rc<Buffers>,
+    /// Retries saved up, in shares.
+    savings: Cell<u32>,
 }
 
-/// The head of an upstream's answer and the body that follows.
+/// A connection while one exchange has it; dropped, it is closed.
 #[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: UpstreamBody,
+pub(crate) struct Connection {
+    pub(crate) wire: Wire,
+    /// What it has sent and nobody has read.
+    pub(crate) input: Input,
+    pub(crate) shelf: Rc<Shelf>,
+    /// It was idle before, so it may have been closed meanwhile.
+    pub(crate) is_reused: bool,
+    counted: Counted,
 }
 
 /// Why there is no answer.
@@ -40,13 +54,13 @@ pub(crate) enum Failure {
     Network(String),
     /// What came back is not HTTP.
     #[error("the upstream's answer is malformed: {0}")]
-    Answer(hyper::Error),
+    Answer(String),
     /// The upstream closed a pooled connection while the request was on its way.
     #[error("the pooled connection was closed: {0}")]
-    Stale(hyper::Error),
+    Stale(String),
     /// The body could not be read from the client.
     #[error("the request body broke off: {0}")]
-    Body(hyper::Error),
+    Body(String),
 }
 
 impl Failure {
@@ -60,66 +74,63 @@ impl Failure {
 
 impl Upstream {
     pub(crate) fn new(tls: Tls) -> Self {
-        Self { pool: Rc::default(), tls, open: Rc::default() }
+        let savings = Cell::new(limits::RETRIES_SAVED_MAX * RETRY_SHARE);
+        Self { pool: Pool::default(), tls, open: Rc::default(), buffers: Rc::default(), savings }
     }
 
-    /// Sends a call and waits for the head of the answer. With `reuse`, a pooled connection is tried first; when that proves
-    /// dead before anything was written, a new one is taken without the caller noticing.
-    pub(crate) async fn exchange(
-        &self,
-        call: Call<'_>,
-        body: Sending,
-        reuse: bool,
-    ) -> Result<Reply, Failure> {
-        let kind = Kind::of(call.tls, call.tls_unverified);
-        let patience = Duration::from_millis(call.timeout_ms.into());
-        let mut request = Request::new(body);
-        *request.method_mut() = call.method;
-        *request.uri_mut() = Uri::from(call.target);
-        *request.headers_mut() = call.headers;
-        let reply = |sender, response: Response<Incoming>| {
-            let lease = Lease::new(sender, Rc::clone(&self.pool), kind, call.authority.as_ref().into());
-            let (head, incoming) = response.into_parts();
-            let body = UpstreamBody::new(incoming, lease, patience);
-            Reply { status: head.status, headers: head.headers, body }
-        };
-        while reuse && let Some(mut sender) = self.pool.take(kind, &call.authority) {
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(reply(sender, response)),
-                Err(mut refused) => match refused.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(classify(refused.into_error(), true)),
-                },
-            }
-        }
-        let mut sender = self.connect(kind, &call.authority).await?;
-        match sender.try_send_request(request).await {
-            Ok(response) => Ok(reply(sender, response)),
-            Err(refused) => Err(classify(refused.into_error(), false)),
-        }
+    /// The shelf of an upstream.
+    pub(crate) fn shelf(&self, kind: Kind, authority: &str) -> Rc<Shelf> {
+        self.pool.shelf(kind, authority)
     }
 
-    /// Closes connections that were idle for too long.
-    pub(crate) fn sweep(&self) {
-        self.pool.sweep();
+    /// An idle connection that still seems alive.
+    pub(crate) fn reuse(&self, shelf: &Rc<Shelf>) -> Option<Connection> {
+        let (wire, counted) = shelf.take()?;
+        let saved = self.savings.get() + 1;
+        self.savings.set(saved.min(limits::RETRIES_SAVED_MAX * RETRY_SHARE));
+        Some(Connection { wire, input: Input::default(), shelf: Rc::clone(shelf), is_reused: true, counted })
     }
 
-    async fn connect(&self, kind: Kind, authority: &str) -> Result<SendRequest<Sending>, Failure> {
+    /// A new connection.
+    pub(crate) async fn connect(&self, shelf: &Rc<Shelf>) -> Result<Connection, Failure> {
         if self.open.get() >= limits::UPSTREAM_OPEN_MAX {
             return Err(Failure::Network("too many upstream connections are open".into()));
         }
-        connect::connect(kind, authority, &self.tls, &self.open).await
+        let dial = || connect::connect(shelf.kind, &shelf.authority, &self.tls, &self.open);
+        let (wire, counted) = match dial().await {
+            Ok(connected) => connected,
+            // Nothing has been sent, so trying again cannot do harm; an upstream that is down is not hammered.
+            Err(_) if self.may_retry() => dial().await?,
+            Err(failure) => return Err(failure),
+        };
+        Ok(Connection { wire, input: Input::default(), shelf: Rc::clone(shelf), is_reused: false, counted })
+    }
+
+    /// Whether a retry fits into the budget; it is then spent.
+    pub(crate) fn may_retry(&self) -> bool {
+        let left = self.savings.get().checked_sub(RETRY_SHARE);
+        if let Some(left) = left {
+            self.savings.set(left);
+        }
+        left.is_some()
+    }
+
+    /// Closes connections that were idle for too long. Called once per second.
+    pub(crate) fn sweep(&self) {
+        self.pool.sweep();
+        self.buffers.trim();
     }
 }
 
-fn classify(error: hyper::Error, reused: bool) -> Failure {
-    if error.is_user() {
-        Failure::Body(error)
-    } else if error.is_parse() || error.is_parse_status() {
-        Failure::Answer(error)
-    } else if reused {
-        Failure::Stale(error)
-    } else {
-        Failure::Network(error.to_string())
+impl Connection {
+    /// Gives the connection back once its exchange has ended on the wire.
+    pub(crate) fn release(self) {
+        let Self { wire, shelf, counted, .. } = self;
+        shelf.put(wire, counted);
+    }
+
+    /// Closes the connection; its buffer is used again.
+    pub(crate) fn close(mut self, buffers: &Buffers) {
+        self.input.release(buffers);
     }
 }

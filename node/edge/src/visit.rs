@@ -7,7 +7,11 @@ use tidegate_gateway::{Facts, Rejection, Request, Routed, Snapshot, address, ver
 use tidegate_listener::{Body, Connection};
 use tidegate_telemetry::access_log::{PhaseTimes, Record};
 
-use crate::{identity::Identity, publish::View, shard::Shard};
+use crate::{
+    identity::{Identity, kept_trace},
+    publish::View,
+    shard::Shard,
+};
 
 /// A request and the facts the edge established about it.
 pub(crate) struct Visit {
@@ -42,7 +46,7 @@ impl Visit {
         let arrived = Instant::now();
         let (head, body) = request.into_parts();
         let time_ms = shard.wall_ms(arrived);
-        let identity = shard.identities.borrow_mut().identify(&head.headers, time_ms);
+        let identity = shard.identities.borrow_mut().identify(time_ms);
         let Connection { peer, local, .. } = connection;
         let source_ip = peer.ip().to_string();
         (Self { view: shard.view(), head, identity, arrived, peer, local, source_ip, time_ms }, body)
@@ -63,9 +67,9 @@ impl Visit {
             query: self.head.uri.query(),
             headers: &self.head.headers,
             facts: Facts {
-                request_id: &self.identity.request,
-                extended_request_id: &self.identity.extended,
-                trace_id: &self.identity.trace,
+                request_id: self.identity.request.as_str(),
+                extended_request_id: self.identity.extended.as_str(),
+                trace_id: self.trace(),
                 source_ip: &self.source_ip,
                 protocol: self.protocol(),
                 scheme: "http",
@@ -83,8 +87,8 @@ impl Visit {
         let response_type = trail.rejection.as_ref().map(Rejection::response_type);
         let milliseconds = |us: u64| us / 1_000;
         Record {
-            request_id: Some(&self.identity.request),
-            extended_request_id: Some(&self.identity.extended),
+            request_id: Some(self.identity.request.as_str()),
+            extended_request_id: Some(self.identity.extended.as_str()),
             source_ip: Some(self.peer.ip()),
             user_agent: self.head.headers.get("user-agent").and_then(|value| value.to_str().ok()),
             request_time_ms: Some(self.time_ms),
@@ -107,11 +111,16 @@ impl Visit {
             domain_prefix: request.host.split(['.', ':']).next(),
             error_message: trail.rejection.as_ref().map(Rejection::message),
             error_response_type: response_type.map(|row| row.name),
-            xray_trace_id: Some(&self.identity.trace),
+            xray_trace_id: Some(self.trace()),
             region: Some(self.snapshot().region()),
             phases: trail.phases,
             ..Record::default()
         }
+    }
+
+    /// The trace, kept or begun here.
+    fn trace(&self) -> &str {
+        kept_trace(&self.head.headers).unwrap_or_else(|| self.identity.root.as_str())
     }
 
     fn host(&self) -> &str {

@@ -4,6 +4,7 @@
 mod address;
 mod archive;
 mod compile;
+mod direct;
 mod phase;
 mod rejection;
 mod request;
@@ -16,10 +17,13 @@ mod transform;
 
 pub use address::{Address, address};
 pub use compile::{CompileError, compile};
+pub use direct::{
+    Answer, Forward, NotDirect, Plan, RawHead, Target, push_number, write_reply_fields, write_status_line,
+};
 pub use phase::{Admitted, ApiKeyTable, Authorized, Routed, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};
 pub use request::{Facts, Request, common_log_time, verb};
 pub use router::{PathRanges, verb_index};
 pub use snapshot::Snapshot;
 pub use table::{LoadError, Route, StageTable};
-pub use transform::{Call, CallBody, Carry, Intake, Response, ResponseBody, Selected, Step};
+pub use transform::{Call, CallBody, Carry, Intake, Response, ResponseBody, Selected, Step, is_protected};

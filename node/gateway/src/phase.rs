@@ -154,6 +154,13 @@ impl<'s> Authorized<'s> {
 }
 
 impl<'s> Admitted<'s> {
+    /// A method as if it had been asked for, to find out beforehand what it will answer.
+    pub(crate) fn presumed(snapshot: &'s Snapshot, stage: &'s StageTable, method_index: u32) -> Option<Self> {
+        let method = stage.method(method_index)?;
+        let parameters = PathRanges::none();
+        Some(Self(Routed { snapshot, stage, stage_index: 0, method, method_index, parameters }))
+    }
+
     /// What was routed.
     pub fn routed(&self) -> &Routed<'s> {
         &self.0

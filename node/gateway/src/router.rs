@@ -22,6 +22,11 @@ pub struct PathRanges {
 }
 
 impl PathRanges {
+    /// No parameters.
+    pub(crate) fn none() -> Self {
+        Self { ranges: [(0, 0); PATH_PARAMETERS_MAX], count: 0 }
+    }
+
     /// The bytes of parameter `index`.
     pub fn get(&self, index: usize) -> Option<Range<usize>> {
         if index >= usize::from(self.count) {
@@ -55,12 +60,7 @@ pub(crate) fn find(stage: &ArchivedStageV1, path: &str, verb: usize) -> Option<(
     if end > usize::from(u16::MAX) {
         return None;
     }
-    let mut walk = Walk {
-        stage,
-        path: bytes.get(..end)?,
-        verb,
-        found: PathRanges { ranges: [(0, 0); PATH_PARAMETERS_MAX], count: 0 },
-    };
+    let mut walk = Walk { stage, path: bytes.get(..end)?, verb, found: PathRanges::none() };
     let method = walk.descend(0, start, 0)?;
     Some((method, walk.found))
 }

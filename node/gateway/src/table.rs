@@ -13,8 +13,10 @@ use tidegate_proto::{
 };
 
 use crate::{
+    Answer, Target,
     archive::Archive,
     compile::{CompileError, compile},
+    direct::Plans,
     transform::{ParsedTemplate, parse_template},
 };
 
@@ -40,6 +42,7 @@ pub struct StageTable {
     archive: Archive,
     templates: Box<[ParsedTemplate]>,
     patterns: Box<[StatusSet]>,
+    plans: Plans,
 }
 
 /// What a method is called.
@@ -106,6 +109,20 @@ impl StageTable {
         Some(Route { resource_id, resource_path, verb })
     }
 
+    /// Where the calls of methods with [`crate::Plan::Forward`] go.
+    pub fn targets(&self) -> &[Target] {
+        self.plans.targets()
+    }
+
+    /// A constant answer, by the number in [`crate::Plan::Answer`].
+    pub fn answer(&self, index: u32) -> Option<&Answer> {
+        self.plans.answer(index)
+    }
+
+    pub(crate) fn plans(&self) -> &Plans {
+        &self.plans
+    }
+
     pub(crate) fn stage(&self) -> &ArchivedStageV1 {
         self.archive.stage()
     }
@@ -128,7 +145,9 @@ impl StageTable {
         let templates = stage.templates.iter().map(|text| parse_template(text)).collect::<Result<_, _>>();
         let patterns = stage.patterns.iter().map(|text| StatusSet::parse(text)).collect::<Result<_, _>>();
         let (templates, patterns) = (templates.map_err(LoadError::Text)?, patterns.map_err(LoadError::Text)?);
-        Ok(Self { archive, templates, patterns })
+        let mut table = Self { archive, templates, patterns, plans: Plans::default() };
+        table.plans = Plans::of_stage(&table);
+        Ok(table)
     }
 }
 

@@ -16,6 +16,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, uri::PathAndQuery};
 
+pub use headers::is_protected;
+#[cfg(test)]
+pub(crate) use headers::proxied_to_client;
+pub(crate) use headers::{Fate, to_client, to_upstream};
+pub(crate) use request::sends_no_body;
 pub use template::Carry;
 pub(crate) use template::{ParsedTemplate, is_json_path, parse_template};
 

@@ -1,11 +1,13 @@
 //! One accepted connection from its first byte to its end: protocol choice, serving, draining. It owns no socket options and
 //! knows no routes. `serve` takes any byte stream, so an encrypted one fits in unchanged.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -20,6 +22,7 @@ use tokio::time;
 
 use crate::body::{Body, Reply};
 use crate::counters::{Counters, Permit};
+use crate::direct::{Desk, Direct, Handover, Line, Stream};
 use crate::dispatch::{Answer, Dispatch};
 use crate::guard::{Guard, Rules, Turn};
 use crate::options::Options;
@@ -86,6 +89,8 @@ impl Shared {
 /// An accepted stream with its place among the open connections.
 pub(crate) struct Accepted<S> {
     pub(crate) stream: S,
+    /// Read from the stream before it came here.
+    pub(crate) ahead: BytesMut,
     pub(crate) id: u64,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
@@ -109,6 +114,34 @@ where
     }
 }
 
+/// Serves one connection on the fast path as far as it is plain, and from there as [`serve`] does.
+pub(crate) async fn serve_direct<S, D, H, F, B, E>(
+    accepted: Accepted<S>,
+    direct: D,
+    handler: H,
+    desk: Rc<Desk>,
+    shared: Arc<Shared>,
+    executor: E,
+) where
+    S: Stream,
+    D: Direct,
+    H: Fn(Request<Body>, Connection) -> F,
+    F: Future<Output = Response<B>> + 'static,
+    B: HttpBody<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: Http2ServerConnExec<Answer<F>, Reply<B>>,
+{
+    let Accepted { stream, id, peer, local, permit, .. } = accepted;
+    let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let alarm = desk.alarms.register(waker);
+    let line = Line { stream, id, peer, local, is_encrypted: false, alarm, desk };
+    if let Some(Handover { stream, ahead }) = direct.serve(line).await {
+        let ahead = BytesMut::from(ahead.as_slice());
+        // Apart from this task's own memory: most connections never come here, and the server's state is large.
+        Box::pin(serve(Accepted { stream, ahead, id, peer, local, permit }, handler, shared, executor)).await;
+    }
+}
+
 async fn converse<S, H, F, B, E>(accepted: Accepted<S>, handler: H, shared: &Shared, executor: E)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -118,8 +151,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: Http2ServerConnExec<Answer<F>, Reply<B>>,
 {
-    let Accepted { mut stream, id, peer, local, permit } = accepted;
-    let mut ahead = BytesMut::new();
+    let Accepted { mut stream, mut ahead, id, peer, local, permit } = accepted;
     let Some(protocol) = choose(&mut stream, &mut ahead, shared).await else { return };
     let turn = match protocol {
         Protocol::Http1 => Some(Arc::new(Turn::default())),

@@ -28,7 +28,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::counters::{Counters, Permit};
 use crate::head::{self, Framing, HeadError, HeadVerdict};
 use crate::refusal::Refusal;
-use chunked::ChunkScanner;
+pub use chunked::{ChunkError, ChunkScanner, Decoded};
 use patience::Patience;
 pub(crate) use turn::{Next, Release, Turn};
 

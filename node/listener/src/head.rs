@@ -15,7 +15,9 @@ use thiserror::Error;
 
 use crate::limits::{HEADERS_CEILING, METHOD_BYTES_MAX};
 
+pub(crate) use fields::{is_lookalike, read_length};
 pub use multiplexed::inspect_multiplexed;
+pub(crate) use target::is_host;
 
 /// How the body of an accepted request is delimited (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

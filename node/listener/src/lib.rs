@@ -8,6 +8,7 @@ mod bind;
 mod body;
 mod connection;
 mod counters;
+pub mod direct;
 mod dispatch;
 pub mod forward;
 mod guard;

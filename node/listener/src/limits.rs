@@ -42,3 +42,14 @@ pub(crate) const LINGER_MS: u64 = 1_000;
 pub(crate) const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// Pause after `accept` failed for want of descriptors or memory.
 pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
+
+/// How often deadlines of the fast path are looked at: what one may be late by.
+pub const SWEEP_MS: u64 = 50;
+/// Bytes of one buffer: holds the largest head with the start of its body.
+pub const INPUT_BYTES: usize = 16 * 1024;
+/// Bytes of a buffer for long streams, where each call costs more than the copying.
+pub const LARGE_INPUT_BYTES: usize = 256 * 1024;
+/// Free buffers of one shard that are kept, of each kind: 16 MiB.
+pub(crate) const BUFFERS_KEPT_MAX: usize = 1_024;
+/// Free large buffers of one shard that are kept: 8 MiB.
+pub(crate) const LARGE_BUFFERS_KEPT_MAX: usize = 32;

@@ -49,8 +49,8 @@ impl Refusal {
         response
     }
 
-    /// The answer as bytes, for a connection that never gets a parser.
-    pub(crate) fn raw(self) -> String {
+    /// The answer as bytes, for a connection without the HTTP server.
+    pub fn raw(self) -> String {
         let (status, text) = self.answer();
         let (code, length) = (status.as_u16(), text.len());
         let reason = status.canonical_reason().unwrap_or_default();

@@ -4,12 +4,13 @@ use std::future::{Future, poll_fn};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use hyper::rt::Executor;
@@ -21,9 +22,10 @@ use tokio::{task, time};
 
 use crate::bind::bind;
 use crate::body::Body;
-use crate::connection::{Accepted, Connection, Phase, Shared, serve};
+use crate::connection::{Accepted, Connection, Phase, Shared, serve, serve_direct};
 use crate::counters::{CounterValues, Counters};
-use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS};
+use crate::direct::{Desk, Direct};
+use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS, SWEEP_MS};
 use crate::options::Options;
 use crate::refusal::Refusal;
 
@@ -145,6 +147,36 @@ impl Service {
         self.accept_until(spawn, shutdown).await
     }
 
+    /// Like [`Service::run_local`], with `direct` as the fast path: it serves what is plain, and `handler` the rest.
+    ///
+    /// # Errors
+    /// As [`Service::run`].
+    pub async fn run_direct<D, H, F, B>(
+        self,
+        direct: D,
+        handler: H,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error>
+    where
+        D: Direct,
+        H: Fn(Request<Body>, Connection) -> F + Clone + 'static,
+        F: Future<Output = Response<B>> + 'static,
+        B: HttpBody<Data = Bytes> + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let shared = Arc::clone(&self.shared);
+        let desk = Rc::new(Desk::new(&shared));
+        let sweeping = task::spawn_local(sweep(Rc::clone(&desk), Arc::clone(&shared)));
+        let spawn = move |accepted| {
+            let (direct, handler) = (direct.clone(), handler.clone());
+            let (desk, shared) = (Rc::clone(&desk), Arc::clone(&shared));
+            task::spawn_local(serve_direct(accepted, direct, handler, desk, shared, Here));
+        };
+        let ended = self.accept_until(spawn, shutdown).await;
+        sweeping.abort();
+        ended
+    }
+
     async fn accept_until(
         self,
         spawn: impl Fn(Accepted<TcpStream>),
@@ -231,6 +263,24 @@ impl<F: Future + 'static> Executor<F> for Here {
     }
 }
 
+/// Keeps the deadlines of the fast path, frees what it does not need, and tells its connections when draining begins.
+async fn sweep(desk: Rc<Desk>, shared: Arc<Shared>) {
+    const TRIM_SWEEPS: u64 = 1_000 / SWEEP_MS;
+    let mut told = Phase::Serving;
+    for sweeps in 1_u64.. {
+        time::sleep(Duration::from_millis(SWEEP_MS)).await;
+        desk.alarms.sweep(Instant::now());
+        if sweeps.is_multiple_of(TRIM_SWEEPS) {
+            desk.buffers.trim();
+        }
+        let phase = *shared.phase.borrow();
+        if phase > told {
+            desk.alarms.drain(phase == Phase::Cutting);
+            told = phase;
+        }
+    }
+}
+
 fn advance(shared: &Shared, to: Phase) {
     shared.phase.send_if_modified(|phase| {
         let moves = *phase < to;
@@ -268,7 +318,8 @@ fn admit(
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let local = stream.local_addr().unwrap_or(local);
-    spawn(Accepted { stream, id: NEXT_CONNECTION.fetch_add(1, Relaxed), peer, local, permit });
+    let id = NEXT_CONNECTION.fetch_add(1, Relaxed);
+    spawn(Accepted { stream, ahead: BytesMut::new(), id, peer, local, permit });
 }
 
 /// Says 503 without spending a task; taking out what already arrived lets the answer survive the close.

@@ -1,21 +1,20 @@
 //! Idle upstream connections of one shard, newest first: the newest is the least likely to have been closed by its peer.
+//!
+//! A shelf holds the connections to one upstream. Requests on the short line reach theirs by number; the general line finds it by
+//! name, and both find the same one.
 
 use std::{
-    cell::RefCell,
-    collections::{HashMap, VecDeque},
+    cell::{Cell, RefCell},
+    collections::HashMap,
     rc::Rc,
-    time::{Duration, Instant},
 };
 
-use hyper::client::conn::http1::SendRequest;
-use tidegate_proto::limits::{
-    UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_PER_AUTHORITY_MAX, UPSTREAM_IDLE_TIMEOUT_MS, UPSTREAM_SETTLE_MS_MAX,
-};
+use tidegate_proto::limits::{UPSTREAM_IDLE_MAX, UPSTREAM_IDLE_PER_AUTHORITY_MAX, UPSTREAM_IDLE_TIMEOUT_MS};
 
-use crate::body::Sending;
+use super::{connect::Counted, wire::Wire};
 
 /// How a connection is secured; connections of different kinds are never mixed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Plain,
     Verified,
@@ -23,7 +22,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(tls: bool, unverified: bool) -> Self {
+    pub(crate) fn of(tls: bool, unverified: bool) -> Self {
         match (tls, unverified) {
             (false, _) => Self::Plain,
             (true, false) => Self::Verified,
@@ -32,112 +31,95 @@ impl Kind {
     }
 }
 
-/// The idle connections.
+/// The shelves of one shard.
 #[derive(Debug, Default)]
-pub(crate) struct Pool(RefCell<Shelves>);
-
-#[derive(Debug, Default)]
-struct Shelves {
-    plain: Shelf,
-    verified: Shelf,
-    unverified: Shelf,
-    count: usize,
+pub(crate) struct Pool {
+    shelves: RefCell<HashMap<Box<str>, Vec<Rc<Shelf>>>>,
+    house: Rc<House>,
 }
 
-type Shelf = HashMap<Box<str>, VecDeque<Idle>>;
+/// What all shelves count together.
+#[derive(Debug, Default)]
+struct House {
+    idle: Cell<usize>,
+    /// Seconds since the start, counted by the sweeps.
+    seconds: Cell<u64>,
+}
+
+/// The idle connections to one upstream.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    pub(crate) kind: Kind,
+    pub(crate) authority: Box<str>,
+    idle: RefCell<Vec<Idle>>,
+    house: Rc<House>,
+}
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<Sending>,
-    since: Instant,
-}
-
-impl Idle {
-    fn is_usable(&self) -> bool {
-        self.since.elapsed() < Duration::from_millis(UPSTREAM_IDLE_TIMEOUT_MS) && self.sender.is_ready()
-    }
-}
-
-impl Shelves {
-    fn of(&mut self, kind: Kind) -> &mut Shelf {
-        match kind {
-            Kind::Plain => &mut self.plain,
-            Kind::Verified => &mut self.verified,
-            Kind::Unverified => &mut self.unverified,
-        }
-    }
+    wire: Wire,
+    counted: Counted,
+    since_s: u64,
 }
 
 impl Pool {
-    /// The connection that became idle last, if it still seems alive.
-    pub(super) fn take(&self, kind: Kind, authority: &str) -> Option<SendRequest<Sending>> {
-        let mut shelves = self.0.borrow_mut();
-        while let Some(idle) = shelves.of(kind).get_mut(authority).and_then(VecDeque::pop_back) {
-            shelves.count -= 1;
-            if idle.is_usable() {
-                return Some(idle.sender);
+    /// The shelf of an upstream.
+    pub(crate) fn shelf(&self, kind: Kind, authority: &str) -> Rc<Shelf> {
+        let mut shelves = self.shelves.borrow_mut();
+        let known = shelves.get(authority).and_then(|all| all.iter().find(|shelf| shelf.kind == kind));
+        if let Some(shelf) = known {
+            return Rc::clone(shelf);
+        }
+        let shelf = Rc::new(Shelf {
+            kind,
+            authority: authority.into(),
+            idle: RefCell::default(),
+            house: Rc::clone(&self.house),
+        });
+        shelves.entry(authority.into()).or_default().push(Rc::clone(&shelf));
+        shelf
+    }
+
+    /// Closes what was idle for too long and forgets shelves that nobody uses. Called once per second.
+    pub(super) fn sweep(&self) {
+        self.house.seconds.set(self.house.seconds.get() + 1);
+        self.shelves.borrow_mut().retain(|_, all| {
+            all.retain(|shelf| {
+                shelf.sweep();
+                Rc::strong_count(shelf) > 1 || !shelf.idle.borrow().is_empty()
+            });
+            !all.is_empty()
+        });
+    }
+}
+
+impl Shelf {
+    /// The connection that became idle last, if one still seems alive.
+    pub(super) fn take(&self) -> Option<(Wire, Counted)> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(Idle { mut wire, counted, .. }) = idle.pop() {
+            self.house.idle.set(self.house.idle.get() - 1);
+            if wire.is_quiet() {
+                return Some((wire, counted));
             }
         }
         None
     }
 
-    /// Drops what is closed or was idle for too long.
-    pub(super) fn sweep(&self) {
-        let mut shelves = self.0.borrow_mut();
-        let mut count = 0;
-        for kind in [Kind::Plain, Kind::Verified, Kind::Unverified] {
-            shelves.of(kind).retain(|_, shelf| {
-                shelf.retain(Idle::is_usable);
-                count += shelf.len();
-                !shelf.is_empty()
-            });
-        }
-        shelves.count = count;
-    }
-
-    fn put(&self, kind: Kind, authority: Box<str>, sender: SendRequest<Sending>) {
-        let mut shelves = self.0.borrow_mut();
-        let has_room = shelves.count < UPSTREAM_IDLE_MAX;
-        let shelf = shelves.of(kind).entry(authority).or_default();
-        let is_full = shelf.len() >= UPSTREAM_IDLE_PER_AUTHORITY_MAX || !has_room;
-        let replaced = is_full && shelf.pop_front().is_some();
-        if has_room || replaced {
-            shelf.push_back(Idle { sender, since: Instant::now() });
-            shelves.count += usize::from(!replaced);
+    /// Keeps a connection whose exchange has ended on the wire.
+    pub(super) fn put(&self, wire: Wire, counted: Counted) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < UPSTREAM_IDLE_PER_AUTHORITY_MAX && self.house.idle.get() < UPSTREAM_IDLE_MAX {
+            self.house.idle.set(self.house.idle.get() + 1);
+            idle.push(Idle { wire, counted, since_s: self.house.seconds.get() });
         }
     }
-}
 
-/// A connection in use. Released it may serve again; dropped it is closed.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    sender: SendRequest<Sending>,
-    pool: Rc<Pool>,
-    kind: Kind,
-    authority: Box<str>,
-}
-
-impl Lease {
-    pub(super) fn new(sender: SendRequest<Sending>, pool: Rc<Pool>, kind: Kind, authority: Box<str>) -> Self {
-        Self { sender, pool, kind, authority }
-    }
-
-    /// Gives the connection back once its exchange has ended on the wire.
-    pub(crate) fn release(self) {
-        if self.sender.is_ready() {
-            self.pool.put(self.kind, self.authority, self.sender);
-            return;
-        }
-        if self.sender.is_closed() {
-            return;
-        }
-        tokio::task::spawn_local(async move {
-            let Self { mut sender, pool, kind, authority } = self;
-            if let Ok(Ok(())) =
-                tokio::time::timeout(Duration::from_millis(UPSTREAM_SETTLE_MS_MAX), sender.ready()).await
-            {
-                pool.put(kind, authority, sender);
-            }
-        });
+    fn sweep(&self) {
+        let oldest_s = self.house.seconds.get().saturating_sub(UPSTREAM_IDLE_TIMEOUT_MS / 1_000);
+        let mut idle = self.idle.borrow_mut();
+        let before = idle.len();
+        idle.retain_mut(|one| one.since_s >= oldest_s && one.wire.is_quiet());
+        self.house.idle.set(self.house.idle.get() - (before - idle.len()));
     }
 }

@@ -3,16 +3,16 @@
 use tidegate_edge::Options;
 use tidegate_proto::document::IntegrationResponse;
 
-use crate::room::{Room, Upstream, integration, mock, proxy, snapshot};
+use crate::room::{Room, Upstream, integration, lower_name, mock, proxy, snapshot};
 
 const PLAIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nServer: up\r\nX-Hop: 1\r\n\
                      Connection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\nX-Up: a\r\nX-Up: b\r\n\r\nhi";
 
 /// Request headers the upstream saw, sorted, without those that differ from request to request.
-fn stable(seen: &str) -> Vec<&str> {
+fn stable(seen: &str) -> Vec<String> {
     let head = seen.split_once("\r\n\r\n").unwrap().0;
-    let mut lines: Vec<&str> =
-        head.lines().skip(1).filter(|line| !line.starts_with("x-amzn-trace-id: ")).collect();
+    let lines = head.lines().skip(1).map(lower_name);
+    let mut lines: Vec<String> = lines.filter(|line| !line.starts_with("x-amzn-trace-id: ")).collect();
     lines.sort_unstable();
     lines
 }

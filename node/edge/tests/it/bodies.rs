@@ -58,7 +58,7 @@ fn a_chunked_request_streams_and_the_answer_comes_chunked() {
     let answer = room.ask("POST /dev\nTransfer-Encoding: chunked", "2\r\nhi\r\n3\r\n yo\r\n0\r\n\r\n");
     let seen = upstream.seen();
     assert!(
-        seen.contains("transfer-encoding: chunked\r\n") && seen.contains("hi") && seen.contains(" yo"),
+        seen.contains("Transfer-Encoding: chunked\r\n") && seen.contains("hi") && seen.contains(" yo"),
         "{seen}"
     );
     assert_eq!((answer.status(), answer.header("transfer-encoding")), (200, Some("chunked")));

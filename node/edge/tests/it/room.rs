@@ -152,11 +152,17 @@ impl Answer {
             .filter(|line| {
                 !VOLATILE.iter().any(|name| line.to_ascii_lowercase().starts_with(&format!("{name}:")))
             })
-            .map(str::to_owned)
+            .map(lower_name)
             .collect();
         lines.sort();
         lines
     }
+}
+
+/// A header line with its name in lower case: names have no case (RFC 9110 §5.1).
+pub(crate) fn lower_name(line: &str) -> String {
+    line.split_once(':')
+        .map_or_else(|| line.to_owned(), |(name, value)| format!("{}:{value}", name.to_ascii_lowercase()))
 }
 
 /// An upstream that answers every connection as a script says and reports the requests it saw.

@@ -27,7 +27,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 }
 
 /// A client's header on its way through `HTTP_PROXY`.
-fn to_upstream(name: &str) -> Fate {
+pub(crate) fn to_upstream(name: &str) -> Fate {
     match name {
         "host"
         | "content-length"
@@ -47,7 +47,7 @@ fn to_upstream(name: &str) -> Fate {
 }
 
 /// An upstream's header on its way through `HTTP_PROXY`.
-fn to_client(name: &str) -> Fate {
+pub(crate) fn to_client(name: &str) -> Fate {
     match name {
         "connection" | "content-length" | "date" | "server" | "x-amzn-requestid" => Fate::Remap,
         "via" | "x-amz-apigw-id" | "x-amzn-errortype" => Fate::Drop,
@@ -144,7 +144,8 @@ impl Nominated {
     }
 }
 
-fn is_protected(name: &str) -> bool {
+/// Headers that say who asks, whom, or how much: naming them in Connection does not take them away. `name` in lower case.
+pub fn is_protected(name: &str) -> bool {
     matches!(
         name,
         "authorization"

@@ -306,7 +306,7 @@ fn verb<'r>(call: &'r ArchivedCallV1, request: &Request<'r>) -> &'r str {
 }
 
 /// API Gateway sends no body with these.
-fn sends_no_body(verb: &str) -> bool {
+pub(crate) fn sends_no_body(verb: &str) -> bool {
     matches!(verb, "GET" | "HEAD" | "OPTIONS")
 }
 

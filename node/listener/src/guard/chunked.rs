@@ -1,5 +1,5 @@
 //! Finds the end of a chunked body and refuses every spelling that readers disagree on (RFC 9112 §7.1).
-//! Pure: it is fed bytes in any split and keeps only its place. It never decodes; the server behind it does.
+//! Pure: it is fed bytes in any split and keeps only its place.
 
 use thiserror::Error;
 
@@ -8,7 +8,7 @@ use crate::limits::{CHUNK_DIGITS_MAX, CHUNK_EXTENSION_BYTES_MAX, CHUNK_LINE_BYTE
 
 /// Why a chunked body is refused.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-pub(crate) enum ChunkError {
+pub enum ChunkError {
     /// The size is missing, signed, prefixed, padded or too long.
     #[error("invalid chunk size")]
     Size,
@@ -30,6 +30,17 @@ pub(crate) struct Scanned {
     pub(crate) complete: bool,
 }
 
+/// What [`ChunkScanner::decode`] found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Decoded {
+    /// Bytes of the input that belong to the body.
+    pub used: usize,
+    /// Bytes of data, now at the start of the input.
+    pub data: usize,
+    /// Whether the body has ended.
+    pub complete: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Size { digits: usize },
@@ -47,8 +58,8 @@ enum Place {
 }
 
 /// The place in one chunked body.
-#[derive(Debug)]
-pub(crate) struct ChunkScanner {
+#[derive(Clone, Debug)]
+pub struct ChunkScanner {
     place: Place,
     remaining: u64,
     line_bytes: usize,
@@ -56,8 +67,15 @@ pub(crate) struct ChunkScanner {
     trailer_bytes: usize,
 }
 
+impl Default for ChunkScanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ChunkScanner {
-    pub(crate) fn new() -> Self {
+    /// Before the first byte.
+    pub fn new() -> Self {
         Self {
             place: Place::Size { digits: 0 },
             remaining: 0,
@@ -88,6 +106,34 @@ impl ChunkScanner {
             }
         }
         Ok(Scanned { used, complete: false })
+    }
+
+    /// Reads on and moves the data to the start of `input`, without the lines around it.
+    ///
+    /// # Errors
+    /// The first rule of RFC 9112 §7.1 that the bytes break.
+    pub fn decode(&mut self, input: &mut [u8]) -> Result<Decoded, ChunkError> {
+        let (mut used, mut data) = (0, 0);
+        while let Some(&byte) = input.get(used) {
+            if !matches!(self.place, Place::Data) {
+                self.place = self.step(byte)?;
+                used += 1;
+                if matches!(self.place, Place::Complete) {
+                    return Ok(Decoded { used, data, complete: true });
+                }
+                continue;
+            }
+            let available = (input.len() - used) as u64;
+            let step = available.min(self.remaining);
+            self.remaining -= step;
+            let step = step as usize;
+            input.copy_within(used..used + step, data);
+            (used, data) = (used + step, data + step);
+            if self.remaining == 0 {
+                self.place = Place::DataCr;
+            }
+        }
+        Ok(Decoded { used, data, complete: false })
     }
 
     fn step(&mut self, byte: u8) -> Result<Place, ChunkError> {
@@ -207,6 +253,24 @@ mod tests {
             for step in [1, 2, 3, 7, 1_000] {
                 assert_eq!(end_of(body.as_bytes(), step), expected, "{body:?} in pieces of {step}");
             }
+        }
+    }
+
+    #[test]
+    fn data_moves_to_the_front_in_any_split() {
+        let body = b"3\r\nabc\r\n1;x=y\r\nd\r\n5\r\nefghi\r\n0\r\nT: 1\r\n\r\nnext";
+        for step in 1..body.len() {
+            let (mut scanner, mut text, mut total) = (ChunkScanner::new(), Vec::new(), 0);
+            for piece in body.chunks(step) {
+                let mut piece = piece.to_vec();
+                let decoded = scanner.decode(&mut piece).unwrap();
+                text.extend_from_slice(&piece[..decoded.data]);
+                total += decoded.used;
+                if decoded.complete {
+                    break;
+                }
+            }
+            assert_eq!((text.as_slice(), total), (&b"abcdefghi"[..], body.len() - 4), "in pieces of {step}");
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn judge(
 }
 
 /// A decimal length without sign, list, padding or leading zero (some upstreams read a leading zero as octal).
-pub(super) fn read_length(value: &[u8]) -> Result<u64, HeadError> {
+pub(crate) fn read_length(value: &[u8]) -> Result<u64, HeadError> {
     let plain = match value {
         [b'0'] => true,
         [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
@@ -52,7 +52,7 @@ pub(super) fn read_length(value: &[u8]) -> Result<u64, HeadError> {
 }
 
 /// True for a name that equals a framing header once everything but letters is dropped, and is not that header.
-pub(super) fn is_lookalike(name: &str) -> bool {
+pub(crate) fn is_lookalike(name: &str) -> bool {
     const FRAMING: [(&str, &str); 2] =
         [("content-length", "contentlength"), ("transfer-encoding", "transferencoding")];
     if !name.bytes().find(u8::is_ascii_alphabetic).is_some_and(|first| b"cCtT".contains(&first)) {

@@ -24,7 +24,7 @@ pub(super) fn judge<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u
 }
 
 /// Checks `host[:port]`. Percent-encoding and user information are legal in the grammar and never legitimate here.
-pub(super) fn is_host(value: &[u8]) -> bool {
+pub(crate) fn is_host(value: &[u8]) -> bool {
     if value.is_empty() || value.len() > HOST_BYTES_MAX {
         return false;
     }

@@ -1,0 +1,249 @@
+//! The short line: connections of plain requests, from the client's socket to the upstream's and back in one task, without the
+//! HTTP server between.
+//!
+//! The phases and their order are those of [`crate::pipeline`]; what differs is that a request is never taken apart. Its head
+//! stays in the buffer it was read into, and is copied in runs to where it has to go. A request that needs more (a template, an
+//! upgrade, an oddity) is handed over with its bytes, before any phase with a memory has seen it.
+
+mod decide;
+mod errand;
+mod exchange;
+mod report;
+
+use std::{future::poll_fn, io, pin::Pin, rc::Rc, task::Poll, time::Duration};
+
+use tidegate_listener::{
+    Refusal,
+    direct::{Direct, Handover, Input, Line, Stream},
+};
+
+use crate::shard::Shard;
+use decide::{Call, Decision, Known, Site};
+use errand::{Caller, Errand};
+
+/// The short line of one shard.
+#[derive(Clone)]
+pub(crate) struct DirectPath(Rc<Shard>);
+
+impl DirectPath {
+    pub(crate) fn new(shard: Rc<Shard>) -> Self {
+        Self(shard)
+    }
+}
+
+/// A client's connection while the short line serves it.
+struct Talk<S> {
+    shard: Rc<Shard>,
+    line: Line<S>,
+    input: Input,
+    caller: Caller,
+    /// The request at hand.
+    errand: Option<Errand>,
+}
+
+/// What comes out of waiting for a head.
+enum Verdict {
+    /// The connection has ended.
+    Gone,
+    /// The head did not come in time.
+    Late,
+    /// The general line goes on.
+    Hand,
+    /// The errand has an answer.
+    Answer(Known),
+    /// The errand has a call to make.
+    Call(Call),
+}
+
+/// What is being waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Nothing,
+    Head,
+    Rest,
+}
+
+/// What comes after a request.
+enum Next {
+    /// The next one.
+    Again,
+    /// The end; the client may still be sending.
+    Close,
+    /// The end, at once.
+    Gone,
+}
+
+impl Direct for DirectPath {
+    async fn serve<S: Stream>(&self, line: Line<S>) -> Option<Handover<S>> {
+        let caller = Caller::of(&line);
+        let (shard, input) = (Rc::clone(&self.0), Input::default());
+        let mut talk = Talk { shard, line, input, caller, errand: None };
+        loop {
+            let next = match talk.verdict().await {
+                Verdict::Gone => return talk.end(),
+                Verdict::Hand => return Some(talk.hand_over()),
+                Verdict::Late => talk.refuse(Refusal::Timeout).await,
+                Verdict::Answer(answer) => talk.answer(answer).await,
+                Verdict::Call(call) => talk.exchange(call).await,
+            };
+            match next {
+                Next::Again => {}
+                Next::Close => {
+                    // What the client misses now, it has left itself.
+                    let _ = talk.line.linger(talk.input).await;
+                    return None;
+                }
+                Next::Gone => return talk.end(),
+            }
+        }
+    }
+}
+
+impl<S: Stream> Talk<S> {
+    /// Waits for a whole head and decides on it.
+    async fn verdict(&mut self) -> Verdict {
+        let mut wait = Wait::Nothing;
+        poll_fn(|cx| {
+            loop {
+                if let Some(verdict) = self.decide() {
+                    return Poll::Ready(verdict);
+                }
+                wait = self.time(wait);
+                let desk = &self.line.desk;
+                match self.input.poll_fill(&mut self.line.stream, cx, &desk.buffers) {
+                    Poll::Ready(Ok(0)) => {
+                        if !self.input.is_empty() {
+                            desk.note_truncated();
+                        }
+                        return Poll::Ready(Verdict::Gone);
+                    }
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(Verdict::Gone),
+                    Poll::Pending if self.line.alarm.has_rung() => {
+                        if !self.input.is_empty() {
+                            return Poll::Ready(Verdict::Late);
+                        }
+                        desk.note_idle_close();
+                        return Poll::Ready(Verdict::Gone);
+                    }
+                    Poll::Pending if self.input.is_empty() && self.line.alarm.is_draining() => {
+                        return Poll::Ready(Verdict::Gone);
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Decides on what has been read; `None` asks for more.
+    fn decide(&mut self) -> Option<Verdict> {
+        if self.input.is_empty() {
+            return None;
+        }
+        let site = Site {
+            shard: &self.shard,
+            desk: &self.line.desk,
+            caller: &self.caller,
+            is_draining: self.line.alarm.is_draining(),
+        };
+        let (errand, verdict) = match site.decide(self.input.filled()) {
+            Decision::More => return None,
+            Decision::Hand => return Some(Verdict::Hand),
+            Decision::Answer(errand, known) => (errand, Verdict::Answer(known)),
+            Decision::Call(mut errand, call) => {
+                if call.is_streaming {
+                    self.input.consume(errand.used, &self.line.desk.buffers);
+                    errand.used = 0;
+                }
+                (errand, Verdict::Call(call))
+            }
+        };
+        self.errand = Some(errand);
+        Some(verdict)
+    }
+
+    /// Sets the bound on waiting: for a head to begin, or, once it has, for its end, however slowly it comes.
+    fn time(&self, wait: Wait) -> Wait {
+        let options = &self.line.desk.options;
+        let (next, bound_ms) = match self.input.is_empty() {
+            true => (Wait::Head, options.keep_alive_timeout_ms),
+            false => (Wait::Rest, options.header_read_timeout_ms),
+        };
+        if wait != next {
+            self.line.alarm.set(Duration::from_millis(bound_ms));
+        }
+        next
+    }
+
+    /// Sends an answer that is known, and notes it.
+    async fn answer(&mut self, known: Known) -> Next {
+        let Known { out, body_bytes } = known;
+        let sent = self.send(&out).await;
+        self.line.desk.buffers.recycle(out);
+        self.finish(body_bytes, sent.is_ok())
+    }
+
+    /// Writes all of `bytes` to the client, under the bound for clients that do not read.
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut sent = 0;
+        let mut is_timed = false;
+        let Line { stream, alarm, desk, .. } = &mut self.line;
+        let outcome = poll_fn(|cx| {
+            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+                match Pin::new(&mut *stream).poll_write(cx, rest) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(count)) => (sent, is_timed) = (sent + count, false),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {
+                        if !is_timed {
+                            alarm.set(Duration::from_millis(desk.options.write_stall_timeout_ms));
+                            is_timed = true;
+                        }
+                        return alarm.watch(Poll::Pending);
+                    }
+                }
+            }
+            Pin::new(&mut *stream).poll_flush(cx)
+        })
+        .await;
+        if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            desk.note_write_stall();
+        }
+        outcome
+    }
+
+    /// Notes what became of a request and makes room for the next.
+    fn finish(&mut self, body_bytes: u64, is_whole: bool) -> Next {
+        let Some(errand) = self.errand.take() else { return Next::Gone };
+        report::report(&self.shard, &self.caller, &errand, self.input.filled(), body_bytes);
+        self.input.consume(errand.used, &self.line.desk.buffers);
+        self.line.desk.buffers.recycle(errand.kept);
+        match (is_whole, errand.close) {
+            (false, _) => Next::Gone,
+            (true, true) => Next::Close,
+            (true, false) => Next::Again,
+        }
+    }
+
+    /// Says why the connection ends.
+    async fn refuse(&mut self, refusal: Refusal) -> Next {
+        self.line.desk.note_refusal(refusal);
+        match self.send(refusal.raw().as_bytes()).await {
+            Ok(()) => Next::Close,
+            Err(_) => Next::Gone,
+        }
+    }
+
+    fn hand_over(mut self) -> Handover<S> {
+        let ahead = self.input.filled().to_vec();
+        self.input.release(&self.line.desk.buffers);
+        self.line.alarm.clear();
+        Handover { stream: self.line.stream, ahead }
+    }
+
+    fn end(mut self) -> Option<Handover<S>> {
+        self.input.release(&self.line.desk.buffers);
+        None
+    }
+}

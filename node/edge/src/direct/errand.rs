@@ -1,0 +1,154 @@
+//! One request on the short line: where its parts stand in the buffer, and what became of it.
+
+use std::{net::SocketAddr, time::Instant};
+
+use tidegate_gateway::{Facts, Rejection};
+use tidegate_listener::direct::{Line, head::Head};
+use tidegate_proto::limits::TRACE_BYTES_MAX;
+
+use crate::{
+    identity::{Identity, TRACE_HEADER},
+    publish::View,
+};
+
+/// What is known about the client of a connection.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) peer: SocketAddr,
+    /// The peer's address as text, written once.
+    pub(super) address: Box<str>,
+    pub(super) port: u16,
+    pub(super) scheme: &'static str,
+}
+
+impl Caller {
+    pub(super) fn of<S>(line: &Line<S>) -> Self {
+        Self {
+            peer: line.peer,
+            address: line.peer.ip().to_string().into(),
+            port: line.local.port(),
+            scheme: if line.is_encrypted { "https" } else { "http" },
+        }
+    }
+}
+
+/// A part of the head, by its place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    start: u16,
+    end: u16,
+}
+
+impl Place {
+    /// Where `part` stands in `raw`, of which it is a slice.
+    pub(super) fn of(raw: &[u8], part: &[u8]) -> Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(raw.as_ptr() as usize);
+        let end = start.wrapping_add(part.len());
+        match (u16::try_from(start), u16::try_from(end)) {
+            (Ok(start), Ok(end)) => Self { start, end },
+            _ => Self::default(),
+        }
+    }
+
+    /// The part.
+    pub(super) fn in_head<'h>(&self, head: &'h [u8]) -> &'h str {
+        let bytes = head.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+/// One request.
+pub(super) struct Errand {
+    /// Bytes of the input that are the request's, as far as they are still there.
+    pub(super) used: usize,
+    /// The head, when the input had to be given to the body.
+    pub(super) kept: Vec<u8>,
+    pub(super) view: View,
+    pub(super) arrived: Instant,
+    pub(super) time_ms: u64,
+    pub(super) identity: Identity,
+    pub(super) method: Place,
+    pub(super) path: Place,
+    pub(super) host: Place,
+    pub(super) user_agent: Option<Place>,
+    pub(super) trace: Option<Place>,
+    /// Places of the stage and the method.
+    pub(super) route: Option<(usize, usize)>,
+    /// The connection ends after this request.
+    pub(super) close: bool,
+    pub(super) status: u16,
+    pub(super) integration_status: Option<u16>,
+    pub(super) integration_error: Option<String>,
+    pub(super) integrate_us: Option<u64>,
+    pub(super) rejection: Option<Rejection>,
+}
+
+/// The lines of a head that the gateway itself reads.
+#[derive(Default)]
+pub(super) struct Marks<'b> {
+    pub(super) api_key: Option<&'b str>,
+    pub(super) content_type: Option<&'b [u8]>,
+    pub(super) user_agent: Option<Place>,
+    pub(super) trace: Option<&'b [u8]>,
+}
+
+impl<'b> Marks<'b> {
+    pub(super) fn of(head: &Head<'b, '_>) -> Self {
+        let mut marks = Self::default();
+        for field in head.fields {
+            let is = |known: &str| field.name.eq_ignore_ascii_case(known);
+            match field.name.len() {
+                9 if is("x-api-key") && marks.api_key.is_none() => {
+                    marks.api_key = std::str::from_utf8(field.value).ok().filter(|key| key.is_ascii());
+                }
+                10 if is("user-agent") && marks.user_agent.is_none() => {
+                    marks.user_agent = Some(Place::of(head.raw, field.value));
+                }
+                12 if is("content-type") && marks.content_type.is_none() => {
+                    marks.content_type = Some(field.value);
+                }
+                15 if is(TRACE_HEADER) && marks.trace.is_none() => marks.trace = Some(field.value),
+                _ => {}
+            }
+        }
+        marks
+    }
+
+    /// Whether the body, if any, would be mapped as JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.content_type.is_none_or(|kind| kind == b"application/json")
+    }
+
+    /// The trace that the client began, if it is one.
+    pub(super) fn kept_trace(&self) -> Option<&'b str> {
+        let trace = std::str::from_utf8(self.trace?).ok()?;
+        let is_trace = trace.len() <= TRACE_BYTES_MAX && trace.is_ascii() && trace.contains("Root=");
+        is_trace.then_some(trace)
+    }
+}
+
+impl Errand {
+    /// The head's bytes.
+    pub(super) fn head<'h>(&'h self, input: &'h [u8]) -> &'h [u8] {
+        if self.kept.is_empty() { input } else { &self.kept }
+    }
+
+    /// The trace, kept or begun here.
+    pub(super) fn trace<'h>(&'h self, head: &'h [u8]) -> &'h str {
+        self.trace.as_ref().map_or_else(|| self.identity.root.as_str(), |place| place.in_head(head))
+    }
+
+    /// What the mapping may know about the request.
+    pub(super) fn facts<'f>(&'f self, caller: &'f Caller, trace: &'f str) -> Facts<'f> {
+        Facts {
+            request_id: self.identity.request.as_str(),
+            extended_request_id: self.identity.extended.as_str(),
+            trace_id: trace,
+            source_ip: &caller.address,
+            protocol: "HTTP/1.1",
+            scheme: caller.scheme,
+            port: caller.port,
+            time_ms: self.time_ms,
+        }
+    }
+}

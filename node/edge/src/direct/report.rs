@@ -1,0 +1,66 @@
+//! The one place where requests of the short line are metered and logged.
+
+use tidegate_gateway::Rejection;
+use tidegate_telemetry::{
+    access_log::{PhaseTimes, Record},
+    metrics::Observation,
+};
+
+use super::errand::{Caller, Errand};
+use crate::shard::Shard;
+
+/// Meters and logs a request whose answer has been sent, or could not be; `input` begins with its head if it is still there.
+pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u8], body_bytes: u64) {
+    let latency_us = u64::try_from(errand.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+    if let Some((stage, method)) = errand.route
+        && let Some(meter) = errand.view.meter(stage, method)
+        && errand.status > 0
+    {
+        meter.record(&Observation {
+            status: errand.status,
+            latency_us,
+            integration_us: errand.integrate_us,
+            ..Observation::default()
+        });
+    }
+    let Some(log) = &shard.log else { return };
+    let head = errand.head(input);
+    let snapshot = errand.view.snapshot();
+    let stage = errand.route.and_then(|(stage, _)| snapshot.stages().get(stage));
+    let method = stage.zip(errand.route).and_then(|(stage, (_, method))| stage.route(method));
+    let response_type = errand.rejection.as_ref().map(Rejection::response_type);
+    let host = errand.host.in_head(head);
+    let record = Record {
+        request_id: Some(errand.identity.request.as_str()),
+        extended_request_id: Some(errand.identity.extended.as_str()),
+        source_ip: Some(caller.peer.ip()),
+        user_agent: errand.user_agent.map(|place| place.in_head(head)),
+        request_time_ms: Some(errand.time_ms),
+        http_method: Some(errand.method.in_head(head)),
+        path: Some(errand.path.in_head(head)),
+        resource_path: method.map(|method| method.resource_path),
+        resource_id: method.map(|method| method.resource_id),
+        status: Some(errand.status).filter(|status| *status > 0),
+        protocol: Some("HTTP/1.1"),
+        response_bytes: Some(body_bytes),
+        response_latency_ms: Some(latency_us / 1_000),
+        integration_latency_ms: errand.integrate_us.map(|us| us / 1_000),
+        integration_status: errand.integration_status,
+        integration_error: errand.integration_error.as_deref(),
+        api_id: stage.map(|stage| stage.api()),
+        account_id: Some(snapshot.account()),
+        stage: stage.map(|stage| stage.name()),
+        deployment_id: stage.map(|stage| stage.deployment()),
+        domain_name: Some(host),
+        domain_prefix: host.split(['.', ':']).next(),
+        error_message: errand.rejection.as_ref().map(Rejection::message),
+        error_response_type: response_type.map(|row| row.name),
+        xray_trace_id: Some(errand.trace(head)),
+        region: Some(snapshot.region()),
+        az: Some(&log.az),
+        node: Some(&log.node),
+        phases: PhaseTimes { integrate_us: errand.integrate_us, ..PhaseTimes::default() },
+        ..Record::default()
+    };
+    log.handle.write(&log.format, &record);
+}

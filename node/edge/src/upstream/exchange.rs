@@ -1,0 +1,401 @@
+//! The exchange of the general line: a call of headers and a body of frames goes out, headers and frames come back.
+//! Both bodies may stream at the same time.
+
+use std::{
+    future::poll_fn,
+    io::Write,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use tidegate_gateway::Call;
+use tidegate_listener::direct::{Buffers, ChunkScanner, head};
+use tidegate_proto::limits::INTERIM_ANSWERS_MAX;
+use tokio::{
+    io::AsyncWrite,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::{
+    Connection, Failure, Upstream,
+    pool::Kind,
+    reply::{self, Reading, ReplyFraming, ReplyHead},
+};
+use crate::{
+    body::{BodyFault, Sending},
+    relay::Span,
+};
+
+/// The head of an upstream's answer and the body that follows.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: UpstreamBody,
+}
+
+/// A call on its way out.
+#[derive(Debug)]
+struct Outbound {
+    /// The head, and the lines around chunks.
+    lines: Vec<u8>,
+    sent: usize,
+    data: Bytes,
+    body: Option<Sending>,
+    is_chunked: bool,
+}
+
+/// The body of an upstream's answer. Read to its end it gives its connection back; dropped before, it closes it.
+#[derive(Debug)]
+pub(crate) struct UpstreamBody {
+    connection: Option<Connection>,
+    outbound: Option<Outbound>,
+    span: Span,
+    keep_alive: bool,
+    buffers: Rc<Buffers>,
+    patience: Duration,
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl Upstream {
+    /// Sends a call and waits for the head of the answer. With `reuse`, a pooled connection is tried first.
+    pub(crate) async fn exchange(
+        &self,
+        call: Call<'_>,
+        body: Sending,
+        reuse: bool,
+    ) -> Result<Reply, Failure> {
+        let shelf = self.pool.shelf(Kind::of(call.tls, call.tls_unverified), &call.authority);
+        let pooled = if reuse { self.reuse(&shelf) } else { None };
+        let mut connection = match pooled {
+            Some(connection) => connection,
+            None => self.connect(&shelf).await?,
+        };
+        let mut outbound = Some(Outbound::new(&call, body));
+        let is_head = call.method == http::Method::HEAD;
+        let arrived = self.await_head(&mut connection, &mut outbound, is_head).await?;
+        let Arrived { status, headers, framing, keep_alive } = arrived;
+        let span = match framing {
+            ReplyFraming::Bare(_) => Span::Length(0),
+            ReplyFraming::Length(length) => Span::Length(length),
+            ReplyFraming::Chunked => Span::Chunked(ChunkScanner::new()),
+            ReplyFraming::UntilClose => Span::UntilClose,
+        };
+        let mut body = UpstreamBody {
+            connection: Some(connection),
+            outbound,
+            span,
+            keep_alive,
+            buffers: Rc::clone(&self.buffers),
+            patience: Duration::from_millis(call.timeout_ms.into()),
+            stall: None,
+        };
+        body.release_if_ended();
+        Ok(Reply { status, headers, body })
+    }
+
+    async fn await_head(
+        &self,
+        connection: &mut Connection,
+        outbound: &mut Option<Outbound>,
+        is_head: bool,
+    ) -> Result<Arrived, Failure> {
+        let mut interims = 0;
+        let mut broken = None;
+        poll_fn(|cx| {
+            if let Some(sending) = outbound {
+                match sending.poll_send(cx, &mut connection.wire) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(())) => *outbound = None,
+                    Poll::Ready(Err(SendFault::Body(fault))) => {
+                        return Poll::Ready(Err(Failure::Body(fault)));
+                    }
+                    // The upstream may have said why before it closed: what it said is still read.
+                    Poll::Ready(Err(SendFault::Wire(fault))) => {
+                        broken = Some(fault);
+                        *outbound = None;
+                    }
+                }
+            }
+            loop {
+                let filled = connection.input.poll_fill(&mut connection.wire, cx, &self.buffers);
+                match ready!(filled) {
+                    Ok(1..) => {}
+                    Ok(0) => {
+                        return Poll::Ready(Err(lost(connection, broken.as_deref().unwrap_or("closed"))));
+                    }
+                    Err(error) => return Poll::Ready(Err(lost(connection, &error.to_string()))),
+                }
+                if let Some(arrived) = read_head(connection, is_head, &mut interims, &self.buffers)? {
+                    return Poll::Ready(Ok(arrived));
+                }
+            }
+        })
+        .await
+    }
+}
+
+fn lost(connection: &Connection, why: &str) -> Failure {
+    let text = format!("{}: {why}", connection.shelf.authority);
+    if connection.is_reused && connection.input.is_empty() {
+        Failure::Stale(text)
+    } else if connection.input.is_empty() {
+        Failure::Network(text)
+    } else {
+        Failure::Answer(text)
+    }
+}
+
+/// A head in structures.
+struct Arrived {
+    status: StatusCode,
+    headers: HeaderMap,
+    framing: ReplyFraming,
+    keep_alive: bool,
+}
+
+fn read_head(
+    connection: &mut Connection,
+    is_head: bool,
+    interims: &mut usize,
+    buffers: &Buffers,
+) -> Result<Option<Arrived>, Failure> {
+    loop {
+        let mut slots = head::slots();
+        let bytes = connection.input.filled();
+        let skipped = match reply::read(bytes, is_head, &mut slots) {
+            Ok(Reading::Complete(head)) => {
+                let used = head.raw.len();
+                let arrived = structured(&head)?;
+                connection.input.consume(used, buffers);
+                return Ok(Some(arrived));
+            }
+            Ok(Reading::Partial) if bytes.len() < tidegate_listener::limits::INPUT_BYTES => return Ok(None),
+            Ok(Reading::Partial) => return Err(Failure::Answer("its head is too large".into())),
+            Ok(Reading::Interim(length)) => length,
+            Err(error) => return Err(Failure::Answer(error.to_string())),
+        };
+        *interims += 1;
+        if *interims > INTERIM_ANSWERS_MAX {
+            return Err(Failure::Answer("it sends interim answers only".into()));
+        }
+        connection.input.consume(skipped, buffers);
+    }
+}
+
+fn structured(head: &ReplyHead<'_, '_>) -> Result<Arrived, Failure> {
+    let broken = |error: &dyn std::fmt::Display| Failure::Answer(error.to_string());
+    let mut headers = HeaderMap::with_capacity(head.fields.len() + 4);
+    for field in head.fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|error| broken(&error))?;
+        headers.append(name, HeaderValue::from_bytes(field.value).map_err(|error| broken(&error))?);
+    }
+    let status = StatusCode::from_u16(head.status).map_err(|error| broken(&error))?;
+    Ok(Arrived { status, headers, framing: head.framing, keep_alive: head.keep_alive })
+}
+
+enum SendFault {
+    Wire(String),
+    Body(String),
+}
+
+impl Outbound {
+    fn new(call: &Call<'_>, body: Sending) -> Self {
+        let mut lines = Vec::with_capacity(1_024);
+        let _ = write!(lines, "{} {} HTTP/1.1\r\n", call.method, call.target);
+        for (name, value) in &call.headers {
+            lines.extend_from_slice(name.as_str().as_bytes());
+            lines.extend_from_slice(b": ");
+            lines.extend_from_slice(value.as_bytes());
+            lines.extend_from_slice(b"\r\n");
+        }
+        let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
+        // A verb that usually has a body says so when it has none (RFC 9110 §8.6).
+        let may_be_silent = !matches!(call.method.as_str(), "POST" | "PUT" | "PATCH");
+        match length {
+            Some(0) if may_be_silent => {}
+            Some(length) => _ = write!(lines, "content-length: {length}\r\n"),
+            None => lines.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        lines.extend_from_slice(b"\r\n");
+        let body = (length != Some(0)).then_some(body);
+        Self { lines, sent: 0, data: Bytes::new(), body, is_chunked: length.is_none() }
+    }
+
+    /// Ready once all of the call has been written.
+    fn poll_send<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wire: &mut W,
+    ) -> Poll<Result<(), SendFault>> {
+        loop {
+            ready!(self.poll_flush(cx, wire)).map_err(|error| SendFault::Wire(error.to_string()))?;
+            let Some(body) = &mut self.body else {
+                return Pin::new(wire).poll_flush(cx).map_err(|error| SendFault::Wire(error.to_string()));
+            };
+            match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) => self.take(frame.into_data().unwrap_or_default()),
+                Some(Err(fault)) => return Poll::Ready(Err(SendFault::Body(fault.to_string()))),
+                None => {
+                    self.body = None;
+                    if self.is_chunked {
+                        self.lines.extend_from_slice(b"0\r\n\r\n");
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, data: Bytes) {
+        if data.is_empty() {
+            return;
+        }
+        if self.is_chunked {
+            let _ = write!(self.lines, "{:x}\r\n", data.len());
+        }
+        self.data = data;
+    }
+
+    fn poll_flush<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wire: &mut W,
+    ) -> Poll<std::io::Result<()>> {
+        loop {
+            let lines = self.lines.get(self.sent..).unwrap_or_default();
+            if lines.is_empty() && self.data.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let slices = [std::io::IoSlice::new(lines), std::io::IoSlice::new(&self.data)];
+            let written = ready!(Pin::new(&mut *wire).poll_write_vectored(cx, &slices))?;
+            if written == 0 {
+                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+            }
+            let of_lines = written.min(lines.len());
+            self.sent += of_lines;
+            if self.sent == self.lines.len() {
+                (self.sent, self.lines) = (0, Vec::new());
+            }
+            self.data.advance(written - of_lines);
+            if written > of_lines && self.data.is_empty() && self.is_chunked {
+                self.lines.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+}
+
+impl UpstreamBody {
+    fn release_if_ended(&mut self) {
+        if !matches!(self.span, Span::Length(0)) {
+            return;
+        }
+        self.stall = None;
+        if let Some(connection) = self.connection.take()
+            && self.keep_alive
+            && self.outbound.is_none()
+            && connection.input.is_empty()
+        {
+            connection.release();
+        }
+    }
+
+    /// Data that is there, or nothing when there is none yet.
+    fn take_data(&mut self) -> Result<Option<Bytes>, BodyFault> {
+        let Some(connection) = &mut self.connection else { return Ok(None) };
+        let input = &mut connection.input;
+        if input.is_empty() {
+            return Ok(None);
+        }
+        let (data, used) = match &mut self.span {
+            Span::Length(left) => {
+                let part = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= part as u64;
+                (part, part)
+            }
+            Span::Chunked(scanner) => {
+                let decoded = scanner.decode(input.filled_mut())?;
+                if decoded.complete {
+                    self.span = Span::Length(0);
+                }
+                (decoded.data, decoded.used)
+            }
+            Span::UntilClose => (input.len(), input.len()),
+        };
+        let data = Bytes::copy_from_slice(input.filled().get(..data).unwrap_or_default());
+        input.consume(used, &self.buffers);
+        self.release_if_ended();
+        Ok(Some(data))
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
+        let patience = self.patience;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
+        ready!(stall.as_mut().poll(cx));
+        self.connection = None;
+        Poll::Ready(BodyFault::Stalled(patience))
+    }
+
+    /// Goes on sending the call, if some of it is left; what goes wrong there shows in the answer.
+    fn send_on(&mut self, cx: &mut Context<'_>) {
+        if let (Some(outbound), Some(connection)) = (&mut self.outbound, &mut self.connection)
+            && let Poll::Ready(sent) = outbound.poll_send(cx, &mut connection.wire)
+        {
+            self.keep_alive &= sent.is_ok();
+            self.outbound = None;
+        }
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let this = &mut *self;
+        this.send_on(cx);
+        loop {
+            match this.take_data() {
+                Ok(Some(data)) if !data.is_empty() => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(_) => {}
+                Err(fault) => {
+                    this.connection = None;
+                    return Poll::Ready(Some(Err(fault)));
+                }
+            }
+            let Some(connection) = &mut this.connection else { return Poll::Ready(None) };
+            let Connection { wire, input, .. } = connection;
+            match input.poll_fill(wire, cx, &this.buffers) {
+                Poll::Pending => return this.poll_stall(cx).map(|fault| Some(Err(fault))),
+                Poll::Ready(Ok(1..)) => this.stall = None,
+                Poll::Ready(Ok(0)) if matches!(this.span, Span::UntilClose) => {
+                    this.connection = None;
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(ended) => {
+                    this.connection = None;
+                    let reason = ended.err().unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into());
+                    return Poll::Ready(Some(Err(BodyFault::Upstream(reason))));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.span, Span::Length(0))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.span {
+            Span::Length(left) => SizeHint::with_exact(left),
+            Span::Chunked(_) | Span::UntilClose => SizeHint::default(),
+        }
+    }
+}
