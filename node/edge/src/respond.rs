@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use http_body::{Body, Frame, SizeHint};
 use tidegate_gateway::{self as gateway, Fault, Rejection, Rendered, ResponseBody};
 use tidegate_telemetry::{
-    access_log::{Format, Handle, Record},
+    access_log::{Format, Handle},
     metrics::Observation,
 };
 
@@ -32,8 +32,6 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 pub(crate) struct Log {
     pub(crate) handle: Handle,
     pub(crate) format: std::sync::Arc<Format>,
-    pub(crate) az: std::sync::Arc<str>,
-    pub(crate) node: std::sync::Arc<str>,
 }
 
 /// Length of a date as HTTP writes it (RFC 9110 §5.6.7).
@@ -189,7 +187,6 @@ struct Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let record = self.visit.record(&self.trail, self.bytes);
-        let record = Record { az: Some(&self.log.az), node: Some(&self.log.node), ..record };
         self.log.handle.write(&self.log.format, &record);
     }
 }

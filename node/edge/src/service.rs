@@ -14,7 +14,10 @@ use std::{
 use rand::RngCore;
 use tidegate_gateway::Snapshot;
 use tidegate_listener as listener;
-use tidegate_telemetry::{access_log, metrics::Registry};
+use tidegate_telemetry::{
+    access_log::{self, Record},
+    metrics::Registry,
+};
 use tidegate_throttle::Bucket;
 use tokio::sync::oneshot;
 
@@ -106,7 +109,10 @@ impl Service {
         az: &str,
         node: &str,
     ) -> Self {
-        self.log = Some(Log { handle, format: Arc::new(format), az: az.into(), node: node.into() });
+        let snapshot = self.handle.serving();
+        let own =
+            Record { region: Some(snapshot.region()), az: Some(az), node: Some(node), ..Record::default() };
+        self.log = Some(Log { handle, format: Arc::new(format.bind(&own)) });
         self
     }
 

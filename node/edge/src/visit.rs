@@ -19,7 +19,6 @@ pub(crate) struct Visit {
     pub(crate) head: Parts,
     pub(crate) identity: Identity,
     pub(crate) arrived: Instant,
-    peer: SocketAddr,
     local: SocketAddr,
     source_ip: String,
     time_ms: u64,
@@ -49,7 +48,7 @@ impl Visit {
         let identity = shard.identities.borrow_mut().identify(time_ms);
         let Connection { peer, local, .. } = connection;
         let source_ip = peer.ip().to_string();
-        (Self { view: shard.view(), head, identity, arrived, peer, local, source_ip, time_ms }, body)
+        (Self { view: shard.view(), head, identity, arrived, local, source_ip, time_ms }, body)
     }
 
     /// The snapshot that serves this request from its first phase to its last.
@@ -87,13 +86,13 @@ impl Visit {
         let response_type = trail.rejection.as_ref().map(Rejection::response_type);
         let milliseconds = |us: u64| us / 1_000;
         Record {
-            request_id: Some(self.identity.request.as_str()),
-            extended_request_id: Some(self.identity.extended.as_str()),
-            source_ip: Some(self.peer.ip()),
-            user_agent: self.head.headers.get("user-agent").and_then(|value| value.to_str().ok()),
+            request_id: Some(self.identity.request.as_bytes()),
+            extended_request_id: Some(self.identity.extended.as_bytes()),
+            source_ip: Some(self.source_ip.as_bytes()),
+            user_agent: self.head.headers.get("user-agent").map(|value| value.as_bytes()),
             request_time_ms: Some(self.time_ms),
-            http_method: Some(request.verb),
-            path: Some(self.head.uri.path()),
+            http_method: Some(request.verb.as_bytes()),
+            path: Some(self.head.uri.path().as_bytes()),
             resource_path: method.map(|method| method.resource_path),
             resource_id: method.map(|method| method.resource_id),
             status: Some(trail.status),
@@ -107,11 +106,11 @@ impl Visit {
             account_id: Some(self.snapshot().account()),
             stage: stage.map(|stage| stage.name()),
             deployment_id: stage.map(|stage| stage.deployment()),
-            domain_name: Some(request.host),
-            domain_prefix: request.host.split(['.', ':']).next(),
+            domain_name: Some(request.host.as_bytes()),
+            domain_prefix: request.host.split(['.', ':']).next().map(str::as_bytes),
             error_message: trail.rejection.as_ref().map(Rejection::message),
             error_response_type: response_type.map(|row| row.name),
-            xray_trace_id: Some(self.trace()),
+            xray_trace_id: Some(self.trace().as_bytes()),
             region: Some(self.snapshot().region()),
             phases: trail.phases,
             ..Record::default()

@@ -14,7 +14,7 @@ mod runs;
 mod tests;
 
 pub use answer::{Answer, write_status_line};
-pub use call::Forward;
+pub use call::{Forward, Sender};
 pub(crate) use plan::Plans;
 pub use plan::{Plan, Target};
 pub use reply::write_reply_fields;

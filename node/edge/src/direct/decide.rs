@@ -2,7 +2,9 @@
 
 use std::{rc::Rc, time::Instant};
 
-use tidegate_gateway::{Address, Answer, Forward, Plan, RawHead, Rejection, address, authorize, throttle};
+use tidegate_gateway::{
+    Address, Answer, Forward, Plan, RawHead, Rejection, Sender, address, authorize, throttle,
+};
 use tidegate_listener::direct::{
     ChunkScanner, Desk,
     head::{self, Framing, Head, Reading},
@@ -140,6 +142,7 @@ impl Site<'_> {
             status: 0,
             integration_status: None,
             integration_error: None,
+            decide_us: None,
             integrate_us: None,
             rejection: None,
         }
@@ -190,8 +193,9 @@ impl Site<'_> {
         let verb = forward.verb(head.method);
         let is_head = verb == "HEAD";
         let mut out = self.desk.buffers.output();
-        let facts = errand.facts(self.caller, errand.trace(head.raw));
-        if is_head != (head.method == "HEAD") || forward.write(&raw, &facts, &mut out).is_err() {
+        let Caller { address: source_ip, scheme, port } = self.caller;
+        let sender = Sender { source_ip, scheme, port: *port, trace_id: errand.trace(head.raw) };
+        if is_head != (head.method == "HEAD") || forward.write(&raw, &sender, &mut out).is_err() {
             self.desk.buffers.recycle(out);
             return None;
         }
@@ -213,6 +217,7 @@ impl Site<'_> {
             errand.kept.extend_from_slice(head.raw);
             errand.used = head.raw.len();
         }
+        errand.decide_us = u64::try_from(errand.arrived.elapsed().as_micros()).ok();
         Some(Call {
             upload: Relay::new(out, span, BODY_BYTES_MAX),
             shelf,

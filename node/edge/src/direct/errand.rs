@@ -1,8 +1,8 @@
 //! One request on the short line: where its parts stand in the buffer, and what became of it.
 
-use std::{net::SocketAddr, time::Instant};
+use std::time::Instant;
 
-use tidegate_gateway::{Facts, Rejection};
+use tidegate_gateway::Rejection;
 use tidegate_listener::direct::{Line, head::Head};
 use tidegate_proto::limits::TRACE_BYTES_MAX;
 
@@ -14,7 +14,6 @@ use crate::{
 /// What is known about the client of a connection.
 #[derive(Debug)]
 pub(super) struct Caller {
-    pub(super) peer: SocketAddr,
     /// The peer's address as text, written once.
     pub(super) address: Box<str>,
     pub(super) port: u16,
@@ -24,7 +23,6 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn of<S>(line: &Line<S>) -> Self {
         Self {
-            peer: line.peer,
             address: line.peer.ip().to_string().into(),
             port: line.local.port(),
             scheme: if line.is_encrypted { "https" } else { "http" },
@@ -51,9 +49,8 @@ impl Place {
     }
 
     /// The part.
-    pub(super) fn in_head<'h>(&self, head: &'h [u8]) -> &'h str {
-        let bytes = head.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+    pub(super) fn in_head<'h>(&self, head: &'h [u8]) -> &'h [u8] {
+        head.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
     }
 }
 
@@ -79,6 +76,9 @@ pub(super) struct Errand {
     pub(super) status: u16,
     pub(super) integration_status: Option<u16>,
     pub(super) integration_error: Option<String>,
+    /// From arrival to the decision.
+    pub(super) decide_us: Option<u64>,
+    /// From arrival to the upstream's answer.
     pub(super) integrate_us: Option<u64>,
     pub(super) rejection: Option<Rejection>,
 }
@@ -134,21 +134,7 @@ impl Errand {
     }
 
     /// The trace, kept or begun here.
-    pub(super) fn trace<'h>(&'h self, head: &'h [u8]) -> &'h str {
-        self.trace.as_ref().map_or_else(|| self.identity.root.as_str(), |place| place.in_head(head))
-    }
-
-    /// What the mapping may know about the request.
-    pub(super) fn facts<'f>(&'f self, caller: &'f Caller, trace: &'f str) -> Facts<'f> {
-        Facts {
-            request_id: self.identity.request.as_str(),
-            extended_request_id: self.identity.extended.as_str(),
-            trace_id: trace,
-            source_ip: &caller.address,
-            protocol: "HTTP/1.1",
-            scheme: caller.scheme,
-            port: caller.port,
-            time_ms: self.time_ms,
-        }
+    pub(super) fn trace<'h>(&'h self, head: &'h [u8]) -> &'h [u8] {
+        self.trace.as_ref().map_or_else(|| self.identity.root.as_bytes(), |place| place.in_head(head))
     }
 }

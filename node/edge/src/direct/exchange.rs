@@ -323,7 +323,7 @@ impl<S: Stream> Talk<S> {
                 out.extend_from_slice(b"Connection: close\r\n");
             }
             out.extend_from_slice(b"\r\n");
-            let is_head = errand.method.in_head(errand.head(self.input.filled())) == "HEAD";
+            let is_head = errand.method.in_head(errand.head(self.input.filled())) == b"HEAD";
             let body = if is_head { &[][..] } else { page.body() };
             out.extend_from_slice(body);
             body.len() as u64

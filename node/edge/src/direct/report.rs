@@ -31,9 +31,9 @@ pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u
     let response_type = errand.rejection.as_ref().map(Rejection::response_type);
     let host = errand.host.in_head(head);
     let record = Record {
-        request_id: Some(errand.identity.request.as_str()),
-        extended_request_id: Some(errand.identity.extended.as_str()),
-        source_ip: Some(caller.peer.ip()),
+        request_id: Some(errand.identity.request.as_bytes()),
+        extended_request_id: Some(errand.identity.extended.as_bytes()),
+        source_ip: Some(caller.address.as_bytes()),
         user_agent: errand.user_agent.map(|place| place.in_head(head)),
         request_time_ms: Some(errand.time_ms),
         http_method: Some(errand.method.in_head(head)),
@@ -52,14 +52,17 @@ pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u
         stage: stage.map(|stage| stage.name()),
         deployment_id: stage.map(|stage| stage.deployment()),
         domain_name: Some(host),
-        domain_prefix: host.split(['.', ':']).next(),
+        domain_prefix: host.split(|byte| matches!(byte, b'.' | b':')).next(),
         error_message: errand.rejection.as_ref().map(Rejection::message),
         error_response_type: response_type.map(|row| row.name),
         xray_trace_id: Some(errand.trace(head)),
-        region: Some(snapshot.region()),
-        az: Some(&log.az),
-        node: Some(&log.node),
-        phases: PhaseTimes { integrate_us: errand.integrate_us, ..PhaseTimes::default() },
+        phases: PhaseTimes {
+            // The decision is made in one go, and timed as one.
+            route_us: errand.decide_us,
+            integrate_us: errand.integrate_us,
+            respond_us: errand.integrate_us.and_then(|us| latency_us.checked_sub(us)),
+            ..PhaseTimes::default()
+        },
         ..Record::default()
     };
     log.handle.write(&log.format, &record);

@@ -7,7 +7,7 @@ use super::{
     runs::{LowerName, Runs, push_number},
 };
 use crate::{
-    Facts, Routed,
+    Routed,
     transform::{Fate, sends_no_body, to_upstream},
 };
 
@@ -18,6 +18,19 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub struct Forward<'s> {
     routed: Routed<'s>,
     call: &'s ArchivedCallV1,
+}
+
+/// Whom the gateway speaks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'r> {
+    /// Address of the caller.
+    pub source_ip: &'r str,
+    /// `http` or `https`, as the client spoke it.
+    pub scheme: &'r str,
+    /// Port the client connected to.
+    pub port: u16,
+    /// Value of `X-Amzn-Trace-Id`, kept or generated.
+    pub trace_id: &'r [u8],
 }
 
 /// What the client's header lines held.
@@ -60,7 +73,7 @@ impl<'s> Forward<'s> {
     ///
     /// # Errors
     /// [`NotDirect`]; `out` is then to be thrown away.
-    pub fn write(&self, head: &RawHead<'_>, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<(), NotDirect> {
+    pub fn write(&self, head: &RawHead<'_>, sender: &Sender<'_>, out: &mut Vec<u8>) -> Result<(), NotDirect> {
         out.extend_from_slice(self.verb(head.verb).as_bytes());
         out.push(b' ');
         self.write_target(head, out)?;
@@ -68,7 +81,7 @@ impl<'s> Forward<'s> {
         out.extend_from_slice(self.call.authority.as_bytes());
         out.extend_from_slice(b"\r\n");
         let seen = copy_fields(head, out)?;
-        self.write_own(head, &seen, facts, out);
+        self.write_own(head, &seen, sender, out);
         Ok(())
     }
 
@@ -101,7 +114,7 @@ impl<'s> Forward<'s> {
     }
 
     /// The lines that the gateway itself is answerable for.
-    fn write_own(&self, head: &RawHead<'_>, seen: &Seen<'_>, facts: &Facts<'_>, out: &mut Vec<u8>) {
+    fn write_own(&self, head: &RawHead<'_>, seen: &Seen<'_>, sender: &Sender<'_>, out: &mut Vec<u8>) {
         let api = self.routed.stage().api().as_bytes();
         if !seen.accept {
             out.extend_from_slice(b"Accept: application/json\r\n");
@@ -124,13 +137,13 @@ impl<'s> Forward<'s> {
         } else if let Some(value) = seen.forwarded {
             before(value);
         }
-        out.extend_from_slice(facts.source_ip.as_bytes());
+        out.extend_from_slice(sender.source_ip.as_bytes());
         out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-        out.extend_from_slice(facts.scheme.as_bytes());
+        out.extend_from_slice(sender.scheme.as_bytes());
         out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
-        push_number(out, facts.port.into());
+        push_number(out, sender.port.into());
         out.extend_from_slice(b"\r\nX-Amzn-Trace-Id: ");
-        out.extend_from_slice(facts.trace_id.as_bytes());
+        out.extend_from_slice(sender.trace_id);
         out.extend_from_slice(b"\r\nx-amzn-apigateway-api-id: ");
         out.extend_from_slice(api);
         out.extend_from_slice(b"\r\n");
@@ -143,16 +156,16 @@ fn copy_fields<'r>(head: &RawHead<'r>, out: &mut Vec<u8>) -> Result<Seen<'r>, No
     let mut runs = Runs::begin(head.raw, head.fields, out);
     for (index, field) in head.fields.iter().enumerate() {
         let lower = LowerName::of(field.name);
-        match lower.as_str() {
-            "accept" => seen.accept = true,
-            "user-agent" => seen.user_agent = true,
-            FORWARDED_FOR => {
+        match lower.as_bytes() {
+            b"accept" => seen.accept = true,
+            b"user-agent" => seen.user_agent = true,
+            b"x-forwarded-for" => {
                 if is_visible(field.value) {
                     seen.forwarded_more |= seen.forwarded.replace(field.value).is_some();
                 }
                 runs.skip(index)?;
             }
-            "x-forwarded-proto" | "x-forwarded-port" => runs.skip(index)?,
+            b"x-forwarded-proto" | b"x-forwarded-port" => runs.skip(index)?,
             name => match to_upstream(name) {
                 Fate::Pass => {}
                 Fate::Drop | Fate::Remap => runs.skip(index)?,

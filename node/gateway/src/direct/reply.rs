@@ -23,7 +23,7 @@ pub fn write_reply_fields(
     let mut runs = Runs::begin(raw, fields, out);
     for (index, field) in fields.iter().enumerate() {
         let lower = LowerName::of(field.name);
-        match to_client(lower.as_str()) {
+        match to_client(lower.as_bytes()) {
             _ if nominated(field.name) => runs.skip(index)?,
             Fate::Pass => {}
             Fate::Drop => runs.skip(index)?,

@@ -99,7 +99,9 @@ fn a_call_is_the_same_on_both_lines() {
         let rest = address.unwrap().rest;
         let raw = RawHead { verb, rest, query, fields, raw: head.as_bytes() };
         let mut out = Vec::new();
-        admitted.forward().unwrap().write(&raw, &FACTS, &mut out).unwrap();
+        let Facts { source_ip, scheme, port, trace_id, .. } = FACTS;
+        let sender = Sender { source_ip, scheme, port, trace_id: trace_id.as_bytes() };
+        admitted.forward().unwrap().write(&raw, &sender, &mut out).unwrap();
         out.extend_from_slice(b"\r\n");
         let (line, rest) = out.split_at(out.windows(2).position(|pair| pair == b"\r\n").unwrap() + 2);
         let expect = format!("{} {} HTTP/1.1\r\n", general.method, general.target);

@@ -19,38 +19,44 @@ pub(crate) enum Fate {
 }
 
 /// Headers of one connection (RFC 9110 §7.6.1); they never cross.
-fn is_hop_by_hop(name: &str) -> bool {
+fn is_hop_by_hop(name: &[u8]) -> bool {
     matches!(
         name,
-        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
-    ) || name.starts_with("proxy-")
+        b"connection"
+            | b"keep-alive"
+            | b"proxy-connection"
+            | b"te"
+            | b"trailer"
+            | b"transfer-encoding"
+            | b"upgrade"
+    ) || name.starts_with(b"proxy-")
 }
 
 /// A client's header on its way through `HTTP_PROXY`.
-pub(crate) fn to_upstream(name: &str) -> Fate {
+pub(crate) fn to_upstream(name: &[u8]) -> Fate {
     match name {
-        "host"
-        | "content-length"
-        | "content-encoding"
-        | "content-md5"
-        | "expect"
-        | "max-forwards"
-        | "server"
-        | "via"
-        | "www-authenticate"
-        | "x-amzn-trace-id"
-        | "x-amzn-apigateway-api-id"
-        | "x-http-method-override" => Fate::Drop,
+        b"host"
+        | b"content-length"
+        | b"content-encoding"
+        | b"content-md5"
+        | b"expect"
+        | b"max-forwards"
+        | b"server"
+        | b"via"
+        | b"www-authenticate"
+        | b"x-amzn-trace-id"
+        | b"x-amzn-apigateway-api-id"
+        | b"x-http-method-override" => Fate::Drop,
         _ if is_hop_by_hop(name) => Fate::Drop,
         _ => Fate::Pass,
     }
 }
 
 /// An upstream's header on its way through `HTTP_PROXY`.
-pub(crate) fn to_client(name: &str) -> Fate {
+pub(crate) fn to_client(name: &[u8]) -> Fate {
     match name {
-        "connection" | "content-length" | "date" | "server" | "x-amzn-requestid" => Fate::Remap,
-        "via" | "x-amz-apigw-id" | "x-amzn-errortype" => Fate::Drop,
+        b"connection" | b"content-length" | b"date" | b"server" | b"x-amzn-requestid" => Fate::Remap,
+        b"via" | b"x-amz-apigw-id" | b"x-amzn-errortype" => Fate::Drop,
         _ if is_hop_by_hop(name) => Fate::Drop,
         _ => Fate::Pass,
     }
@@ -64,7 +70,7 @@ pub(crate) fn mapped_to_client(name: &str) -> Fate {
         | "max-forwards" | "proxy-authenticate" | "server" | "trailer" | "upgrade" | "user-agent"
         | "www-authenticate" => Fate::Remap,
         "te" => Fate::Pass,
-        _ if is_hop_by_hop(name) => Fate::Drop,
+        _ if is_hop_by_hop(name.as_bytes()) => Fate::Drop,
         _ => Fate::Pass,
     }
 }
@@ -73,7 +79,7 @@ pub(crate) fn mapped_to_client(name: &str) -> Fate {
 pub(crate) fn mapped_to_upstream(name: &str) -> Fate {
     match name {
         "content-length" | "expect" | "via" => Fate::Drop,
-        _ if is_hop_by_hop(name) => Fate::Drop,
+        _ if is_hop_by_hop(name.as_bytes()) => Fate::Drop,
         _ => Fate::Pass,
     }
 }
@@ -83,7 +89,7 @@ pub(crate) fn proxied_to_upstream(from: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(from.len() + 4);
     let nominated = Nominated::of(from);
     for (name, value) in from {
-        if to_upstream(name.as_str()) == Fate::Pass && !nominated.contains(name) {
+        if to_upstream(name.as_str().as_bytes()) == Fate::Pass && !nominated.contains(name) {
             out.append(name, value.clone());
         }
     }
@@ -111,7 +117,7 @@ pub(crate) fn proxied_to_client(from: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(from.len() + 4);
     let nominated = Nominated::of(from);
     for (name, value) in from {
-        match to_client(name.as_str()) {
+        match to_client(name.as_str().as_bytes()) {
             _ if nominated.contains(name) => {}
             Fate::Pass => _ = out.append(name, value.clone()),
             Fate::Drop => {}

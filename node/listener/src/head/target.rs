@@ -41,12 +41,23 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
         None => {
             let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
             let (name, rest) = value.split_at(end);
-            let good = !name.is_empty()
-                && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
-            (good, rest)
+            (!name.is_empty() && name.iter().all(|&byte| is_host_byte(byte)), rest)
         }
     };
     name_is_good && is_port(rest)
+}
+
+fn is_host_byte(byte: u8) -> bool {
+    const HOST: [bool; 256] = {
+        let mut host = [false; 256];
+        let mut byte = 0u8;
+        while byte < 0x7f {
+            host[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+            byte += 1;
+        }
+        host
+    };
+    HOST.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 /// Nothing, or a colon and a port; an empty port is legal but two readers already differ on it.

@@ -1,13 +1,36 @@
 //! Common Log Format times from milliseconds since 1970. Pure; always UTC.
 
+use std::cell::Cell;
+
 use super::digits;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// Bytes of a time: the year 9999 is far.
+const BYTES: usize = 26;
+
+thread_local! {
+    /// The last second that was written out: most lines are of the same one.
+    static LAST: Cell<(u64, [u8; BYTES])> = const { Cell::new((u64::MAX, [0; BYTES])) };
+}
+
 /// Appends for example `10/Oct/2000:13:55:36 +0000`.
 pub(super) fn write_clf(epoch_ms: u64, out: &mut Vec<u8>) {
     let seconds = epoch_ms / 1_000;
+    let (last, text) = LAST.get();
+    if last == seconds {
+        out.extend_from_slice(&text);
+        return;
+    }
+    let start = out.len();
+    write_anew(seconds, out);
+    if let Some(text) = out.get(start..).and_then(|text| text.try_into().ok()) {
+        LAST.set((seconds, text));
+    }
+}
+
+fn write_anew(seconds: u64, out: &mut Vec<u8>) {
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     digits::write(day, 2, out);
@@ -48,6 +71,7 @@ mod tests {
             (971_186_136_999, "10/Oct/2000:13:55:36 +0000"),
             (1_709_251_199_000, "29/Feb/2024:23:59:59 +0000"),
             (4_102_444_800_000, "01/Jan/2100:00:00:00 +0000"),
+            (4_102_444_800_999, "01/Jan/2100:00:00:00 +0000"),
         ] {
             let mut out = Vec::new();
             write_clf(epoch_ms, &mut out);

@@ -17,31 +17,42 @@ pub(super) enum Style {
     Text,
 }
 
-/// Appends `value`, escaped, cut at [`VALUE_BYTES_MAX`].
-pub(super) fn write(style: Style, value: &str, out: &mut Vec<u8>) {
-    let value = value.get(..value.floor_char_boundary(VALUE_BYTES_MAX)).unwrap_or_default();
-    if value.bytes().all(is_plain) && (style != Style::Text || !value.contains(' ')) {
-        out.extend_from_slice(value.as_bytes());
+/// Appends `value`, escaped, cut at [`VALUE_BYTES_MAX`]; bytes that are no UTF-8 are replaced.
+pub(super) fn write(style: Style, value: &[u8], out: &mut Vec<u8>) {
+    let class = value.iter().fold(0, |class, byte| class | class_of(*byte));
+    let is_plain = class == 0 || (class == SPACE && style != Style::Text);
+    if is_plain && value.len() <= VALUE_BYTES_MAX {
+        out.extend_from_slice(value);
         return;
     }
-    for character in value.chars() {
+    let text = String::from_utf8_lossy(value);
+    let cut = text.get(..text.floor_char_boundary(VALUE_BYTES_MAX)).unwrap_or_default();
+    for character in cut.chars() {
         write_char(style, character, out);
     }
 }
 
-/// Bytes that no style has to escape; a space counts, and is looked for where it matters.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = b' ';
+/// A byte that only lines of text have to escape.
+const SPACE: u8 = 1;
+/// A byte that some style has to escape, or that is not ASCII.
+const ODD: u8 = 2;
+
+/// One bit per class, so that a value is classified without a branch per byte.
+const CLASSES: [u8; 256] = {
+    let mut classes = [ODD; 256];
+    classes[b' ' as usize] = SPACE;
+    let mut byte = b'!';
     while byte < 0x7f {
-        plain[byte as usize] = !matches!(byte, b'"' | b'\\' | b',' | b'<' | b'>' | b'&' | b'\'');
+        if !matches!(byte, b'"' | b'\\' | b',' | b'<' | b'>' | b'&' | b'\'') {
+            classes[byte as usize] = 0;
+        }
         byte += 1;
     }
-    plain
+    classes
 };
 
-fn is_plain(byte: u8) -> bool {
-    PLAIN.get(usize::from(byte)).copied().unwrap_or_default()
+fn class_of(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(ODD)
 }
 
 fn write_char(style: Style, character: char, out: &mut Vec<u8>) {
@@ -82,7 +93,7 @@ mod tests {
 
     fn escaped(style: Style, value: &str) -> String {
         let mut out = Vec::new();
-        write(style, value, &mut out);
+        write(style, value.as_bytes(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -102,6 +113,13 @@ mod tests {
         ] {
             assert_eq!(escaped(style, value), expected, "{style:?} {value:?}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        let mut out = Vec::new();
+        write(Style::Json, b"a\xffb", &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "a\u{fffd}b");
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! A log format, compiled once into literals and variables. Rendering is a walk over them.
 
-use std::io::Write;
-use std::net::IpAddr;
-
 use thiserror::Error;
 
 use super::escape::{self, Style};
 use super::record::Record;
-use super::variable::{Read, Value, find};
+use super::variable::{Read, Value, find, is_constant};
 use super::{clock, digits};
 use crate::limits::FORMAT_BYTES_MAX;
 
@@ -23,7 +20,6 @@ pub const DEFAULT_FORMAT: &str = concat!(
     r#""errorResponseType":"$context.error.responseType","userAgent":"$context.identity.userAgent","#,
     r#""region":"$context.tidegate.region","az":"$context.tidegate.az","node":"$context.tidegate.node","#,
     r#""cache":"$context.tidegate.cache","routeUs":$context.tidegate.phase.route_us,"#,
-    r#""authorizeUs":$context.tidegate.phase.authorize_us,"throttleUs":$context.tidegate.phase.throttle_us,"#,
     r#""integrateUs":$context.tidegate.phase.integrate_us,"respondUs":$context.tidegate.phase.respond_us}"#,
 );
 
@@ -47,6 +43,7 @@ enum Segment {
     Variable {
         read: Read,
         is_inside: bool,
+        is_constant: bool,
     },
     /// `$context.authorizer.NAME`, whose names the author of the authorizer chooses.
     Authorizer {
@@ -90,7 +87,7 @@ impl Format {
             let (name, after) = split_name(after);
             has_request_id |= matches!(name, "requestId" | "extendedRequestId");
             segments.push(match (find(name), name.strip_prefix("authorizer.")) {
-                (Some(read), _) => Segment::Variable { read, is_inside },
+                (Some(read), _) => Segment::Variable { read, is_inside, is_constant: is_constant(name) },
                 (None, Some(name)) => Segment::Authorizer { name: name.to_owned(), is_inside },
                 (None, None) => Segment::Unknown { is_inside },
             });
@@ -106,6 +103,29 @@ impl Format {
         self.has_request_id
     }
 
+    /// The same format with the values that are the same for all requests of a node filled in from `record`.
+    #[must_use]
+    pub fn bind(&self, record: &Record<'_>) -> Self {
+        let mut segments = Vec::with_capacity(self.segments.len());
+        let mut literal = String::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => literal.push_str(text),
+                Segment::Variable { read, is_inside, is_constant: true } => {
+                    let mut out = Vec::new();
+                    self.render_value(read(record), *is_inside, &mut out);
+                    literal.push_str(&String::from_utf8_lossy(&out));
+                }
+                other => {
+                    push_literal(&mut segments, &std::mem::take(&mut literal));
+                    segments.push(other.clone());
+                }
+            }
+        }
+        push_literal(&mut segments, &literal);
+        Self { segments, ..self.clone() }
+    }
+
     /// Appends one line without its end.
     pub fn render(&self, record: &Record<'_>, out: &mut Vec<u8>) {
         for segment in &self.segments {
@@ -114,10 +134,10 @@ impl Format {
                     out.extend_from_slice(literal.as_bytes());
                     continue;
                 }
-                Segment::Variable { read, is_inside } => (read(record), *is_inside),
+                Segment::Variable { read, is_inside, .. } => (read(record), *is_inside),
                 Segment::Authorizer { name, is_inside } => {
                     let found = record.authorizer.iter().find(|(known, _)| known == name);
-                    (found.map_or(Value::Missing, |(_, value)| Value::Text(value)), *is_inside)
+                    (found.map_or(Value::Missing, |(_, value)| Value::Text(value.as_bytes())), *is_inside)
                 }
                 Segment::Unknown { is_inside } => (Value::Missing, *is_inside),
             };
@@ -131,7 +151,7 @@ impl Format {
         let brings_quotes = match value {
             Value::Number(_) => false,
             Value::Quoted(_) => !is_inside,
-            Value::Missing | Value::Text(_) | Value::Address(_) | Value::Time(_) => is_bare_json,
+            Value::Missing | Value::Text(_) | Value::Time(_) => is_bare_json,
         };
         if brings_quotes {
             out.push(b'"');
@@ -142,7 +162,6 @@ impl Format {
             Value::Missing => out.push(b'-'),
             Value::Text(text) | Value::Quoted(text) => escape::write(style, text, out),
             Value::Number(number) => digits::write(number, 1, out),
-            Value::Address(address) => write_address(address, out),
             Value::Time(epoch_ms) => clock::write_clf(epoch_ms, out),
         }
         if brings_quotes {
@@ -158,23 +177,6 @@ impl Default for Format {
             style: Style::Json,
             has_request_id: false,
         })
-    }
-}
-
-fn write_address(address: IpAddr, out: &mut Vec<u8>) {
-    match address {
-        IpAddr::V4(address) => {
-            for (place, part) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b'.');
-                }
-                digits::write(u64::from(part), 1, out);
-            }
-        }
-        IpAddr::V6(address) => {
-            // Writing to a vector cannot fail.
-            let _ = write!(out, "{address}");
-        }
     }
 }
 

@@ -1,6 +1,5 @@
-//! What is known about one answered request. A plain struct of borrowed values: filling it allocates nothing.
-
-use std::net::IpAddr;
+//! What is known about one answered request. A plain struct of borrowed values: filling it allocates nothing, and what a client
+//! sent is taken as the bytes it sent.
 
 /// Durations of the phases of the request line, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,13 +26,13 @@ pub struct PhaseTimes {
 #[derive(Clone, Debug, Default)]
 pub struct Record<'a> {
     /// `$context.requestId`.
-    pub request_id: Option<&'a str>,
+    pub request_id: Option<&'a [u8]>,
     /// `$context.extendedRequestId`.
-    pub extended_request_id: Option<&'a str>,
+    pub extended_request_id: Option<&'a [u8]>,
     /// `$context.identity.sourceIp`.
-    pub source_ip: Option<IpAddr>,
+    pub source_ip: Option<&'a [u8]>,
     /// `$context.identity.userAgent`.
-    pub user_agent: Option<&'a str>,
+    pub user_agent: Option<&'a [u8]>,
     /// `$context.identity.caller`.
     pub caller: Option<&'a str>,
     /// `$context.identity.user`.
@@ -51,9 +50,9 @@ pub struct Record<'a> {
     /// Arrival in milliseconds since 1970, for `$context.requestTime` and `$context.requestTimeEpoch`.
     pub request_time_ms: Option<u64>,
     /// `$context.httpMethod`.
-    pub http_method: Option<&'a str>,
+    pub http_method: Option<&'a [u8]>,
     /// `$context.path`: the requested path, stage included.
-    pub path: Option<&'a str>,
+    pub path: Option<&'a [u8]>,
     /// `$context.resourcePath`.
     pub resource_path: Option<&'a str>,
     /// `$context.resourceId`.
@@ -85,9 +84,9 @@ pub struct Record<'a> {
     /// `$context.deploymentId`.
     pub deployment_id: Option<&'a str>,
     /// `$context.domainName`.
-    pub domain_name: Option<&'a str>,
+    pub domain_name: Option<&'a [u8]>,
     /// `$context.domainPrefix`.
-    pub domain_prefix: Option<&'a str>,
+    pub domain_prefix: Option<&'a [u8]>,
     /// `$context.customDomain.basePathMatched`.
     pub base_path_matched: Option<&'a str>,
     /// `$context.error.message` and, quoted, `$context.error.messageString`.
@@ -109,7 +108,7 @@ pub struct Record<'a> {
     /// `$context.wafResponseCode`.
     pub waf_response_code: Option<&'a str>,
     /// `$context.xrayTraceId`.
-    pub xray_trace_id: Option<&'a str>,
+    pub xray_trace_id: Option<&'a [u8]>,
     /// `$context.connectionId` (WebSocket).
     pub connection_id: Option<&'a str>,
     /// `$context.eventType` (WebSocket).

@@ -158,7 +158,7 @@ impl Service {
     /// Writes until `shutdown` resolves, and then everything that is left.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
-        let mut batch = Slot::default();
+        let mut batches: [Slot; SLOTS] = std::array::from_fn(|_| Slot::default());
         loop {
             let is_last = tokio::select! {
                 biased;
@@ -166,25 +166,27 @@ impl Service {
                 () = self.shared.wake.notified() => false,
                 () = time::sleep(self.flush_interval) => false,
             };
-            self.flush(&mut batch).await;
+            self.flush(&mut batches).await;
             if is_last {
                 return;
             }
         }
     }
 
-    async fn flush(&mut self, batch: &mut Slot) {
+    /// Each slot has a buffer to swap with, so that both keep the size that its thread needs.
+    async fn flush(&mut self, batches: &mut [Slot; SLOTS]) {
         if self.shared.must_reopen.swap(false, Relaxed)
             && let Err(error) = self.output.reopen()
         {
             self.failed(&error, 0);
         }
         for place in 0..SLOTS {
+            let (Some(slot), Some(batch)) = (self.shared.slots.get(place), batches.get_mut(place)) else {
+                continue;
+            };
             batch.bytes.clear();
             batch.lines = 0;
-            if let Some(slot) = self.shared.slots.get(place) {
-                std::mem::swap(batch, &mut slot.lock().unwrap_or_else(PoisonError::into_inner));
-            }
+            std::mem::swap(batch, &mut slot.lock().unwrap_or_else(PoisonError::into_inner));
             if batch.bytes.is_empty() {
                 continue;
             }

@@ -1,18 +1,15 @@
 //! The `$context` variables a format may use: one table from name to the field it reads.
 
-use std::net::IpAddr;
-
 use super::record::Record;
 
 /// One value of a record, not yet rendered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'a> {
     Missing,
-    Text(&'a str),
+    Text(&'a [u8]),
     /// Text that brings its own quotes, as `$context.error.messageString` does.
-    Quoted(&'a str),
+    Quoted(&'a [u8]),
     Number(u64),
-    Address(IpAddr),
     /// Milliseconds since 1970, shown in Common Log Format.
     Time(u64),
 }
@@ -25,7 +22,16 @@ pub(super) fn find(name: &str) -> Option<Read> {
     VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, read)| *read)
 }
 
+/// Whether a variable has the same value for all requests of a node.
+pub(super) fn is_constant(name: &str) -> bool {
+    matches!(name, "tidegate.region" | "tidegate.az" | "tidegate.node")
+}
+
 fn text(value: Option<&str>) -> Value<'_> {
+    value.map_or(Value::Missing, |value| Value::Text(value.as_bytes()))
+}
+
+fn bytes(value: Option<&[u8]>) -> Value<'_> {
     value.map_or(Value::Missing, Value::Text)
 }
 
@@ -34,10 +40,10 @@ fn number<'a>(value: Option<impl Into<u64>>) -> Value<'a> {
 }
 
 const VARIABLES: &[(&str, Read)] = &[
-    ("requestId", |r| text(r.request_id)),
-    ("extendedRequestId", |r| text(r.extended_request_id)),
-    ("identity.sourceIp", |r| r.source_ip.map_or(Value::Missing, Value::Address)),
-    ("identity.userAgent", |r| text(r.user_agent)),
+    ("requestId", |r| bytes(r.request_id)),
+    ("extendedRequestId", |r| bytes(r.extended_request_id)),
+    ("identity.sourceIp", |r| bytes(r.source_ip)),
+    ("identity.userAgent", |r| bytes(r.user_agent)),
     ("identity.caller", |r| text(r.caller)),
     ("identity.user", |r| text(r.user)),
     ("identity.userArn", |r| text(r.user_arn)),
@@ -47,8 +53,8 @@ const VARIABLES: &[(&str, Read)] = &[
     ("identity.clientCert.subjectDN", |r| text(r.client_cert_subject)),
     ("requestTime", |r| r.request_time_ms.map_or(Value::Missing, Value::Time)),
     ("requestTimeEpoch", |r| number(r.request_time_ms)),
-    ("httpMethod", |r| text(r.http_method)),
-    ("path", |r| text(r.path)),
+    ("httpMethod", |r| bytes(r.http_method)),
+    ("path", |r| bytes(r.path)),
     ("resourcePath", |r| text(r.resource_path)),
     ("resourceId", |r| text(r.resource_id)),
     ("routeKey", |r| text(r.route_key)),
@@ -69,11 +75,13 @@ const VARIABLES: &[(&str, Read)] = &[
     ("accountId", |r| text(r.account_id)),
     ("stage", |r| text(r.stage)),
     ("deploymentId", |r| text(r.deployment_id)),
-    ("domainName", |r| text(r.domain_name)),
-    ("domainPrefix", |r| text(r.domain_prefix)),
+    ("domainName", |r| bytes(r.domain_name)),
+    ("domainPrefix", |r| bytes(r.domain_prefix)),
     ("customDomain.basePathMatched", |r| text(r.base_path_matched)),
     ("error.message", |r| text(r.error_message)),
-    ("error.messageString", |r| r.error_message.map_or(Value::Missing, Value::Quoted)),
+    ("error.messageString", |r| {
+        r.error_message.map_or(Value::Missing, |text| Value::Quoted(text.as_bytes()))
+    }),
     ("error.responseType", |r| text(r.error_response_type)),
     ("error.validationErrorString", |r| text(r.error_validation)),
     ("authorizer.principalId", |r| text(r.authorizer_principal_id)),
@@ -81,7 +89,7 @@ const VARIABLES: &[(&str, Read)] = &[
     ("authorizer.status", |r| number(r.authorizer_status)),
     ("authorizer.latency", |r| number(r.authorizer_latency_ms)),
     ("wafResponseCode", |r| text(r.waf_response_code)),
-    ("xrayTraceId", |r| text(r.xray_trace_id)),
+    ("xrayTraceId", |r| bytes(r.xray_trace_id)),
     ("connectionId", |r| text(r.connection_id)),
     ("eventType", |r| text(r.event_type)),
     ("messageId", |r| text(r.message_id)),

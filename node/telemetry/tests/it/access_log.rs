@@ -23,7 +23,7 @@ fn to_file(path: &Path) -> Options {
 
 fn write(handle: &Handle, id: &str) {
     let format = Format::parse("$context.requestId").unwrap();
-    handle.write(&format, &Record { request_id: Some(id), ..Record::default() });
+    handle.write(&format, &Record { request_id: Some(id.as_bytes()), ..Record::default() });
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {

@@ -1,0 +1,138 @@
+//! The request path allocates nothing: a counting allocator over a running data plane, a client and an upstream that allocate
+//! nothing either.
+
+use std::{
+    alloc::System,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tidegate_edge::{Options, Service};
+use tidegate_gateway::{Snapshot, StageTable};
+use tidegate_proto::document::{
+    ApiDefinition, Integration, IntegrationResponse, Method, Resource, RestApi, Stage,
+};
+use tidegate_telemetry::{access_log, metrics::Registry};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nServer: up\r\nX-Up: 1\r\n\r\nhi";
+/// Requests of one window, and windows: a window may meet a tick of the clock, the quietest one does not.
+const REQUESTS: usize = 200;
+const WINDOWS: usize = 25;
+
+fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
+                    if stream.write_all(ANSWER).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+fn method(integration: Integration) -> Method {
+    Method { http_method: "GET".into(), method_integration: Some(integration), ..Method::default() }
+}
+
+fn snapshot(upstream: SocketAddr) -> Snapshot {
+    let proxy = Integration {
+        kind: "HTTP_PROXY".into(),
+        http_method: Some("ANY".into()),
+        uri: Some(format!("http://{upstream}/v1/{{id}}")),
+        ..Integration::default()
+    };
+    let mut mock = Integration { kind: "MOCK".into(), ..Integration::default() };
+    mock.request_templates.insert("application/json".into(), r#"{"statusCode": 200}"#.into());
+    let response = IntegrationResponse { status_code: "200".into(), ..IntegrationResponse::default() };
+    mock.integration_responses.insert("200".into(), response);
+    let mut keyed = method(mock.clone());
+    keyed.api_key_required = true;
+    let mut resources = Vec::new();
+    for (path, method) in
+        [("/proxied/{id}", method(proxy)), ("/local", method(mock)), ("/rejected", keyed)]
+    {
+        let mut resource = Resource { id: path.into(), path: path.into(), ..Resource::default() };
+        resource.resource_methods.insert("GET".into(), method);
+        resources.push(resource);
+    }
+    let api = RestApi { id: "api1".into(), ..RestApi::default() };
+    let definition = ApiDefinition { api, resources, ..ApiDefinition::default() };
+    let stage = Stage { stage_name: "dev".into(), deployment_id: "d1".into(), ..Stage::default() };
+    let table = StageTable::compile(&definition, &stage).unwrap();
+    Snapshot::new(1, 1, "eu-west-1", "000000000000", vec![table.into()])
+}
+
+/// A data plane of one shard with metrics and an access log.
+fn serve(snapshot: Snapshot, log: &std::path::Path) -> SocketAddr {
+    let mut options = Options { shards: 1, ..Options::default() };
+    options.listener.address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let destination = access_log::Destination::File(log.to_owned());
+    let log = access_log::Service::new(access_log::Options { destination, ..Default::default() }).unwrap();
+    let service = Service::new(options, Arc::new(snapshot), Registry::new(100)).unwrap();
+    let service = service.with_access_log(log.handle(), access_log::Format::default(), "az1", "1");
+    let address = service.handle().local_address().unwrap();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            tokio::spawn(log.run(std::future::pending()));
+            service.run(std::future::pending()).await.unwrap();
+        });
+    });
+    address
+}
+
+/// Allocations of the quietest window of requests.
+fn fewest(gateway: SocketAddr, path: &str, status: &[u8]) -> usize {
+    let request = format!(
+        "GET /dev/{path} HTTP/1.1\r\nHost: api1.execute-api.local\r\nUser-Agent: test\r\nAccept: */*\r\n\
+         Accept-Encoding: gzip\r\nAuthorization: Bearer x\r\nX-Request-Id: 1\r\n\r\n"
+    );
+    let mut client = TcpStream::connect(gateway).unwrap();
+    client.set_nodelay(true).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut buffer = [0; 4096];
+    let mut ask = || {
+        client.write_all(request.as_bytes()).unwrap();
+        let count = client.read(&mut buffer).unwrap();
+        assert!(buffer[..count].starts_with(status), "{}", String::from_utf8_lossy(&buffer[..count]));
+    };
+    // Pools, buffers and the log find their sizes.
+    (0..20 * REQUESTS).for_each(|_| ask());
+    let window = || {
+        let region = Region::new(ALLOCATOR);
+        (0..REQUESTS).for_each(|_| ask());
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    std::iter::repeat_with(window).take(WINDOWS).min().unwrap()
+}
+
+#[test]
+fn the_request_path_allocates_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = serve(snapshot(upstream()), &folder.path().join("access.log"));
+    for (path, status) in [
+        ("proxied/7", &b"HTTP/1.1 200 OK\r\n"[..]),
+        ("local", b"HTTP/1.1 200 OK\r\n"),
+        ("rejected", b"HTTP/1.1 403 Forbidden\r\n"),
+        ("nowhere", b"HTTP/1.1 403 Forbidden\r\n"),
+    ] {
+        assert_eq!(fewest(gateway, path, status), 0, "{path}");
+    }
+}
