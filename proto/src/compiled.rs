@@ -8,12 +8,16 @@
     reason = "the archive derive emits undocumented fields for enum variants; the sources are documented"
 )]
 
-use rkyv::{Archive, Deserialize, Serialize};
+use rkyv::{Archive, Deserialize, Serialize, rancor};
+
+use crate::frame::{self, FrameError, Kind};
 
 /// Newest layout this program writes and reads.
 pub const VERSION: u8 = 1;
 /// Marks an absent index.
 pub const NONE: u32 = u32::MAX;
+/// Newest layout of [`CertificatesV1`] that this program writes and reads.
+pub const CERTIFICATES_VERSION: u8 = 1;
 /// Verbs in the order of [`NodeV1::methods`]; `ANY` is last.
 pub const VERBS: [&str; 8] = ["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD", "ANY"];
 
@@ -65,6 +69,44 @@ pub struct SnapshotV1 {
     pub account: String,
     /// Bytes of each stage frame that follows.
     pub stage_bytes: Vec<u64>,
+}
+
+/// What follows the stages in a serving snapshot on disk, when there is something to say: the data plane's certificates.
+#[derive(Clone, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct CertificatesV1 {
+    /// What session-ticket keys are derived from: 32 bytes, or none.
+    pub ticket_secret: Option<[u8; 32]>,
+    /// All certificates, by name.
+    pub certificates: Vec<CertificateV1>,
+}
+
+/// A certificate with its private key.
+#[derive(Clone, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct CertificateV1 {
+    /// Name of its record.
+    pub name: String,
+    /// DNS names in lower case, `*.` ones included.
+    pub dns_names: Vec<String>,
+    /// The chain, PEM, leaf first.
+    pub chain_pem: String,
+    /// Private key of the leaf, PEM.
+    pub key_pem: String,
+    /// End of validity, in seconds since the Unix epoch.
+    pub not_after_s: i64,
+    /// When it was stored, in seconds since the Unix epoch.
+    pub stored_s: i64,
+}
+
+impl std::fmt::Debug for CertificatesV1 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificatesV1").field("certificates", &self.certificates).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for CertificateV1 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificateV1").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// One path segment of the tree.
@@ -235,4 +277,46 @@ pub struct ResponseV1 {
     pub parameters: Vec<MappingV1>,
     /// Content type → template index; [`NONE`] passes the body through.
     pub templates: Vec<(String, u32)>,
+}
+
+impl CertificatesV1 {
+    /// The framed bytes.
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+        let body = rkyv::to_bytes::<rancor::Error>(self).map_err(|e| FrameError::Invalid(e.to_string()))?;
+        frame::seal(Kind::Certificates, CERTIFICATES_VERSION, &body)
+    }
+
+    /// Reads framed bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        let body = frame::open(Kind::Certificates, CERTIFICATES_VERSION, bytes)?;
+        rkyv::from_bytes::<Self, rancor::Error>(&body).map_err(|e| FrameError::Invalid(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_certificates() {
+        let certificate = CertificateV1 {
+            name: "default".into(),
+            dns_names: vec!["a.example.com".into(), "*.b.example.com".into()],
+            chain_pem: "chain".into(),
+            key_pem: "key".into(),
+            not_after_s: 1_900_000_000,
+            stored_s: 1_700_000_000,
+        };
+        let sample = CertificatesV1 { ticket_secret: Some([7; 32]), certificates: vec![certificate] };
+        let bytes = sample.encode().unwrap();
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(
+            hex,
+            include_str!("../tests/golden/certificates-v1.hex").trim(),
+            "certificates-v1 changed on disk: add a version instead of changing this one"
+        );
+        assert_eq!(CertificatesV1::decode(&bytes).unwrap(), sample);
+        let shown = format!("{sample:?}");
+        assert!(shown.contains("default") && !shown.contains("chain") && !shown.contains('7'), "{shown}");
+    }
 }

@@ -4,12 +4,14 @@
 //! Absent optional values are absent on the wire too, as API Gateway omits them.
 
 mod api;
+mod certificate;
 mod cluster;
 mod deployment;
 mod method;
 mod stage;
 
 pub use api::{ApiKeySource, EndpointConfiguration, Model, Resource, RestApi};
+pub use certificate::{Certificate, TicketSecret};
 pub use cluster::{Authority, Drain, JoinTokenRecord, NodeCounter};
 pub use deployment::{ApiDefinition, Deployment};
 pub use method::{Integration, IntegrationResponse, Method, MethodResponse, TlsConfig};

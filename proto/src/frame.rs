@@ -28,6 +28,8 @@ pub enum Kind {
     Snapshot = 5,
     /// A [`crate::peer::MessageV1`].
     Peer = 6,
+    /// The [`crate::compiled::CertificatesV1`] behind a serving snapshot.
+    Certificates = 7,
 }
 
 /// Why bytes are not a frame this program can read.

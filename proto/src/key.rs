@@ -6,12 +6,16 @@
 pub const USER_PREFIX: &str = "restapi/";
 /// Prefix of all access keys.
 pub const CREDENTIAL_PREFIX: &str = "credential/";
+/// Prefix of all certificates of the data plane.
+pub const CERTIFICATE_PREFIX: &str = "certificate/";
 /// Prefix of unused join tokens.
 pub const JOIN_TOKEN_PREFIX: &str = "cluster/token/";
 /// Prefix of drained nodes.
 pub const DRAIN_PREFIX: &str = "cluster/drain/";
 /// The certificate authority of the cluster.
 pub const AUTHORITY: &str = "cluster/authority";
+/// The secret that keys of TLS session tickets are derived from.
+pub const TICKET_SECRET: &str = "cluster/ticket-secret";
 /// The counter from which node ids are drawn; an id is never used twice.
 pub const NODE_COUNTER: &str = "cluster/node-counter";
 
@@ -56,6 +60,11 @@ pub enum Key<'a> {
         /// The access key id.
         access_key_id: &'a str,
     },
+    /// A [`crate::document::Certificate`].
+    Certificate {
+        /// Name of the certificate.
+        name: &'a str,
+    },
     /// Cluster bookkeeping.
     Cluster,
     /// Written by a newer version: kept, replicated and hashed, not interpreted.
@@ -76,6 +85,7 @@ impl<'a> Key<'a> {
                 _ => Self::Unknown,
             },
             (Some("credential"), Some(access_key_id), None, None, None) => Self::Credential { access_key_id },
+            (Some("certificate"), Some(name), None, None, None) => Self::Certificate { name },
             (Some("cluster"), Some(_), ..) => Self::Cluster,
             _ => Self::Unknown,
         }
@@ -137,6 +147,11 @@ pub fn credential(access_key_id: &str) -> String {
     format!("credential/{access_key_id}")
 }
 
+/// Key of a certificate.
+pub fn certificate(name: &str) -> String {
+    format!("certificate/{name}")
+}
+
 /// Key of an unused join token, named by the SHA-256 of its secret so that the log never holds the secret.
 pub fn join_token(secret_sha256_hex: &str) -> String {
     format!("cluster/token/{secret_sha256_hex}")
@@ -153,13 +168,15 @@ mod tests {
 
     #[test]
     fn keys_parse_back() {
-        let cases: [(String, Key<'_>); 9] = [
+        let cases: [(String, Key<'_>); 11] = [
             (rest_api("a"), Key::RestApi { api: "a" }),
             (resource("a", "r"), Key::Resource { api: "a", resource: "r" }),
             (model("a", "Empty"), Key::Model { api: "a", model: "Empty" }),
             (deployment("a", "d"), Key::Deployment { api: "a", deployment: "d" }),
             (stage("a", "prod"), Key::Stage { api: "a", stage: "prod" }),
             (credential("AKIA"), Key::Credential { access_key_id: "AKIA" }),
+            (certificate("default"), Key::Certificate { name: "default" }),
+            (TICKET_SECRET.into(), Key::Cluster),
             (drain(3), Key::Cluster),
             ("restapi/a/later/x".into(), Key::Unknown),
             ("later/x".into(), Key::Unknown),

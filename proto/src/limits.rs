@@ -74,6 +74,16 @@ pub const STAGE_VARIABLES_MAX: usize = 100;
 pub const PATCH_OPERATIONS_MAX: usize = 500;
 /// Largest mapping template, in bytes (*AWS*: 300 KB).
 pub const TEMPLATE_BYTES_MAX: usize = 300 * 1024;
+/// Most certificates in one cluster; each costs a node some 10 KiB of memory.
+pub const CERTIFICATES_MAX: usize = 1_000;
+/// Largest certificate chain, PEM, in bytes; clients refuse longer ones anyway.
+pub const CERTIFICATE_CHAIN_BYTES_MAX: usize = 32 * 1024;
+/// Largest private key, PEM, in bytes; RSA with 8,192 bits fits.
+pub const CERTIFICATE_KEY_BYTES_MAX: usize = 16 * 1024;
+/// Longest name of a certificate, in bytes.
+pub const CERTIFICATE_NAME_BYTES_MAX: usize = 64;
+/// Most DNS names of one certificate; public authorities sign at most 100.
+pub const CERTIFICATE_DNS_NAMES_MAX: usize = 250;
 /// Page size of list operations when `limit` is absent (*AWS*: 25).
 pub const PAGE_LIMIT_DEFAULT: usize = 25;
 /// Largest page of list operations (*AWS*: 500).

@@ -85,6 +85,31 @@ pub struct LeaderTransferred {
     pub leader: u64,
 }
 
+/// A certificate of the data plane, without its private key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Its name.
+    pub name: String,
+    /// Host names it is served for, `*.` ones included.
+    pub dns_names: Vec<String>,
+    /// Start of validity, in seconds since the Unix epoch.
+    pub not_before: i64,
+    /// End of validity, in seconds since the Unix epoch.
+    pub not_after: i64,
+    /// When it was stored, in seconds since the Unix epoch.
+    pub stored: i64,
+    /// The chain, PEM; lists leave it out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chain_pem: Option<String>,
+}
+
+/// All certificates of the data plane, by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CertificateList {
+    /// Without chains.
+    pub certificates: Vec<CertificateStatus>,
+}
+
 /// A restored checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointRestored {

@@ -7,14 +7,13 @@ use std::{cmp::Ordering, sync::Arc};
 
 use rkyv::rancor;
 use tidegate_proto::{
-    compiled::{ArchivedSnapshotV1, SnapshotV1, VERSION},
+    compiled::{ArchivedSnapshotV1, CertificateV1, CertificatesV1, SnapshotV1, VERSION},
     frame::{self, FrameError, HEADER_BYTES, Kind},
 };
 
 use crate::{LoadError, StageTable, router};
 
 /// The compiled configuration of a node. Unchanged stages are shared between snapshots.
-#[derive(Debug)]
 pub struct Snapshot {
     revision: u64,
     applied: u64,
@@ -23,6 +22,8 @@ pub struct Snapshot {
     /// First eight bytes of the API id, sorted, parallel to `stages`.
     heads: Box<[u64]>,
     stages: Box<[Arc<StageTable>]>,
+    certificates: Box<[Arc<CertificateV1>]>,
+    ticket_secret: Option<[u8; 32]>,
 }
 
 impl Snapshot {
@@ -43,7 +44,22 @@ impl Snapshot {
             account: account.into(),
             heads: stages.iter().map(|stage| router::head(stage.api().as_bytes(), 0)).collect(),
             stages: stages.into_boxed_slice(),
+            certificates: Box::default(),
+            ticket_secret: None,
         }
+    }
+
+    /// The same snapshot with the certificates of the data plane, and the secret behind its session tickets.
+    #[must_use]
+    pub fn with_certificates(
+        mut self,
+        mut certificates: Vec<Arc<CertificateV1>>,
+        ticket_secret: Option<[u8; 32]>,
+    ) -> Self {
+        certificates.sort_by(|a, b| a.name.cmp(&b.name));
+        self.certificates = certificates.into_boxed_slice();
+        self.ticket_secret = ticket_secret;
+        self
     }
 
     /// A snapshot without any API.
@@ -76,6 +92,16 @@ impl Snapshot {
         &self.stages
     }
 
+    /// The certificates, sorted by name.
+    pub fn certificates(&self) -> &[Arc<CertificateV1>] {
+        &self.certificates
+    }
+
+    /// What the keys of session tickets are derived from, once the cluster has it.
+    pub fn ticket_secret(&self) -> Option<&[u8; 32]> {
+        self.ticket_secret.as_ref()
+    }
+
     /// The stage of an API; `index` is its place in [`Self::stages`].
     pub fn stage(&self, api: &str, stage: &str) -> Option<(usize, &Arc<StageTable>)> {
         let wanted = router::head(api.as_bytes(), 0);
@@ -98,7 +124,8 @@ impl Snapshot {
         None
     }
 
-    /// The snapshot as bytes for disk: a head frame, then one frame per stage.
+    /// The snapshot as bytes for disk: a head frame, then one frame per stage, then one of certificates when there is
+    /// something in it. The bytes hold private keys.
     pub fn encode(&self) -> Result<Vec<u8>, LoadError> {
         let frames = self.stages.iter().map(|stage| stage.frame()).collect::<Result<Vec<_>, _>>()?;
         let head = SnapshotV1 {
@@ -110,6 +137,11 @@ impl Snapshot {
         };
         let mut out = frame::seal(Kind::Snapshot, VERSION, &rkyv::to_bytes::<rancor::Error>(&head)?)?;
         frames.iter().for_each(|frame| out.extend_from_slice(frame));
+        if self.ticket_secret.is_some() || !self.certificates.is_empty() {
+            let certificates = self.certificates.iter().map(|certificate| CertificateV1::clone(certificate));
+            let ticket_secret = self.ticket_secret;
+            out.extend(CertificatesV1 { ticket_secret, certificates: certificates.collect() }.encode()?);
+        }
         Ok(out)
     }
 
@@ -128,8 +160,24 @@ impl Snapshot {
             stages.push(Arc::new(StageTable::from_frame(frame)?));
             rest = after;
         }
+        let CertificatesV1 { ticket_secret, certificates } = match rest {
+            [] => CertificatesV1::default(),
+            frame => CertificatesV1::decode(frame)?,
+        };
         let (revision, applied) = (head.revision.to_native(), head.applied.to_native());
-        Ok(Self::new(revision, applied, head.region.as_str(), head.account.as_str(), stages))
+        let snapshot = Self::new(revision, applied, head.region.as_str(), head.account.as_str(), stages);
+        Ok(snapshot.with_certificates(certificates.into_iter().map(Arc::new).collect(), ticket_secret))
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { revision, stages, certificates, .. } = self;
+        f.debug_struct("Snapshot")
+            .field("revision", revision)
+            .field("stages", &stages.len())
+            .field("certificates", certificates)
+            .finish_non_exhaustive()
     }
 }
 

@@ -27,6 +27,7 @@ use crate::dispatch::{Answer, Dispatch};
 use crate::guard::{Guard, Rules, Turn};
 use crate::options::Options;
 use crate::sniff::{Replay, sniff};
+use crate::tls::Terminator;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +36,25 @@ pub enum Protocol {
     Http1,
     /// HTTP/2.
     Http2,
+}
+
+/// How the bytes of a connection travel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Inside TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As in a URL: `http` or `https`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 /// What a handler learns about the connection of a request.
@@ -48,6 +68,8 @@ pub struct Connection {
     pub local: SocketAddr,
     /// The protocol spoken.
     pub protocol: Protocol,
+    /// Whether TLS protects it.
+    pub scheme: Scheme,
 }
 
 /// The life of a listener, in order.
@@ -64,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) counters: Arc<Counters>,
     pub(crate) phase: watch::Sender<Phase>,
+    /// Present when this listener speaks TLS.
+    pub(crate) tls: Option<Terminator>,
 }
 
 impl Shared {
@@ -95,6 +119,8 @@ pub(crate) struct Accepted<S> {
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) permit: Permit,
+    /// What a TLS handshake agreed on; absent on a plain stream, whose first bytes tell.
+    pub(crate) negotiated: Option<Protocol>,
 }
 
 /// Serves one connection until it ends or the drain deadline cuts it.
@@ -131,14 +157,15 @@ pub(crate) async fn serve_direct<S, D, H, F, B, E>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: Http2ServerConnExec<Answer<F>, Reply<B>>,
 {
-    let Accepted { stream, id, peer, local, permit, .. } = accepted;
+    let Accepted { stream, id, peer, local, permit, negotiated, .. } = accepted;
     let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let alarm = desk.alarms.register(waker);
-    let line = Line { stream, id, peer, local, is_encrypted: false, alarm, desk };
+    let line = Line { stream, id, peer, local, is_encrypted: negotiated.is_some(), alarm, desk };
     if let Some(Handover { stream, ahead }) = direct.serve(line).await {
         let ahead = BytesMut::from(ahead.as_slice());
         // Apart from this task's own memory: most connections never come here, and the server's state is large.
-        Box::pin(serve(Accepted { stream, ahead, id, peer, local, permit }, handler, shared, executor)).await;
+        let accepted = Accepted { stream, ahead, id, peer, local, permit, negotiated };
+        Box::pin(serve(accepted, handler, shared, executor)).await;
     }
 }
 
@@ -151,15 +178,21 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: Http2ServerConnExec<Answer<F>, Reply<B>>,
 {
-    let Accepted { mut stream, mut ahead, id, peer, local, permit } = accepted;
-    let Some(protocol) = choose(&mut stream, &mut ahead, shared).await else { return };
+    let Accepted { mut stream, mut ahead, id, peer, local, permit, negotiated } = accepted;
+    let (protocol, scheme) = match negotiated {
+        Some(protocol) => (protocol, Scheme::Https),
+        None => match choose(&mut stream, &mut ahead, shared).await {
+            Some(protocol) => (protocol, Scheme::Http),
+            None => return,
+        },
+    };
     let turn = match protocol {
         Protocol::Http1 => Some(Arc::new(Turn::default())),
         Protocol::Http2 => None,
     };
     let dispatch = Dispatch {
         handler,
-        connection: Connection { id, peer, local, protocol },
+        connection: Connection { id, peer, local, protocol, scheme },
         counters: Arc::clone(&shared.counters),
         active: Arc::new(AtomicUsize::new(0)),
         turn: turn.clone(),

@@ -53,6 +53,16 @@ counters! {
     accept_errors,
     /// Connections that turned out to speak HTTP/2.
     http2_connections,
+    /// TLS handshakes that were completed.
+    tls_handshakes,
+    /// Those among them that resumed an earlier session.
+    tls_resumed,
+    /// TLS handshakes that failed for a fault of either side.
+    tls_failures,
+    /// TLS handshakes that did not end in time.
+    tls_timeouts,
+    /// TLS handshakes refused because no certificate fits the name asked for.
+    tls_unrecognized_names,
     /// Requests whose head was accepted.
     requests,
     /// Requests refused for syntax or framing (400, 417).
@@ -144,6 +154,25 @@ impl Counters {
 
     pub(crate) fn note_http2(&self) {
         bump(&self.http2_connections);
+    }
+
+    pub(crate) fn note_handshake(&self, is_resumed: bool) {
+        bump(&self.tls_handshakes);
+        if is_resumed {
+            bump(&self.tls_resumed);
+        }
+    }
+
+    pub(crate) fn note_handshake_failure(&self) {
+        bump(&self.tls_failures);
+    }
+
+    pub(crate) fn note_handshake_timeout(&self) {
+        bump(&self.tls_timeouts);
+    }
+
+    pub(crate) fn note_unrecognized_name(&self) {
+        bump(&self.tls_unrecognized_names);
     }
 
     pub(crate) fn note_desynchronised(&self) {

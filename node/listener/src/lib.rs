@@ -1,8 +1,8 @@
-//! Sockets in, requests out: bind, accept, HTTP/1.1 and HTTP/2, limits, drain.
+//! Sockets in, requests out: bind, accept, TLS, HTTP/1.1 and HTTP/2, limits, drain.
 //!
 //! The listener decides one thing about a request: whether its framing is beyond doubt. What is not is answered here and never
 //! reaches a handler ([`head`], [`Refusal`]). It knows no routes, no APIs and no upstreams, and it depends on no other crate
-//! of the workspace. TLS belongs between accepting a stream and serving it (`service::admit`).
+//! of the workspace. TLS stands between accepting a stream and serving it ([`tls`]).
 
 mod bind;
 mod body;
@@ -19,11 +19,12 @@ mod peers;
 mod refusal;
 mod service;
 mod sniff;
+pub mod tls;
 
 pub use body::{Body, BodyError};
-pub use connection::{Connection, Protocol};
+pub use connection::{Connection, Protocol, Scheme};
 pub use counters::CounterValues;
 pub use forward::strip_hop_by_hop;
-pub use options::{Http2Options, Options};
+pub use options::{Http2Options, Options, TlsOptions};
 pub use refusal::Refusal;
 pub use service::{Error, Handle, Service};

@@ -32,6 +32,15 @@ pub const BACKLOG: u32 = 1_024;
 /// Ceiling of every time bound of the options: one day.
 pub const TIMEOUT_MS_CEILING: u64 = 86_400_000;
 
+/// Default bound of TLS handshakes under way at a time in one listener; a further one waits for its turn.
+pub const HANDSHAKES_MAX: usize = 2_048;
+/// Ceiling for `tls.handshakes_max`.
+pub const HANDSHAKES_CEILING: usize = 1_000_000;
+/// Default time from accepting a connection to the end of its TLS handshake.
+pub const HANDSHAKE_TIMEOUT_MS: u64 = 5_000;
+/// Largest session ticket that is looked at; ours are some hundred bytes.
+pub(crate) const TICKET_BYTES_MAX: usize = 4 * 1024;
+
 /// Bytes asked from a socket in one read while a head or a chunk header is being looked for.
 pub(crate) const READ_BYTES: usize = 8 * 1024;
 /// Bytes of a following request kept while the current one is being answered.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::limits::{
-    BACKLOG, CONNECTIONS_CEILING, CONNECTIONS_MAX, HEADER_BYTES_CEILING, HEADER_BYTES_MAX, HEADERS_CEILING,
-    HEADERS_MAX, TIMEOUT_MS_CEILING,
+    BACKLOG, CONNECTIONS_CEILING, CONNECTIONS_MAX, HANDSHAKE_TIMEOUT_MS, HANDSHAKES_CEILING, HANDSHAKES_MAX,
+    HEADER_BYTES_CEILING, HEADER_BYTES_MAX, HEADERS_CEILING, HEADERS_MAX, TIMEOUT_MS_CEILING,
 };
 
 /// Settings of one listener.
@@ -40,6 +40,18 @@ pub struct Options {
     pub drain_timeout_ms: u64,
     /// Settings of HTTP/2 connections (prior knowledge on a plain port).
     pub http2: Http2Options,
+    /// Settings of TLS; a plain listener has no use for them.
+    pub tls: TlsOptions,
+}
+
+/// Settings of TLS connections.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsOptions {
+    /// Time from accepting a connection to the end of its handshake.
+    pub handshake_timeout_ms: u64,
+    /// Handshakes under way at a time; a further one waits for its turn, within its time.
+    pub handshakes_max: usize,
 }
 
 /// Settings of HTTP/2 connections.
@@ -84,7 +96,14 @@ impl Default for Options {
             write_stall_timeout_ms: 30_000,
             drain_timeout_ms: 30_000,
             http2: Http2Options::default(),
+            tls: TlsOptions::default(),
         }
+    }
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self { handshake_timeout_ms: HANDSHAKE_TIMEOUT_MS, handshakes_max: HANDSHAKES_MAX }
     }
 }
 
@@ -130,10 +149,12 @@ impl Options {
             ("write_stall_timeout_ms", self.write_stall_timeout_ms),
             ("http2.ping_interval_ms", self.http2.ping_interval_ms),
             ("http2.ping_timeout_ms", self.http2.ping_timeout_ms),
+            ("tls.handshake_timeout_ms", self.tls.handshake_timeout_ms),
         ] {
             within(field, value, 1, TIMEOUT_MS_CEILING)?;
         }
         within("drain_timeout_ms", self.drain_timeout_ms, 0, TIMEOUT_MS_CEILING)?;
+        within("tls.handshakes_max", self.tls.handshakes_max as u64, 1, HANDSHAKES_CEILING as u64)?;
         self.http2.check()
     }
 }

@@ -28,6 +28,7 @@ use crate::direct::{Desk, Direct};
 use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS, SWEEP_MS};
 use crate::options::Options;
 use crate::refusal::Refusal;
+use crate::tls::{self, Terminator};
 
 /// Connection ids are unique over all listeners of the process.
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
@@ -53,6 +54,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// TLS cannot be set up.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 /// A bound listener that has not begun to accept.
@@ -77,9 +81,18 @@ impl Service {
     /// [`Error::Option`] for a broken rule, [`Error::Bind`] when the address is taken or not ours.
     pub fn new(options: Options) -> Result<Self, Error> {
         options.check()?;
-        let listener = bind(options.address, options.backlog, options.reuse_port)
-            .map_err(|source| Error::Bind { address: options.address, source })?;
-        Self::from_listener(listener, options)
+        Self::open(bound(&options)?, options, None)
+    }
+
+    /// As [`Service::new`], for a listener that speaks TLS and nothing else. Session storage is this listener's own;
+    /// certificates and ticket keys are shared with whoever holds `settings`.
+    ///
+    /// # Errors
+    /// As [`Service::new`], and [`Error::Tls`].
+    pub fn new_tls(options: Options, settings: &tls::Settings) -> Result<Self, Error> {
+        options.check()?;
+        let terminator = Terminator::new(&options, settings)?;
+        Self::open(bound(&options)?, options, Some(terminator))
     }
 
     /// Takes over a listening socket, for example one inherited from a service manager or a predecessor.
@@ -88,6 +101,10 @@ impl Service {
     /// As [`Service::new`].
     pub fn from_listener(listener: StdListener, options: Options) -> Result<Self, Error> {
         options.check()?;
+        Self::open(listener, options, None)
+    }
+
+    fn open(listener: StdListener, options: Options, tls: Option<Terminator>) -> Result<Self, Error> {
         let bound = |source| Error::Bind { address: options.address, source };
         listener.set_nonblocking(true).map_err(bound)?;
         let local = listener.local_addr().map_err(bound)?;
@@ -95,6 +112,7 @@ impl Service {
             options,
             counters: Arc::new(Counters::default()),
             phase: watch::Sender::new(Phase::Serving),
+            tls,
         });
         Ok(Self { listener, local, shared })
     }
@@ -123,7 +141,11 @@ impl Service {
     {
         let shared = Arc::clone(&self.shared);
         let spawn = move |accepted| {
-            task::spawn(serve(accepted, handler.clone(), Arc::clone(&shared), Anywhere));
+            let (handler, shared) = (handler.clone(), Arc::clone(&shared));
+            match shared.tls {
+                None => task::spawn(serve(accepted, handler, shared, Anywhere)),
+                Some(_) => task::spawn(tls::serve(accepted, handler, shared, Anywhere)),
+            };
         };
         self.accept_until(spawn, shutdown).await
     }
@@ -142,7 +164,11 @@ impl Service {
     {
         let shared = Arc::clone(&self.shared);
         let spawn = move |accepted| {
-            task::spawn_local(serve(accepted, handler.clone(), Arc::clone(&shared), Here));
+            let (handler, shared) = (handler.clone(), Arc::clone(&shared));
+            match shared.tls {
+                None => task::spawn_local(serve(accepted, handler, shared, Here)),
+                Some(_) => task::spawn_local(tls::serve(accepted, handler, shared, Here)),
+            };
         };
         self.accept_until(spawn, shutdown).await
     }
@@ -170,7 +196,12 @@ impl Service {
         let spawn = move |accepted| {
             let (direct, handler) = (direct.clone(), handler.clone());
             let (desk, shared) = (Rc::clone(&desk), Arc::clone(&shared));
-            task::spawn_local(serve_direct(accepted, direct, handler, desk, shared, Here));
+            match shared.tls {
+                None => task::spawn_local(serve_direct(accepted, direct, handler, desk, shared, Here)),
+                Some(_) => {
+                    task::spawn_local(tls::serve_direct(accepted, direct, handler, desk, shared, Here))
+                }
+            };
         };
         let ended = self.accept_until(spawn, shutdown).await;
         sweeping.abort();
@@ -281,6 +312,11 @@ async fn sweep(desk: Rc<Desk>, shared: Arc<Shared>) {
     }
 }
 
+fn bound(options: &Options) -> Result<StdListener, Error> {
+    bind(options.address, options.backlog, options.reuse_port)
+        .map_err(|source| Error::Bind { address: options.address, source })
+}
+
 fn advance(shared: &Shared, to: Phase) {
     shared.phase.send_if_modified(|phase| {
         let moves = *phase < to;
@@ -310,7 +346,10 @@ fn admit(
     spawn: &impl Fn(Accepted<TcpStream>),
 ) {
     let Some(permit) = shared.counters.admit(&shared.options, peer.ip()) else {
-        refuse(&stream);
+        // A peer that expects TLS has no use for an answer in the clear.
+        if shared.tls.is_none() {
+            refuse(&stream);
+        }
         return;
     };
     // Answers are written whole, so waiting to fill a segment only adds latency.
@@ -319,7 +358,7 @@ fn admit(
     }
     let local = stream.local_addr().unwrap_or(local);
     let id = NEXT_CONNECTION.fetch_add(1, Relaxed);
-    spawn(Accepted { stream, ahead: BytesMut::new(), id, peer, local, permit });
+    spawn(Accepted { stream, ahead: BytesMut::new(), id, peer, local, permit, negotiated: None });
 }
 
 /// Says 503 without spending a task; taking out what already arrived lets the answer survive the close.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_proto::document::Stage;
+use tidegate_proto::{compiled::CertificateV1, document::Stage};
 
 use super::Snapshot;
 use crate::{
@@ -55,12 +55,29 @@ fn look_up() {
 
 #[test]
 fn disk_round_trip() {
-    let before = snapshot();
+    let plain = snapshot();
+    let certificate = |name: &str| {
+        let names = vec![format!("{name}.example.com"), "*.example.com".into()];
+        Arc::new(CertificateV1 { name: name.into(), dns_names: names, ..CertificateV1::default() })
+    };
+    let secured = snapshot().with_certificates(vec![certificate("b"), certificate("a")], Some([7; 32]));
+    for before in [plain, secured] {
+        round_trip(&before);
+    }
+    let before = snapshot().encode().unwrap();
+    let after = snapshot().with_certificates(Vec::new(), None).encode().unwrap();
+    assert_eq!(before, after, "without certificates the bytes are those of earlier versions");
+}
+
+fn round_trip(before: &Snapshot) {
     let bytes = before.encode().unwrap();
     let after = Snapshot::decode(&bytes).unwrap();
     assert_eq!((after.revision(), after.applied(), after.region()), (7, 9, "eu-west-1"));
     assert_eq!(after.account(), "000000000000");
     assert_eq!(after.encode().unwrap(), bytes);
+    assert_eq!(after.certificates(), before.certificates());
+    assert!(after.certificates().is_sorted_by_key(|certificate| &certificate.name));
+    assert_eq!(after.ticket_secret(), before.ticket_secret());
     for cut in [0, 3, 15, 40, bytes.len() / 2, bytes.len() - 1] {
         assert!(Snapshot::decode(&bytes[..cut]).is_err(), "cut at {cut}");
     }

@@ -34,13 +34,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let this = &mut *self;
+        // An encrypted stream takes bytes before the socket does, so its flush can wait for the peer as well.
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx).map_ok(|()| 0);
+        this.watch_write(cx, flushed).map_ok(drop)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.linger.is_none() {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            let shut = Pin::new(&mut this.stream).poll_shutdown(cx).map_ok(|()| 0);
+            ready!(this.watch_write(cx, shut))?;
             if !this.must_linger() && !matches!(this.poll_fill(cx), Poll::Ready(Ok(1..))) {
                 return Poll::Ready(Ok(()));
             }
