@@ -9,7 +9,7 @@ use rand::RngCore;
 use tidegate_cluster::{Handle, NodeMeta, group, identity};
 use tidegate_control::{Store, StoreError};
 use tidegate_proto::{
-    document::{Authority, Credential, NodeCounter},
+    document::{Authority, Credential, NodeCounter, TicketSecret},
     key,
     transaction::{OutcomeV1, TransactionV1},
 };
@@ -89,6 +89,9 @@ pub(crate) async fn found(
     let record = Authority { certificate_pem: authority.cert_pem().to_owned(), key_pem: authority.key_pem() };
     transaction.put(key::AUTHORITY, &record);
     transaction.put(key::NODE_COUNTER, &NodeCounter { last: FOUNDER });
+    let mut ticket_secret = [0; 32];
+    rand::rng().fill_bytes(&mut ticket_secret);
+    transaction.put(key::TICKET_SECRET, &TicketSecret::new(ticket_secret));
     transaction.put(key::credential(&root.access_key_id), &root);
     loop {
         match store.commit(transaction.clone()).await {

@@ -199,13 +199,14 @@ fn open_edge(
     registry: &Registry,
     services: &mut Services,
 ) -> Result<tidegate_edge::Service, NodeError> {
-    let listener = tidegate_listener::Options {
-        address: options.gateway.listen,
+    let listener = |address| tidegate_listener::Options {
+        address,
         connections_max: options.gateway.connections_max,
         ..tidegate_listener::Options::default()
     };
     let settings = tidegate_edge::Options {
-        listener,
+        listener: listener(options.gateway.listen),
+        tls_listener: options.gateway.tls_listen.map(listener),
         shards: options.gateway.shards,
         requests_per_second_max: NonZeroU32::new(options.gateway.requests_per_second_max),
     };

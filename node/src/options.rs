@@ -90,6 +90,9 @@ pub(crate) struct ControlOptions {
 pub(crate) struct GatewayOptions {
     /// TCP address, shared by all shards.
     pub(crate) listen: SocketAddr,
+    /// TCP address for TLS, shared by all shards; no TLS when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_listen: Option<SocketAddr>,
     /// Single-threaded workers; one per processor when 0.
     #[serde(default)]
     pub(crate) shards: usize,
@@ -260,6 +263,10 @@ mod tests {
         check(
             |t| t.replace("[cluster]\n        listen = \"127.0.0.1", "[cluster]\n        listen = \"0.0.0.0"),
             Err("cluster.advertise"),
+        );
+        check(
+            |t| t.replace("listen = \"127.0.0.1:8081\"", "listen = \"127.0.0.1:8081\"\ntls_listen = 1"),
+            Err("tls_listen"),
         );
         check(|t| t + "[telemetry]\nlogs = \"info\"", Err("unknown field `logs`"));
     }

@@ -13,7 +13,8 @@ use std::{
 
 use tidegate_gateway::{Snapshot, StageTable};
 use tidegate_proto::{
-    document::{Deployment, Stage},
+    compiled::CertificateV1,
+    document::{Certificate, Deployment, Stage, TicketSecret},
     key::{self, Key},
 };
 use tidegate_state::{Change, State};
@@ -31,7 +32,7 @@ pub(crate) struct Counters {
     pub(crate) serving: watch::Sender<bool>,
     /// Snapshots handed to the data plane.
     pub(crate) swaps: AtomicU64,
-    /// Stages that kept their last good table because the new one did not compile here.
+    /// Stages and certificates that kept their last good version because the new one cannot be used here.
     pub(crate) compile_failures: AtomicU64,
     /// Snapshot files that could not be written.
     pub(crate) persist_failures: AtomicU64,
@@ -41,13 +42,16 @@ pub(crate) struct Counters {
 pub(crate) type Publish = Box<dyn Fn(Arc<Snapshot>) + Send>;
 
 type Tables = BTreeMap<(String, String), Arc<StageTable>>;
+type Certificates = BTreeMap<String, Arc<CertificateV1>>;
 
 /// Turns applied states into snapshots, one at a time, newest wins.
 pub(crate) struct Publisher {
     replica: Replica,
     place: Place,
     tables: Tables,
-    /// The state that `tables` were made from.
+    certificates: Certificates,
+    ticket_secret: Option<[u8; 32]>,
+    /// The state that these were made from.
     seen: State,
     counters: Arc<Counters>,
     publish: Publish,
@@ -72,10 +76,13 @@ impl Publisher {
         let named =
             |table: &Arc<StageTable>| ((table.api().to_owned(), table.name().to_owned()), table.clone());
         let tables = first.stages().iter().map(named).collect();
+        let certificates = first.certificates().iter().map(|one| (one.name.clone(), one.clone())).collect();
+        let ticket_secret = first.ticket_secret().copied();
         let place = Place { region: first.region().to_owned(), account: first.account().to_owned() };
         let persist = watch::Sender::new(None);
         tokio::spawn(keep_on_disk(folder.to_owned(), persist.subscribe(), counters.clone()));
-        Self { replica, place, tables, seen: State::default(), counters, publish, persist }
+        let seen = State::default();
+        Self { replica, place, tables, certificates, ticket_secret, seen, counters, publish, persist }
     }
 
     /// Follows the replica until the task is dropped.
@@ -104,32 +111,65 @@ impl Publisher {
         }
         let first = self.seen.revision() == 0;
         if first {
-            // Tables from disk whose stage is gone from the log must not be served on.
+            // What came from disk and is gone from the log must not be served on.
             self.tables.retain(|(api, stage), _| state.get(&key::stage(api, stage)).is_some());
+            self.certificates.retain(|name, _| state.get(&key::certificate(name)).is_some());
         }
         for change in state.changes_since(&self.seen) {
-            match &change {
-                Change::Put { key: name, .. } => {
-                    if let Key::Stage { api, stage } = Key::parse(name) {
-                        self.compile(state, api, stage);
-                    }
-                }
-                Change::Delete { key: name } => {
-                    if let Key::Stage { api, stage } = Key::parse(name) {
-                        self.tables.remove(&(api.to_owned(), stage.to_owned()));
-                    }
-                }
-            }
+            self.take(state, &change);
         }
         self.seen = state.clone();
         let tables: Vec<Arc<StageTable>> = self.tables.values().cloned().collect();
-        let snapshot =
-            Arc::new(Snapshot::new(state.revision(), index, &self.place.region, &self.place.account, tables));
+        let Place { region, account } = &self.place;
+        let snapshot = Snapshot::new(state.revision(), index, region, account, tables);
+        let certificates = self.certificates.values().cloned().collect();
+        let snapshot = Arc::new(snapshot.with_certificates(certificates, self.ticket_secret));
         (self.publish)(snapshot.clone());
         self.counters.swaps.fetch_add(1, Ordering::Relaxed);
         self.counters.serving.send_replace(true);
         self.persist.send_replace(Some(snapshot));
         self
+    }
+
+    fn take(&mut self, state: &State, change: &Change) {
+        let (name, is_put) = match change {
+            Change::Put { key, .. } => (key, true),
+            Change::Delete { key } => (key, false),
+        };
+        match Key::parse(name) {
+            Key::Stage { api, stage } if is_put => self.compile(state, api, stage),
+            Key::Stage { api, stage } => drop(self.tables.remove(&(api.to_owned(), stage.to_owned()))),
+            Key::Certificate { name } if is_put => self.load_certificate(state, name),
+            Key::Certificate { name } => drop(self.certificates.remove(name)),
+            Key::Cluster if **name == *key::TICKET_SECRET => {
+                // An unreadable one changes nothing: tickets of the last good one stay valid.
+                let read = state.read::<TicketSecret>(key::TICKET_SECRET).ok().flatten();
+                self.ticket_secret = read.and_then(|read| read.document.secret()).or(self.ticket_secret);
+            }
+            _ => {}
+        }
+    }
+
+    fn load_certificate(&mut self, state: &State, name: &str) {
+        match state.read::<Certificate>(&key::certificate(name)) {
+            Ok(None) => drop(self.certificates.remove(name)),
+            Ok(Some(read)) => {
+                let Certificate { chain_pem, key_pem, dns_names, not_after, stored_date, .. } = read.document;
+                let compiled = CertificateV1 {
+                    name: name.to_owned(),
+                    dns_names,
+                    chain_pem,
+                    key_pem,
+                    not_after_s: not_after,
+                    stored_s: stored_date,
+                };
+                self.certificates.insert(name.to_owned(), Arc::new(compiled));
+            }
+            Err(error) => {
+                self.counters.compile_failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "certificate is not readable here; its last good version stays");
+            }
+        }
     }
 
     fn compile(&mut self, state: &State, api: &str, stage: &str) {
@@ -198,8 +238,13 @@ fn write(folder: &Path, snapshot: &Snapshot) -> Result<(), String> {
     let path = folder.join(SNAPSHOT_FILE);
     let partial = path.with_extension("partial");
     let store = || -> std::io::Result<()> {
-        use std::io::Write;
-        let mut file = std::fs::File::create(&partial)?;
+        use std::{io::Write, os::unix::fs::OpenOptionsExt};
+        // The file holds private keys; a partial one of an earlier version may be open to others, so it is not reused.
+        match std::fs::remove_file(&partial) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = std::fs::File::options().create_new(true).write(true).mode(0o600).open(&partial)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         std::fs::rename(&partial, &path)?;

@@ -152,6 +152,9 @@ impl Vitals {
             &[],
             failures,
         );
+        if self.edge.tls_address().is_some() {
+            self.sample_tls(encoder);
+        }
         let Ok(status) = cluster.status(group::CONFIG) else { return };
         let labels = [("group", "config")];
         encoder.gauge("raft_term", "Raft term", &labels, status.term as f64);
@@ -186,6 +189,35 @@ impl Vitals {
                     ms as f64 / 1e3,
                 );
             }
+        }
+    }
+
+    fn sample_tls(&self, encoder: &mut Encoder) {
+        let (mut full, mut resumed, mut failed, mut timeout, mut unrecognized) = (0, 0, 0, 0, 0);
+        for counters in self.edge.listener_counters() {
+            full += counters.tls_handshakes.saturating_sub(counters.tls_resumed);
+            resumed += counters.tls_resumed;
+            failed += counters.tls_failures;
+            timeout += counters.tls_timeouts;
+            unrecognized += counters.tls_unrecognized_names;
+        }
+        for (outcome, count) in [
+            ("full", full),
+            ("resumed", resumed),
+            ("failed", failed),
+            ("timeout", timeout),
+            ("unrecognized_name", unrecognized),
+        ] {
+            let labels = [("outcome", outcome)];
+            encoder.counter("tls_handshakes", "TLS handshakes by what became of them", &labels, count);
+        }
+        for certificate in self.edge.serving().certificates() {
+            encoder.gauge(
+                "tls_certificate_not_after_seconds",
+                "End of validity of each certificate served, in seconds since the Unix epoch",
+                &[("certificate", &certificate.name)],
+                certificate.not_after_s as f64,
+            );
         }
     }
 }

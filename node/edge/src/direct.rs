@@ -80,7 +80,7 @@ impl Direct for DirectPath {
         let mut talk = Talk { shard, line, input, caller, errand: None };
         loop {
             let next = match talk.verdict().await {
-                Verdict::Gone => return talk.end(),
+                Verdict::Gone => return talk.end().await,
                 Verdict::Hand => return Some(talk.hand_over()),
                 Verdict::Late => talk.refuse(Refusal::Timeout).await,
                 Verdict::Answer(answer) => talk.answer(answer).await,
@@ -93,7 +93,7 @@ impl Direct for DirectPath {
                     let _ = talk.line.linger(talk.input).await;
                     return None;
                 }
-                Next::Gone => return talk.end(),
+                Next::Gone => return talk.end().await,
             }
         }
     }
@@ -190,21 +190,23 @@ impl<S: Stream> Talk<S> {
         let mut is_timed = false;
         let Line { stream, alarm, desk, .. } = &mut self.line;
         let outcome = poll_fn(|cx| {
-            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+            let waiting = loop {
+                let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) else {
+                    // An encrypted stream takes bytes before the socket does.
+                    break Pin::new(&mut *stream).poll_flush(cx);
+                };
                 match Pin::new(&mut *stream).poll_write(cx, rest) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     Poll::Ready(Ok(count)) => (sent, is_timed) = (sent + count, false),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => {
-                        if !is_timed {
-                            alarm.set(Duration::from_millis(desk.options.write_stall_timeout_ms));
-                            is_timed = true;
-                        }
-                        return alarm.watch(Poll::Pending);
-                    }
+                    Poll::Pending => break Poll::Pending,
                 }
+            };
+            if waiting.is_pending() && !is_timed {
+                alarm.set(Duration::from_millis(desk.options.write_stall_timeout_ms));
+                is_timed = true;
             }
-            Pin::new(&mut *stream).poll_flush(cx)
+            alarm.watch(waiting)
         })
         .await;
         if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
@@ -242,8 +244,13 @@ impl<S: Stream> Talk<S> {
         Handover { stream: self.line.stream, ahead }
     }
 
-    fn end(mut self) -> Option<Handover<S>> {
+    async fn end(mut self) -> Option<Handover<S>> {
         self.input.release(&self.line.desk.buffers);
+        let Line { stream, is_encrypted, .. } = &mut self.line;
+        if *is_encrypted {
+            // Told that this is the end, a peer need not suspect that it was cut off; it is not waited for.
+            poll_fn(|cx| Poll::Ready(drop(Pin::new(&mut *stream).poll_shutdown(cx)))).await;
+        }
         None
     }
 }

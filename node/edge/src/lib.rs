@@ -4,6 +4,7 @@
 //! is shared between shards but atomics and the snapshot pointer. This crate decides nothing about APIs.
 
 mod body;
+mod certificates;
 mod direct;
 mod identity;
 mod integrate;

@@ -11,6 +11,8 @@ use crate::Error;
 pub struct Options {
     /// Where and how each shard listens; the port is shared.
     pub listener: tidegate_listener::Options,
+    /// Where and how each shard listens with TLS; the port is shared.
+    pub tls_listener: Option<tidegate_listener::Options>,
     /// Shards, each with a thread of its own; 0 takes one per core.
     pub shards: usize,
     /// This node's own ceiling, in requests per second; a request above it is answered 429.

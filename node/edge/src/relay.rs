@@ -106,9 +106,16 @@ impl Relay {
                 return Pin::new(sink).poll_flush(cx).map_err(RelayFault::Sink);
             }
             if input.is_empty() {
+                // While nothing comes, an encrypted sink gets rid of what it has taken and the socket has not.
                 self.waits_for_sink = false;
                 input.prefer_large(self.is_long());
-                match ready!(input.poll_fill(source, cx, buffers)).map_err(RelayFault::Source)? {
+                let filled = input.poll_fill(source, cx, buffers);
+                if filled.is_pending()
+                    && let Poll::Ready(Err(error)) = Pin::new(&mut *sink).poll_flush(cx)
+                {
+                    return Poll::Ready(Err(RelayFault::Sink(error)));
+                }
+                match ready!(filled).map_err(RelayFault::Source)? {
                     0 => self.ended()?,
                     _ => self.has_moved = true,
                 }

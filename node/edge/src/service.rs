@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Options,
+    certificates::Keeper,
     direct::DirectPath,
     pipeline,
     publish::Publisher,
@@ -61,6 +62,8 @@ pub enum Error {
 /// A bound data plane that has not begun to accept.
 pub struct Service {
     listeners: Vec<listener::Service>,
+    /// One for each of `listeners`, or none at all.
+    tls_listeners: Vec<listener::Service>,
     handle: Handle,
     roots: Roots,
     ceiling: Option<Arc<Bucket>>,
@@ -71,33 +74,40 @@ pub struct Service {
 #[derive(Clone)]
 pub struct Handle {
     publisher: Arc<Publisher>,
+    /// Present when there are TLS listeners.
+    certificates: Option<Arc<Keeper>>,
     listeners: Arc<[listener::Handle]>,
+    tls_listeners: Arc<[listener::Handle]>,
 }
 
 impl Service {
-    /// Checks the options and binds every shard to the same port. Until something is published, `first` is served.
+    /// Checks the options and binds every shard to the same port, and to the same TLS port when there is one. Until something is published, `first` is served.
     ///
     /// # Errors
     /// [`Error::Option`], [`Error::Listen`].
     pub fn new(options: Options, first: Arc<Snapshot>, registry: Registry) -> Result<Self, Error> {
         let shards = options.shard_count()?;
-        let mut settings = options.listener.clone();
-        settings.reuse_port = shards > 1 || settings.reuse_port;
-        let mut listeners = Vec::with_capacity(shards);
-        for _ in 0..shards {
-            let listener = listener::Service::new(settings.clone())?;
-            settings.address = listener.local_address();
-            listeners.push(listener);
-        }
+        let listeners = bind(shards, options.listener.clone(), listener::Service::new)?;
+        let certificates = options.tls_listener.is_some().then(|| Arc::new(Keeper::new(&first)));
+        let tls_listeners = match (&certificates, options.tls_listener) {
+            (Some(keeper), Some(settings)) => {
+                bind(shards, settings, |settings| listener::Service::new_tls(settings, keeper.settings()))?
+            }
+            _ => Vec::new(),
+        };
+        let handles =
+            |listeners: &[listener::Service]| listeners.iter().map(listener::Service::handle).collect();
         let ceiling = options.requests_per_second_max.map(|rate| {
             let rate = u64::from(rate.get());
             Arc::new(Bucket::new(rate, rate))
         });
         let handle = Handle {
             publisher: Arc::new(Publisher::new(registry, first)),
-            listeners: listeners.iter().map(listener::Service::handle).collect(),
+            certificates,
+            listeners: handles(&listeners),
+            tls_listeners: handles(&tls_listeners),
         };
-        Ok(Self { listeners, handle, roots: Roots::load(), ceiling, log: None })
+        Ok(Self { listeners, tls_listeners, handle, roots: Roots::load(), ceiling, log: None })
     }
 
     /// Logs every request as `format` says; lines carry the availability zone and name of this node.
@@ -154,14 +164,16 @@ impl Service {
     fn start(self) -> Result<Vec<oneshot::Receiver<Result<(), Error>>>, Error> {
         let origin = Instant::now();
         let mut ends = Vec::with_capacity(self.listeners.len());
+        let mut tls_listeners = self.tls_listeners.into_iter();
         for (index, listener) in self.listeners.into_iter().enumerate() {
+            let tls_listener = tls_listeners.next();
             let upstream = Tls::new(&self.roots)?;
             let publisher = Arc::clone(&self.handle.publisher);
             let (ceiling, log) = (self.ceiling.clone(), self.log.clone());
             let (end, ended) = oneshot::channel();
             thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
                 let shard = Shard::new(publisher, Upstream::new(upstream), ceiling, log, origin, seed());
-                let _ = end.send(serve(listener, shard));
+                let _ = end.send(serve(listener, tls_listener, shard));
             })?;
             ends.push(ended);
         }
@@ -170,9 +182,12 @@ impl Service {
 }
 
 impl Handle {
-    /// Serves `snapshot` from the next request on; requests in flight keep the one they began with. Resolving the meters of
-    /// new stages takes time, so call it where a pause does not hurt.
+    /// Serves `snapshot` from the next request and the next TLS handshake on; requests in flight keep the one they began
+    /// with. Resolving the meters of new stages and loading new keys takes time, so call it where a pause does not hurt.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        if let Some(keeper) = &self.certificates {
+            keeper.follow(&snapshot);
+        }
         self.publisher.publish(snapshot);
     }
 
@@ -188,41 +203,79 @@ impl Handle {
 
     /// Whether requests are accepted.
     pub fn is_ready(&self) -> bool {
-        self.listeners.iter().all(|listener| !listener.is_draining())
+        self.all().all(|listener| !listener.is_draining())
     }
 
     /// Begins to drain: no new connections; requests in flight finish.
     pub fn drain(&self) {
-        self.listeners.iter().for_each(listener::Handle::drain);
+        self.all().for_each(listener::Handle::drain);
     }
 
     /// Open client connections.
     pub fn connections(&self) -> usize {
-        self.listeners.iter().map(listener::Handle::connections).sum()
+        self.all().map(listener::Handle::connections).sum()
     }
 
-    /// Counters of the listeners, one per shard.
+    /// Counters of the listeners; each shard has one, and with TLS a second.
     pub fn listener_counters(&self) -> impl Iterator<Item = listener::CounterValues> {
-        self.listeners.iter().map(listener::Handle::counters)
+        self.all().map(listener::Handle::counters)
     }
 
     /// The address that all shards listen on.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.listeners.first().map(listener::Handle::local_address)
     }
+
+    /// The address that all shards listen on with TLS.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_listeners.first().map(listener::Handle::local_address)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &listener::Handle> {
+        self.listeners.iter().chain(self.tls_listeners.iter())
+    }
+}
+
+/// Binds all shards to one port; with port 0 the first one chooses.
+fn bind(
+    shards: usize,
+    mut settings: listener::Options,
+    open: impl Fn(listener::Options) -> Result<listener::Service, listener::Error>,
+) -> Result<Vec<listener::Service>, Error> {
+    settings.reuse_port |= shards > 1;
+    let mut listeners = Vec::with_capacity(shards);
+    for _ in 0..shards {
+        let listener = open(settings.clone())?;
+        settings.address = listener.local_address();
+        listeners.push(listener);
+    }
+    Ok(listeners)
 }
 
 /// One shard, on its own thread and runtime, from start to drained.
-fn serve(listener: listener::Service, shard: Rc<Shard>) -> Result<(), Error> {
+fn serve(
+    listener: listener::Service,
+    tls_listener: Option<listener::Service>,
+    shard: Rc<Shard>,
+) -> Result<(), Error> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async move {
         let ticking = tokio::task::spawn_local(Rc::clone(&shard).tick());
         let direct = DirectPath::new(Rc::clone(&shard));
         let handler = move |request, connection| pipeline::serve(Rc::clone(&shard), request, connection);
-        let result = listener.run_direct(direct, handler, std::future::pending()).await;
+        let secured = async {
+            match tls_listener {
+                Some(listener) => {
+                    listener.run_direct(direct.clone(), handler.clone(), std::future::pending()).await
+                }
+                None => Ok(()),
+            }
+        };
+        let plain = listener.run_direct(direct.clone(), handler.clone(), std::future::pending());
+        let result = tokio::try_join!(plain, secured);
         ticking.abort();
-        result.map_err(Error::from)
+        result.map(drop).map_err(Error::from)
     })
 }
 

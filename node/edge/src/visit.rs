@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Instant};
 
 use http::{Version, request::Parts};
 use tidegate_gateway::{Facts, Rejection, Request, Routed, Snapshot, address, verb};
-use tidegate_listener::{Body, Connection};
+use tidegate_listener::{Body, Connection, Scheme};
 use tidegate_telemetry::access_log::{PhaseTimes, Record};
 
 use crate::{
@@ -20,6 +20,7 @@ pub(crate) struct Visit {
     pub(crate) identity: Identity,
     pub(crate) arrived: Instant,
     local: SocketAddr,
+    scheme: Scheme,
     source_ip: String,
     time_ms: u64,
 }
@@ -46,9 +47,9 @@ impl Visit {
         let (head, body) = request.into_parts();
         let time_ms = shard.wall_ms(arrived);
         let identity = shard.identities.borrow_mut().identify(time_ms);
-        let Connection { peer, local, .. } = connection;
+        let Connection { peer, local, scheme, .. } = connection;
         let source_ip = peer.ip().to_string();
-        (Self { view: shard.view(), head, identity, arrived, local, source_ip, time_ms }, body)
+        (Self { view: shard.view(), head, identity, arrived, local, scheme, source_ip, time_ms }, body)
     }
 
     /// The snapshot that serves this request from its first phase to its last.
@@ -71,7 +72,7 @@ impl Visit {
                 trace_id: self.trace(),
                 source_ip: &self.source_ip,
                 protocol: self.protocol(),
-                scheme: "http",
+                scheme: self.scheme.as_str(),
                 port: self.local.port(),
                 time_ms: self.time_ms,
             },
