@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tidegate_cli::{Client, ClusterCommand, ConnectionArgs, Format};
+use tidegate_cli::{CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format};
 
 use crate::{
     dev::{self, DevArgs},
@@ -39,6 +39,9 @@ enum Verb {
     /// Look at the cluster and change its members
     #[command(subcommand)]
     Cluster(ClusterVerb),
+    /// Store, list and delete the certificates of the data plane
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,6 +82,10 @@ impl Args {
                     "node {node} has joined; start it with `tidegate node --config {}`",
                     config.display()
                 ))
+            }
+            Verb::Certificate(command) => {
+                let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
+                command.run(&client, self.output).await.map_err(|e| e.to_string())
             }
             Verb::Cluster(ClusterVerb::Client(command)) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);

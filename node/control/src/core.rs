@@ -59,7 +59,7 @@ impl Core {
         now_s: fn() -> i64,
     ) -> Self {
         let site = Site { region: options.region.clone(), account: options.account_id.clone() };
-        let own = Own { store: Arc::clone(&store), cluster, dev: options.dev };
+        let own = Own { store: Arc::clone(&store), cluster, dev: options.dev, now_s };
         Self { options, site, store, own, random: Mutex::new(SmallRng::from_os_rng()), now_s }
     }
 

@@ -1,16 +1,19 @@
-//! Tidegate's own API below `/_tidegate/`: the cluster and its checkpoints. Owns those routes; must never know how the cluster works.
+//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates. Owns those routes; must never know how the cluster works.
 
+mod certificate;
 mod checkpoint;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use rand::RngCore;
 use serde_json::{Value, json};
 use tidegate_proto::{key::USER_PREFIX, transaction::TransactionV1};
+use tidegate_state::State;
 
 use crate::{
     answer::{Answer, Body, print},
-    driver::{Reply, barrier, commit, from_store},
+    driver::{Reply, barrier, commit, from_store, retry},
     error::ApiError,
     input::Input,
     rest::unsupported::Shape,
@@ -36,6 +39,8 @@ pub(crate) struct Own {
     pub cluster: Arc<dyn Cluster>,
     /// Whether this is a development node.
     pub dev: bool,
+    /// The wall clock, in seconds since the Unix epoch.
+    pub now_s: fn() -> i64,
 }
 
 impl Own {
@@ -70,6 +75,14 @@ impl Own {
                 let (transaction, records) = decided.map_err(fault)??;
                 self.replace(transaction, records).await
             }
+            ("GET", ["certificates"]) => self.read(certificate::list).await,
+            ("GET", ["certificates", name]) => self.read(|view| certificate::get(view, name)).await,
+            ("PUT", ["certificates", name]) => self.put_certificate(name, body).await,
+            ("DELETE", ["certificates", name]) => {
+                barrier(&self.store).await?;
+                let decide = || std::future::ready(certificate::delete(&self.store.view(), name));
+                Ok(Reply { answer: retry(&self.store, decide).await?, stale: false })
+            }
             ("POST", ["dev", "reset"]) if self.dev => {
                 barrier(&self.store).await?;
                 let records = self.store.view().prefix(USER_PREFIX).count();
@@ -79,6 +92,23 @@ impl Own {
             }
             _ => Err(ApiError::unknown_operation(verb, path)),
         }
+    }
+
+    async fn read(&self, answer: impl Fn(&State) -> Result<Answer, ApiError>) -> Result<Reply, ApiError> {
+        let stale = barrier(&self.store).await.is_err();
+        Ok(Reply { answer: answer(&self.store.view())?, stale })
+    }
+
+    async fn put_certificate(&self, name: &str, body: &Bytes) -> Result<Reply, ApiError> {
+        let (owned, body, now_s) = (name.to_owned(), body.clone(), (self.now_s)());
+        // Checking an RSA key takes long enough to be kept off the threads that serve sockets.
+        let checked = tokio::task::spawn_blocking(move || certificate::check(&owned, &body, now_s)).await;
+        let document = checked.map_err(|fault| ApiError::internal(fault.to_string()))??;
+        let mut secret = [0; 32];
+        rand::rng().fill_bytes(&mut secret);
+        barrier(&self.store).await?;
+        let decide = || std::future::ready(certificate::put(&self.store.view(), &document, secret));
+        Ok(Reply { answer: retry(&self.store, decide).await?, stale: false })
     }
 
     async fn status(&self) -> Result<Value, ApiError> {

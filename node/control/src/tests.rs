@@ -1,6 +1,7 @@
 //! The whole control plane over a store in memory: every test speaks signed HTTP, as a client does.
 
 mod auth;
+mod certificate;
 mod cluster;
 mod deployment;
 mod hostile;

@@ -1,6 +1,6 @@
 //! `tidegate cluster …`: look at members and move them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use http::Method;
 use serde_json::{Value, json};
@@ -108,9 +108,19 @@ async fn save(client: &Client, file: &PathBuf, format: Format) -> Result<String,
         return Ok(String::new());
     }
     let partial = file.with_extension("partial");
-    std::fs::write(&partial, &bytes).and_then(|()| std::fs::rename(&partial, file)).map_err(failed)?;
+    write_private(&partial, &bytes).and_then(|()| std::fs::rename(&partial, file)).map_err(failed)?;
     let saved = json!({ "file": file, "bytes": bytes.len() });
     Ok(printed(format, &saved, || format!("{} bytes written to {}", bytes.len(), file.display())))
+}
+
+/// A checkpoint holds private keys.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::File::options().create_new(true).write(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 async fn restore(client: &Client, file: &PathBuf, format: Format) -> Result<String, Error> {

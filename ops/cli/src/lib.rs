@@ -2,11 +2,13 @@
 //!
 //! Data goes to standard output, talk to standard error; `-o json` prints exactly what the server answered.
 
+mod certificate;
 mod client;
 mod cluster;
 mod endpoint;
 mod output;
 
+pub use certificate::CertificateCommand;
 pub use client::{Client, Error};
 pub use cluster::{CheckpointCommand, ClusterCommand};
 pub use endpoint::{ConnectionArgs, Endpoint};

@@ -2,12 +2,14 @@
 //! checkpoint may bring; must never let in a configuration that does not compile.
 
 use tidegate_proto::{
+    document::Certificate,
     key::{self, CREDENTIAL_PREFIX, USER_PREFIX},
     limits::TRANSACTION_OPERATIONS_MAX,
     transaction::{PutV1, TransactionV1},
 };
 use tidegate_state::{State, table::Corrupt};
 
+use super::certificate;
 use crate::{error::ApiError, rest};
 
 const CLUSTER_PREFIX: &str = "cluster/";
@@ -22,6 +24,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<State, ApiError> {
         )));
     }
     check_served(&image)?;
+    check_certificates(&image)?;
     Ok(image)
 }
 
@@ -53,6 +56,15 @@ fn check_served(image: &State) -> Result<(), ApiError> {
             rest::check_compiles(&deployment.definition, stage)
                 .map_err(|error| place(&format!("cannot be served: {}", error.message)))?;
         }
+    }
+    Ok(())
+}
+
+/// Requires that every certificate can be served; an expired one can.
+fn check_certificates(image: &State) -> Result<(), ApiError> {
+    let certificates = image.scan::<Certificate>(key::CERTIFICATE_PREFIX);
+    for certificate in certificates.map_err(|corrupt| ApiError::bad_request(corrupt.to_string()))? {
+        certificate::check_stored(&certificate.document)?;
     }
     Ok(())
 }

@@ -87,3 +87,60 @@ impl<S> Guard<S> {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "peer does not read")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
+    use tokio::io::{AsyncWriteExt, ReadBuf};
+
+    use super::*;
+    use crate::counters::Counters;
+    use crate::guard::{Rules, Turn};
+    use crate::options::Options;
+
+    /// Takes bytes, and never gets rid of them.
+    struct Stuck;
+
+    impl AsyncRead for Stuck {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(data.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_cannot_pass_on_what_it_took_is_a_stalled_write() {
+        let counters = Arc::new(Counters::default());
+        let permit = counters.admit(&Options::default(), IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
+        let long = Duration::from_secs(60);
+        let rules = Rules {
+            header_bytes_max: 1_024,
+            headers_max: 16,
+            header_read_timeout: long,
+            keep_alive_timeout: long,
+            body_stall_timeout: long,
+            write_stall_timeout: Duration::from_millis(20),
+        };
+        let mut guard = Guard::new(Stuck, BytesMut::new(), rules, Arc::new(Turn::default()), permit);
+        guard.write_all(b"answer").await.unwrap();
+        assert_eq!(guard.flush().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        guard.write_all(b"more").await.unwrap();
+        assert_eq!(guard.shutdown().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(counters.values().write_stalls, 2);
+    }
+}

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tidegate_listener::{Body, Connection, Handle, Options, Service};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -61,7 +61,10 @@ pub(crate) fn options() -> Options {
 }
 
 pub(crate) fn start(options: Options) -> Running {
-    let service = Service::new(options).unwrap();
+    run(Service::new(options).unwrap())
+}
+
+pub(crate) fn run(service: Service) -> Running {
     let (address, handle) = (service.local_address(), service.handle());
     let record = Arc::new(Record {
         entered: AtomicUsize::new(0),
@@ -82,10 +85,11 @@ pub(crate) fn start(options: Options) -> Running {
     Running { address, handle, record, stop: Some(stop), task }
 }
 
-/// Echoes method, path and body length; `/slow` waits at the gate; `/early` does not read its body; `/big` answers 32 MiB.
+/// Echoes method, path and body length; `/slow` waits at the gate; `/early` does not read its body; `/big` answers 32 MiB;
+/// `/connection` tells protocol and scheme.
 pub(crate) async fn answer(
     request: Request<Body>,
-    _: Connection,
+    connection: Connection,
     record: Arc<Record>,
 ) -> Response<Full<Bytes>> {
     record.entered.fetch_add(1, SeqCst);
@@ -94,6 +98,10 @@ pub(crate) async fn answer(
     if path == "/early" {
         record.served.lock().unwrap().push(format!("{} {path} -", parts.method));
         return Response::new(Full::new(Bytes::from_static(b"early")));
+    }
+    if path == "/connection" {
+        let Connection { protocol, scheme, .. } = connection;
+        return Response::new(Full::new(Bytes::from(format!("{protocol:?} {}", scheme.as_str()))));
     }
     if path == "/big" {
         return Response::new(Full::new(Bytes::from(vec![b'x'; 32 * 1024 * 1024])));
@@ -135,7 +143,7 @@ pub(crate) async fn replies(stream: &mut TcpStream) -> Vec<Reply> {
 }
 
 /// Reads exactly one answer from a connection that stays open.
-pub(crate) async fn reply(stream: &mut TcpStream) -> Reply {
+pub(crate) async fn reply(stream: &mut (impl AsyncRead + Unpin)) -> Reply {
     let mut bytes = Vec::new();
     loop {
         if let Some(reply) = cut(&bytes).pop() {

@@ -7,4 +7,6 @@ mod harness;
 mod http2;
 mod limits;
 mod local;
+mod tls;
+mod tls_client;
 mod upgrade;
