@@ -11,6 +11,8 @@ mod bodies;
 mod faults;
 #[path = "it/log.rs"]
 mod log;
+#[path = "it/secured.rs"]
+mod secured;
 #[path = "it/swap.rs"]
 mod swap;
 #[path = "it/timing.rs"]
