@@ -5,6 +5,7 @@
 //! it uses the public API, signals and configuration files only.
 
 mod balancer;
+mod certificate;
 mod child;
 mod command;
 mod layout;

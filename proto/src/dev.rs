@@ -9,6 +9,9 @@ pub struct DevRegion {
     pub control: String,
     /// URL of the data plane, behind the balancer.
     pub gateway: String,
+    /// URL of the data plane with TLS, behind the balancer.
+    #[serde(default)]
+    pub gateway_tls: String,
     /// First region.
     pub region: String,
     /// Access key of the region's root principal.
@@ -35,6 +38,9 @@ pub struct DevNode {
     pub pid: u32,
     /// URL of its own data-plane listener.
     pub gateway: String,
+    /// URL of its own data-plane listener with TLS.
+    #[serde(default)]
+    pub gateway_tls: String,
     /// URL of its own control listener.
     pub control: String,
     /// URL of its own admin listener: metrics and health.

@@ -119,7 +119,7 @@ fn options(plan: &NodePlan, entry: Entry) -> NodeOptions {
         },
         gateway: GatewayOptions {
             listen: plan.gateway,
-            tls_listen: None,
+            tls_listen: Some(plan.gateway_tls),
             shards: 1,
             requests_per_second_max: 0,
             connections_max: 20_000,

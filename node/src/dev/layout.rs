@@ -10,6 +10,8 @@ use super::DevArgs;
 /// Ports between two regions, and between listeners of one kind.
 const REGION_STEP: u16 = 100;
 const ADMIN_OFFSET: u16 = 50;
+/// From a listener of the data plane to its twin with TLS.
+const TLS_OFFSET: u16 = 40;
 const UPSTREAM_OFFSET: u16 = 90;
 
 /// All processes of a development region.
@@ -32,6 +34,8 @@ pub(crate) struct RegionPlan {
     pub(crate) control: SocketAddr,
     /// Balancer of the data plane.
     pub(crate) gateway: SocketAddr,
+    /// Balancer of the data plane's TLS.
+    pub(crate) gateway_tls: SocketAddr,
     /// One node per availability zone.
     pub(crate) nodes: Vec<NodePlan>,
 }
@@ -47,6 +51,8 @@ pub(crate) struct NodePlan {
     pub(crate) control: SocketAddr,
     /// Data-plane listener.
     pub(crate) gateway: SocketAddr,
+    /// Data-plane listener with TLS.
+    pub(crate) gateway_tls: SocketAddr,
     /// Admin listener.
     pub(crate) admin: SocketAddr,
     /// Data directory of the node.
@@ -76,11 +82,13 @@ impl Layout {
                     az,
                     control: loopback(control + 1 + i),
                     gateway: loopback(gateway + 1 + i),
+                    gateway_tls: loopback(gateway + TLS_OFFSET + 1 + i),
                     admin: loopback(control + ADMIN_OFFSET + 1 + i),
                 }
             };
             let nodes = (0..u16::from(args.azs)).map(node).collect();
-            RegionPlan { nodes, control: loopback(control), gateway: loopback(gateway), name }
+            let gateway_tls = loopback(gateway + TLS_OFFSET);
+            RegionPlan { nodes, control: loopback(control), gateway: loopback(gateway), gateway_tls, name }
         };
         Self {
             data: data.to_owned(),
@@ -99,10 +107,12 @@ impl Layout {
         for region in &self.regions {
             tcp(region.control, "--port", || format!("the control balancer of {}", region.name))?;
             tcp(region.gateway, "--gateway-port", || format!("the gateway balancer of {}", region.name))?;
+            tcp(region.gateway_tls, "--gateway-port", || format!("the TLS balancer of {}", region.name))?;
             for node in &region.nodes {
                 tcp(node.control, "--port", || format!("the control listener of {}", node.az))?;
                 tcp(node.admin, "--port", || format!("the admin listener of {}", node.az))?;
                 tcp(node.gateway, "--gateway-port", || format!("the gateway listener of {}", node.az))?;
+                tcp(node.gateway_tls, "--gateway-port", || format!("the TLS listener of {}", node.az))?;
                 let free = UdpSocket::bind(node.control).is_ok();
                 let purpose = format!("the cluster transport (UDP) of {}", node.az);
                 free.then_some(()).ok_or(PortTaken { port: node.control.port(), purpose, flag: "--port" })?;
@@ -135,9 +145,9 @@ mod tests {
     #[test]
     fn no_port_is_planned_twice() {
         let layout = Layout::plan(&args(9, 9, 4000, 8080), Path::new("d"));
-        let nodes = layout.nodes().flat_map(|n| [n.control, n.gateway, n.admin]);
+        let nodes = layout.nodes().flat_map(|n| [n.control, n.gateway, n.gateway_tls, n.admin]);
         let all: Vec<SocketAddr> = nodes
-            .chain(layout.regions.iter().flat_map(|r| [r.control, r.gateway]))
+            .chain(layout.regions.iter().flat_map(|r| [r.control, r.gateway, r.gateway_tls]))
             .chain([layout.upstream])
             .collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());

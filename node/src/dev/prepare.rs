@@ -49,6 +49,7 @@ pub(crate) fn region(args: &DevArgs, layout: &Layout) -> Result<DevRegion, DevEr
         node_id: old.as_ref().and_then(|o| o.nodes.iter().find(|n| n.az == plan.az)).map_or(0, |n| n.node_id),
         pid: 0,
         gateway: format!("http://{}", plan.gateway),
+        gateway_tls: format!("https://{}", plan.gateway_tls),
         control: format!("http://{}", plan.control),
         admin: format!("http://{}", plan.admin),
     };
@@ -56,6 +57,7 @@ pub(crate) fn region(args: &DevArgs, layout: &Layout) -> Result<DevRegion, DevEr
     Ok(DevRegion {
         control: format!("http://{}", first.control),
         gateway: format!("http://{}", first.gateway),
+        gateway_tls: format!("https://{}", first.gateway_tls),
         region: first.name.clone(),
         access_key_id,
         secret_access_key,

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    DevArgs, DevError, balancer,
+    DevArgs, DevError, balancer, certificate,
     child::{Entry, NodeProcess, has_identity},
     command::{self, Asked, Order, Reply, SOCKET},
     layout::{Layout, NodePlan},
@@ -73,8 +73,10 @@ async fn listen(layout: &Layout) -> Result<(), DevError> {
     for region in &layout.regions {
         let controls = region.nodes.iter().map(|node| node.control).collect();
         let gateways = region.nodes.iter().map(|node| node.gateway).collect();
+        let secured = region.nodes.iter().map(|node| node.gateway_tls).collect();
         tokio::spawn(balancer::balance(bind(region.control).await?, controls));
         tokio::spawn(balancer::balance(bind(region.gateway).await?, gateways));
+        tokio::spawn(balancer::balance(bind(region.gateway_tls).await?, secured));
     }
     Ok(())
 }
@@ -115,6 +117,7 @@ impl Supervisor {
             }
             None => {}
         }
+        certificate::ensure(&client, &self.layout).await?;
         let expected = self.layout.nodes().count();
         let voters = expected_voters(&self.layout);
         let serving = |node: &tidegate_proto::status::NodeStatus, revision| {
@@ -208,6 +211,8 @@ impl Supervisor {
             region.control, region.region, region.access_key_id
         );
         println!("  Gateway    {}", region.gateway);
+        let certificate = self.layout.data.join(certificate::FILE);
+        println!("  With TLS   {}   (certificate {})", region.gateway_tls, certificate.display());
         if let Some(sample) = &region.sample {
             println!("  Sample     {}", sample.url);
         }
