@@ -31,13 +31,15 @@ pub(crate) fn draw(azs: u16, random: &mut impl Rng) -> Option<Ports> {
 }
 
 impl Ports {
-    /// TCP and UDP ports of a region: balancers, then nodes above them, admin 50 and the sample upstream 90 above.
+    /// TCP and UDP ports of a region: balancers, then nodes above them, TLS 40, admin 50 and the sample upstream 90 above.
     fn taken(self, azs: u16) -> (Vec<u16>, Vec<u16>) {
         let nodes = 1..=azs;
         let udp = nodes.clone().map(|i| self.control + i).collect();
-        let tcp = [self.control, self.gateway, self.gateway + 90]
+        let tcp = [self.control, self.gateway, self.gateway + 40, self.gateway + 90]
             .into_iter()
-            .chain(nodes.flat_map(|i| [self.control + i, self.control + 50 + i, self.gateway + i]))
+            .chain(nodes.flat_map(|i| {
+                [self.control + i, self.control + 50 + i, self.gateway + i, self.gateway + 40 + i]
+            }))
             .collect();
         (tcp, udp)
     }
@@ -55,7 +57,7 @@ mod tests {
     fn no_port_is_planned_twice() {
         let (tcp, udp) = Ports { control: 10_000, gateway: 10_200 }.taken(9);
         assert_eq!((tcp.iter().collect::<BTreeSet<_>>().len(), udp.len()), (tcp.len(), 9));
-        assert_eq!(tcp.len(), 3 + 3 * 9);
+        assert_eq!(tcp.len(), 4 + 4 * 9);
     }
 
     #[test]

@@ -35,6 +35,9 @@ impl SledLog {
     /// The database cannot be read. It is never deleted: move the directory away and join as a new node.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
+        // The engine opens its files to everybody, and what they hold includes secrets.
+        #[cfg(unix)]
+        std::fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         let db = sled::Config::new()
             .path(dir)
             .mode(sled::Mode::LowSpace)
