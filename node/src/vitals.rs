@@ -152,9 +152,7 @@ impl Vitals {
             &[],
             failures,
         );
-        if self.edge.tls_address().is_some() {
-            self.sample_tls(encoder);
-        }
+        self.sample_tls(encoder);
         let Ok(status) = cluster.status(group::CONFIG) else { return };
         let labels = [("group", "config")];
         encoder.gauge("raft_term", "Raft term", &labels, status.term as f64);
@@ -193,6 +191,9 @@ impl Vitals {
     }
 
     fn sample_tls(&self, encoder: &mut Encoder) {
+        if self.edge.tls_address().is_none() {
+            return;
+        }
         let (mut full, mut resumed, mut failed, mut timeout, mut unrecognized) = (0, 0, 0, 0, 0);
         for counters in self.edge.listener_counters() {
             full += counters.tls_handshakes.saturating_sub(counters.tls_resumed);
