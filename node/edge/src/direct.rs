@@ -249,7 +249,11 @@ impl<S: Stream> Talk<S> {
         let Line { stream, is_encrypted, .. } = &mut self.line;
         if *is_encrypted {
             // Told that this is the end, a peer need not suspect that it was cut off; it is not waited for.
-            poll_fn(|cx| Poll::Ready(drop(Pin::new(&mut *stream).poll_shutdown(cx)))).await;
+            poll_fn(|cx| {
+                let _ = Pin::new(&mut *stream).poll_shutdown(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
         None
     }

@@ -35,8 +35,10 @@ fn secured(snapshot: Snapshot) -> Room {
     Room::with(Options { shards: 2, tls_listener, ..Options::default() }, snapshot)
 }
 
-/// One request by a client that trusts one certificate only; `None` when there was no handshake.
-fn ask(room: &Room, trusted: &CertificateV1, dns_name: &str, path: &str) -> Option<Answer> {
+type Secured = StreamOwned<ClientConnection, TcpStream>;
+
+/// A connection of a client that trusts one certificate only; the handshake comes with the first byte.
+fn connect(room: &Room, trusted: &CertificateV1, dns_name: &str) -> Secured {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.chain_pem.as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -47,12 +49,29 @@ fn ask(room: &Room, trusted: &CertificateV1, dns_name: &str, path: &str) -> Opti
     let name = ServerName::try_from(dns_name.to_owned()).unwrap();
     let stream = TcpStream::connect(room.handle.tls_address().unwrap()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream);
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream)
+}
+
+/// One request on a connection of its own; `None` when there was no handshake.
+fn ask(room: &Room, trusted: &CertificateV1, dns_name: &str, path: &str) -> Option<Answer> {
+    let mut stream = connect(room, trusted, dns_name);
     let head = format!("GET {path} HTTP/1.1\r\nHost: api1.execute-api.local\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).ok()?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok()?;
     Some(Answer(String::from_utf8(bytes).unwrap()))
+}
+
+/// One request on a connection that stays open; `end` is how the answer ends.
+fn ask_again(stream: &mut Secured, path: &str, end: &str) -> Answer {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: api1.execute-api.local\r\n\r\n").unwrap();
+    let mut bytes = Vec::new();
+    let mut block = [0; 4096];
+    while !bytes.ends_with(end.as_bytes()) {
+        let count = stream.read(&mut block).unwrap();
+        bytes.extend_from_slice(&block[..count]);
+    }
+    Answer(String::from_utf8(bytes).unwrap())
 }
 
 /// Whether every shard serves this certificate; the system spreads connections over them.
@@ -101,10 +120,53 @@ fn upstreams_and_templates_learn_that_tls_was_used() {
     let first = snapshot(1, &[("/up", "GET", proxy(upstream.address, "/"))]);
     let room = secured(first.with_certificates(vec![Arc::clone(&certificate)], None));
     assert_eq!(ask(&room, &certificate, "a.test", "/dev/up").unwrap().body(), "ok");
-    let seen = upstream.seen();
+    let seen = upstream.seen().to_lowercase();
     let port = room.handle.tls_address().unwrap().port();
     assert!(seen.contains("x-forwarded-proto: https\r\n"), "{seen}");
     assert!(seen.contains(&format!("x-forwarded-port: {port}\r\n")), "{seen}");
     assert_eq!(room.ask("GET /dev/up", "").body(), "ok", "the plain port goes on");
-    assert!(upstream.seen().contains("x-forwarded-proto: http\r\n"));
+    assert!(upstream.seen().to_lowercase().contains("x-forwarded-proto: http\r\n"));
+}
+
+#[test]
+fn an_encrypted_connection_takes_both_lines_and_is_told_of_its_end() {
+    let upstream = Upstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let certificate = certificate("web", "a.test", 1);
+    let methods = [
+        ("/up", "GET", proxy(upstream.address, "/")),
+        ("/fixed", "GET", mock("fixed")),
+        ("/made/{id}", "GET", mock("made $input.params('id') $context.protocol")),
+    ];
+    let room = secured(snapshot(1, &methods).with_certificates(vec![Arc::clone(&certificate)], None));
+    let mut stream = connect(&room, &certificate, "a.test");
+    assert_eq!(ask_again(&mut stream, "/dev/up", "ok").status(), 200);
+    assert_eq!(ask_again(&mut stream, "/dev/fixed", "fixed").status(), 200);
+    assert_eq!(ask_again(&mut stream, "/dev/up", "ok").status(), 200);
+    let made = ask_again(&mut stream, "/dev/made/7", "HTTP/1.1");
+    assert_eq!((made.status(), made.body()), (200, "made 7 HTTP/1.1"));
+    assert_eq!(ask_again(&mut stream, "/dev/up", "ok").status(), 200, "the general line goes on");
+    for _ in 0..3 {
+        assert!(upstream.seen().to_lowercase().contains("x-forwarded-proto: https\r\n"));
+    }
+    let mut idle = connect(&room, &certificate, "a.test");
+    assert_eq!(ask_again(&mut idle, "/dev/fixed", "fixed").status(), 200);
+    room.handle.drain();
+    for stream in [&mut stream, &mut idle] {
+        assert_eq!(stream.read(&mut [0]).expect("a close_notify before the end"), 0);
+    }
+}
+
+#[test]
+fn a_large_answer_comes_through_tls_whole() {
+    const BYTES: usize = 20_000_000;
+    let upstream = Upstream::scripted(|stream, _| {
+        if crate::room::read_request(stream).is_some() {
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {BYTES}\r\n\r\n");
+            let _ = stream.write_all(&vec![b'x'; BYTES]);
+        }
+    });
+    let certificate = certificate("web", "a.test", 1);
+    let first = snapshot(1, &[("/", "GET", proxy(upstream.address, "/"))]);
+    let room = secured(first.with_certificates(vec![Arc::clone(&certificate)], None));
+    assert_eq!(ask(&room, &certificate, "a.test", "/dev").unwrap().body().len(), BYTES);
 }
