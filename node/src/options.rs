@@ -195,6 +195,10 @@ impl NodeOptions {
         if self.gateway.connections_max == 0 {
             return Err(("gateway.connections_max", "0".into(), "must be at least 1"));
         }
+        if let Some(tls) = self.gateway.tls_listen.filter(|tls| overlap(*tls, self.gateway.listen)) {
+            // Both could be bound, and the system would spread connections over them.
+            return Err(("gateway.tls_listen", tls.to_string(), "must be another port than gateway.listen"));
+        }
         let advertise = self.cluster.advertise.is_some() || !self.cluster.listen.ip().is_unspecified();
         match advertise {
             true => Ok(()),
@@ -210,6 +214,12 @@ impl NodeOptions {
     pub(crate) fn advertise(&self) -> String {
         self.cluster.advertise.clone().unwrap_or_else(|| self.cluster.listen.to_string())
     }
+}
+
+/// Whether two listeners would get connections for one and the same address.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && same_ip
 }
 
 fn default_cluster_name() -> String {
@@ -264,10 +274,15 @@ mod tests {
             |t| t.replace("[cluster]\n        listen = \"127.0.0.1", "[cluster]\n        listen = \"0.0.0.0"),
             Err("cluster.advertise"),
         );
-        check(
-            |t| t.replace("listen = \"127.0.0.1:8081\"", "listen = \"127.0.0.1:8081\"\ntls_listen = 1"),
-            Err("tls_listen"),
-        );
+        for (address, expect) in [
+            ("127.0.0.1:8443", Ok(())),
+            ("127.0.0.1:8081", Err("gateway.tls_listen = \"127.0.0.1:8081\": must be another port")),
+            ("0.0.0.0:8081", Err("must be another port")),
+            ("8443", Err("invalid socket address")),
+        ] {
+            let both = format!("listen = \"127.0.0.1:8081\"\ntls_listen = \"{address}\"");
+            check(|t| t.replace("listen = \"127.0.0.1:8081\"", &both), expect);
+        }
         check(|t| t + "[telemetry]\nlogs = \"info\"", Err("unknown field `logs`"));
     }
 
