@@ -8,7 +8,6 @@ use tidegate_proto::limits::TRACE_BYTES_MAX;
 /// Header that carries a trace over several services.
 pub(crate) const TRACE_HEADER: &str = "x-amzn-trace-id";
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// ASCII text of a fixed length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,41 +50,51 @@ impl Generator {
 
     fn uuid(&mut self) -> Text<36> {
         let (high, low) = (self.0.next_u64(), self.0.next_u64());
-        let (high, low) = (high & !0xf000 | 0x4000, low & !(0b11 << 62) | 1 << 63);
+        let (high, low) = (hex(high & !0xf000 | 0x4000), hex(low & !(0b11 << 62) | 1 << 63));
         let mut text = [b'-'; 36];
-        put_hex(&mut text[..8], high >> 32);
-        put_hex(&mut text[9..13], high >> 16);
-        put_hex(&mut text[14..18], high);
-        put_hex(&mut text[19..23], low >> 48);
-        put_hex(&mut text[24..], low);
+        text[..8].copy_from_slice(&high[..8]);
+        text[9..13].copy_from_slice(&high[8..12]);
+        text[14..18].copy_from_slice(&high[12..]);
+        text[19..23].copy_from_slice(&low[..4]);
+        text[24..].copy_from_slice(&low[4..]);
         Text(text)
     }
 
     fn extended(&mut self) -> Text<16> {
-        let mut random = (u128::from(self.0.next_u64()) << 64) | u128::from(self.0.next_u64());
+        let (first, second) = (self.0.next_u64(), self.0.next_u64());
         let mut text = [b'='; 16];
-        for place in &mut text[..15] {
-            *place = BASE64[(random % 64) as usize];
-            random >>= 6;
+        for (place, at) in text[..10].iter_mut().zip(0..) {
+            *place = BASE64[(first >> (6 * at)) as usize % 64];
+        }
+        for (place, at) in text[10..15].iter_mut().zip(0..) {
+            *place = BASE64[(second >> (6 * at)) as usize % 64];
         }
         Text(text)
     }
 
     fn root(&mut self, time_ms: u64) -> Text<40> {
         let mut text = *b"Root=1-        -                        ";
-        put_hex(&mut text[7..15], time_ms / 1_000);
-        put_hex(&mut text[16..24], self.0.next_u64());
-        put_hex(&mut text[24..], self.0.next_u64());
+        text[7..15].copy_from_slice(&hex(time_ms / 1_000)[8..]);
+        text[16..24].copy_from_slice(&hex(self.0.next_u64())[8..]);
+        text[24..].copy_from_slice(&hex(self.0.next_u64()));
         Text(text)
     }
 }
 
-/// The lowest digits of a number.
-fn put_hex(places: &mut [u8], mut number: u64) {
-    for place in places.iter_mut().rev() {
-        *place = HEX[(number % 16) as usize];
-        number /= 16;
-    }
+/// Sixteen hexadecimal digits, all computed at once: a digit per byte of one word.
+fn hex(number: u64) -> [u8; 16] {
+    let half = |half: u64| {
+        // Spreads eight nibbles over eight bytes, the highest first in memory.
+        let pairs = (half & 0xffff_0000) << 16 | half & 0xffff;
+        let bytes = (pairs & 0x0000_ff00_0000_ff00) << 8 | pairs & 0x0000_00ff_0000_00ff;
+        let nibbles = (bytes & 0x00f0_00f0_00f0_00f0) << 4 | bytes & 0x000f_000f_000f_000f;
+        let is_letter = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+        (nibbles + 0x3030_3030_3030_3030 + is_letter * 0x27).to_be_bytes()
+    };
+    let mut text = [0; 16];
+    text[..8].copy_from_slice(&half(number >> 32));
+    text[8..].copy_from_slice(&half(number & 0xffff_ffff));
+    text
 }
 
 /// The trace that the sender of a request began.
@@ -98,6 +107,17 @@ pub(crate) fn kept_trace(headers: &HeaderMap) -> Option<&str> {
 mod tests {
     use super::*;
     use http::HeaderValue;
+
+    #[test]
+    fn hex_is_what_the_formatter_writes() {
+        let mut random = SmallRng::seed_from_u64(1);
+        for number in [0, 9, 10, 0xffff, u64::MAX, 0x0123_4567_89ab_cdef]
+            .into_iter()
+            .chain((0..200).map(|_| random.next_u64()))
+        {
+            assert_eq!(std::str::from_utf8(&hex(number)).unwrap(), format!("{number:016x}"));
+        }
+    }
 
     #[test]
     fn shapes() {

@@ -134,7 +134,7 @@ fn answered(mut answer: Answer, method: &Method) -> (StatusCode, HeaderMap, Sour
     let source = match (answer.response.body, answer.stream) {
         _ if is_bodiless => Source::Bytes(None),
         (ResponseBody::Bytes(bytes), _) => whole(bytes, method, &mut answer.response.headers),
-        (ResponseBody::Stream, Some(stream)) => Source::Upstream(stream),
+        (ResponseBody::Stream, Some(stream)) => Source::Upstream(Box::new(stream)),
         (ResponseBody::Stream, None) => Source::Bytes(None),
     };
     (status, answer.response.headers, source)
@@ -173,7 +173,8 @@ pub(crate) struct Outgoing {
 
 enum Source {
     Bytes(Option<Bytes>),
-    Upstream(UpstreamBody),
+    /// Apart, because most answers of this line are bytes.
+    Upstream(Box<UpstreamBody>),
 }
 
 /// A line of the access log, written when the body has ended, however it ended.
@@ -202,7 +203,7 @@ impl Body for Outgoing {
         let this = &mut *self;
         let frame = match &mut this.source {
             Source::Bytes(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Source::Upstream(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::Upstream(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
         };
         if let (Some(line), Some(Ok(frame))) = (&mut this.line, &frame) {
             line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);

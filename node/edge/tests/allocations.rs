@@ -64,9 +64,7 @@ fn snapshot(upstream: SocketAddr) -> Snapshot {
     let mut keyed = method(mock.clone());
     keyed.api_key_required = true;
     let mut resources = Vec::new();
-    for (path, method) in
-        [("/proxied/{id}", method(proxy)), ("/local", method(mock)), ("/rejected", keyed)]
-    {
+    for (path, method) in [("/proxied/{id}", method(proxy)), ("/local", method(mock)), ("/rejected", keyed)] {
         let mut resource = Resource { id: path.into(), path: path.into(), ..Resource::default() };
         resource.resource_methods.insert("GET".into(), method);
         resources.push(resource);

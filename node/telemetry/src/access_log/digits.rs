@@ -2,6 +2,10 @@
 
 /// Appends `value`, padded with zeros to `least` digits (at most 20).
 pub(super) fn write(value: u64, least: usize, out: &mut Vec<u8>) {
+    if value < 10 && least <= 1 {
+        out.push(b'0' + value as u8);
+        return;
+    }
     let mut digits = [b'0'; 20];
     let mut rest = value;
     let mut used = 0;

@@ -151,7 +151,7 @@ impl Format {
         let brings_quotes = match value {
             Value::Number(_) => false,
             Value::Quoted(_) => !is_inside,
-            Value::Missing | Value::Text(_) | Value::Time(_) => is_bare_json,
+            Value::Missing | Value::Text(_) | Value::Own(_) | Value::Time(_) => is_bare_json,
         };
         if brings_quotes {
             out.push(b'"');
@@ -160,6 +160,7 @@ impl Format {
         let style = if self.style == Style::Text && is_inside { Style::Json } else { self.style };
         match value {
             Value::Missing => out.push(b'-'),
+            Value::Own(text) => out.extend_from_slice(text),
             Value::Text(text) | Value::Quoted(text) => escape::write(style, text, out),
             Value::Number(number) => digits::write(number, 1, out),
             Value::Time(epoch_ms) => clock::write_clf(epoch_ms, out),

@@ -25,11 +25,11 @@ pub struct PhaseTimes {
 /// One line's worth of facts, named after AWS's `$context` variables. `None` renders as `-`.
 #[derive(Clone, Debug, Default)]
 pub struct Record<'a> {
-    /// `$context.requestId`.
+    /// `$context.requestId`; made by the gateway, so it is not escaped.
     pub request_id: Option<&'a [u8]>,
-    /// `$context.extendedRequestId`.
+    /// `$context.extendedRequestId`; made by the gateway, so it is not escaped.
     pub extended_request_id: Option<&'a [u8]>,
-    /// `$context.identity.sourceIp`.
+    /// `$context.identity.sourceIp`: an address as text, so it is not escaped.
     pub source_ip: Option<&'a [u8]>,
     /// `$context.identity.userAgent`.
     pub user_agent: Option<&'a [u8]>,

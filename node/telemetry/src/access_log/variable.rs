@@ -7,6 +7,8 @@ use super::record::Record;
 pub(super) enum Value<'a> {
     Missing,
     Text(&'a [u8]),
+    /// Text that the gateway itself made of letters, digits and signs that no style escapes.
+    Own(&'a [u8]),
     /// Text that brings its own quotes, as `$context.error.messageString` does.
     Quoted(&'a [u8]),
     Number(u64),
@@ -35,14 +37,18 @@ fn bytes(value: Option<&[u8]>) -> Value<'_> {
     value.map_or(Value::Missing, Value::Text)
 }
 
+fn own(value: Option<&[u8]>) -> Value<'_> {
+    value.map_or(Value::Missing, Value::Own)
+}
+
 fn number<'a>(value: Option<impl Into<u64>>) -> Value<'a> {
     value.map_or(Value::Missing, |value| Value::Number(value.into()))
 }
 
 const VARIABLES: &[(&str, Read)] = &[
-    ("requestId", |r| bytes(r.request_id)),
-    ("extendedRequestId", |r| bytes(r.extended_request_id)),
-    ("identity.sourceIp", |r| bytes(r.source_ip)),
+    ("requestId", |r| own(r.request_id)),
+    ("extendedRequestId", |r| own(r.extended_request_id)),
+    ("identity.sourceIp", |r| own(r.source_ip)),
     ("identity.userAgent", |r| bytes(r.user_agent)),
     ("identity.caller", |r| text(r.caller)),
     ("identity.user", |r| text(r.user)),
