@@ -1,0 +1,71 @@
+//! The load process: clients and origin in one thread on one processor, so that the other processor is the gateway's alone.
+//!
+//! It busy-polls while a run lasts: a gateway then never pays for waking this side up. Orders come in on standard input,
+//! answers go out on standard output; when standard input ends, so does the process.
+
+mod client;
+mod engine;
+mod http2;
+mod message;
+mod origin;
+mod poll;
+mod run;
+mod tally;
+mod transport;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+pub(crate) use self::{
+    engine::Engine,
+    message::{MessageReader, Side},
+    poll::{Interest, Poll, Ready},
+};
+use crate::peers::{
+    limits::ORDER_BYTES_MAX,
+    order::{Answer, Greeting, Order},
+    processor,
+};
+
+/// Serves orders until standard input ends.
+pub fn serve(processor: Option<usize>) -> ExitCode {
+    match try_serve(processor) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_serve(processor: Option<usize>) -> std::io::Result<()> {
+    if let Some(processor) = processor {
+        processor::pin(processor)?;
+    }
+    let mut engine = Engine::new()?;
+    say(&Greeting { origin: engine.origin()? })?;
+    let mut orders = BufReader::new(std::io::stdin());
+    engine.watch_orders(&std::io::stdin())?;
+    loop {
+        engine.await_order()?;
+        let mut line = String::new();
+        if orders.by_ref().take(ORDER_BYTES_MAX as u64).read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let answer = match serde_json::from_str::<Order>(&line) {
+            Ok(order) => engine.perform(&order).map_or_else(Answer::Failed, Answer::Done),
+            Err(error) => Answer::Failed(format!("the order is not understood: {error}")),
+        };
+        say(&answer)?;
+    }
+}
+
+fn say(document: &impl Serialize) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(document)?)?;
+    out.flush()
+}
