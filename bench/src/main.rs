@@ -31,6 +31,8 @@ enum Verb {
     Load {
         #[arg(long)]
         processor: Option<usize>,
+        #[arg(long)]
+        folder: PathBuf,
     },
     /// A proxy that copies bytes
     #[command(hide = true)]
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Micro(arguments) => run_micro(&arguments),
         Verb::Peers(arguments) => peers::run(&arguments),
-        Verb::Load { processor } => peers::load(processor),
+        Verb::Load { processor, folder } => peers::load(processor, &folder),
         Verb::Floor { proxy, local, origin } => peers::floor(proxy, local, origin),
         Verb::Hold { folder, processor, command } => peers::hold(&folder, processor, &command),
     }

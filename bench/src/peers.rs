@@ -7,11 +7,13 @@ mod floor;
 mod gate;
 mod gateway;
 mod hold;
+mod interrupt;
 mod limits;
 mod load;
 mod loader;
 mod order;
 mod ports;
+mod probe;
 mod processes;
 mod processor;
 mod report;
@@ -28,6 +30,7 @@ use std::{
 pub use self::{floor::serve as floor, gateway::Kind, hold::run as hold, load::serve as load};
 use crate::peers::{
     gateway::Search,
+    interrupt::Interrupt,
     limits::{ROUNDS_MAX, SECONDS_MAX},
     runner::Program,
     scenario::{Figure, Scenario},
@@ -99,7 +102,8 @@ fn try_run(arguments: &Arguments) -> Result<bool, String> {
         // A peer may be missing; without Tidegate there is nothing to compare.
         search.find(*kind).map_err(|absent| absent.to_string())?;
     }
-    let results = runner::run(&program, &search).map_err(|error| error.to_string())?;
+    let interrupt = Interrupt::listen().map_err(|error| error.to_string())?;
+    let results = runner::run(&program, &search, &interrupt).map_err(|error| error.to_string())?;
     let text = match arguments.json {
         true => report::json(&results).map_err(|error| error.to_string())?,
         false => report::text(&results),

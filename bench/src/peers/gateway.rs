@@ -204,6 +204,11 @@ impl Door {
         &self.target
     }
 
+    /// Which listener it is.
+    pub(crate) fn port(&self) -> Port {
+        self.port
+    }
+
     /// Whether it is this one.
     pub(crate) fn is(&self, port: Port, route: Route) -> bool {
         (self.port, self.route) == (port, route)

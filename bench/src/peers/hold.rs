@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     io::{BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
     time::Instant,
 };
@@ -104,16 +104,17 @@ fn try_run(folder: &Path, processor: Option<usize>, command: &[OsString]) -> std
         .stderr(output)
         .spawn()?;
     if processor.is_some() {
-        // Holding must not take time from what is held.
-        let own = usable.last().copied().unwrap_or(0);
-        processor::pin(own)?;
+        // Holding must not take time from what is held; a failure costs accuracy, not the gateway's end.
+        let _ = usable.last().map(|own| processor::pin(*own));
     }
-    println!("{}", child.id());
-    std::io::stdout().flush()?;
+    // When nobody reads this any more, standard input has ended as well, and the program must be stopped all the same.
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{}", child.id()).and_then(|()| out.flush());
     let mut rest = [0; 64];
     while std::io::stdin().read(&mut rest).is_ok_and(|count| count > 0) {}
     stop(&mut child);
-    remove(folder.to_owned());
+    // What is still written there belongs to a process that was killed.
+    let _ = std::fs::remove_dir_all(folder);
     Ok(())
 }
 
@@ -135,13 +136,5 @@ fn stop(child: &mut Child) {
 fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
-    }
-}
-
-/// Removes the folder, and the one around it once it is empty.
-fn remove(folder: PathBuf) {
-    let _ = std::fs::remove_dir_all(&folder);
-    if let Some(parent) = folder.parent() {
-        let _ = std::fs::remove_dir(parent);
     }
 }

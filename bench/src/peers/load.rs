@@ -15,7 +15,9 @@ mod transport;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
+    path::Path,
     process::ExitCode,
+    time::Instant,
 };
 
 use serde::Serialize;
@@ -26,14 +28,21 @@ pub(crate) use self::{
     poll::{Interest, Poll, Ready},
 };
 use crate::peers::{
-    limits::ORDER_BYTES_MAX,
+    limits::{GATEWAY_STOP, ORDER_BYTES_MAX, POLL},
     order::{Answer, Greeting, Order},
     processor,
 };
 
-/// Serves orders until standard input ends.
-pub fn serve(processor: Option<usize>) -> ExitCode {
-    match try_serve(processor) {
+/// Serves orders until standard input ends, and then removes the run's folder once the gateways have left it.
+pub fn serve(processor: Option<usize>, folder: &Path) -> ExitCode {
+    let served = try_serve(processor);
+    let deadline = Instant::now() + GATEWAY_STOP * 2;
+    while has_folders(folder) && Instant::now() < deadline {
+        std::thread::sleep(POLL);
+    }
+    // The runner removes it too, when it still can.
+    let _ = std::fs::remove_dir_all(folder);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("load: {error}");
@@ -49,7 +58,7 @@ fn try_serve(processor: Option<usize>) -> std::io::Result<()> {
     let mut engine = Engine::new()?;
     say(&Greeting { origin: engine.origin()? })?;
     let mut orders = BufReader::new(std::io::stdin());
-    engine.watch_orders(&std::io::stdin())?;
+    engine.watch_orders(std::io::stdin())?;
     loop {
         engine.await_order()?;
         let mut line = String::new();
@@ -62,6 +71,10 @@ fn try_serve(processor: Option<usize>) -> std::io::Result<()> {
         };
         say(&answer)?;
     }
+}
+
+fn has_folders(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| entry.path().is_dir()))
 }
 
 fn say(document: &impl Serialize) -> std::io::Result<()> {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use crate::peers::{
     certificate::Certificate,
     gateway::{Found, GatewayError, Kind, Running, Search, Site},
+    interrupt::Interrupt,
     loader::{Loader, LoaderError},
     order::Outcome,
     ports::Ports,
@@ -41,10 +42,14 @@ pub(crate) enum RunnerError {
     /// The load process.
     #[error(transparent)]
     Loader(#[from] LoaderError),
+    /// A signal.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 struct Runner<'a> {
     program: &'a Program,
+    interrupt: &'a Interrupt,
     folder: &'a Path,
     loader: Loader,
     certificate: Certificate,
@@ -55,7 +60,7 @@ struct Runner<'a> {
 }
 
 /// Measures.
-pub(crate) fn run(program: &Program, search: &Search) -> Result<Results, RunnerError> {
+pub(crate) fn run(program: &Program, search: &Search, interrupt: &Interrupt) -> Result<Results, RunnerError> {
     let system = |what| move |reason| RunnerError::System { what, reason };
     let processors = processor::usable().map_err(system("processors"))?;
     let (gateway, load) = (processors.first().copied(), processors.get(1).copied());
@@ -63,7 +68,7 @@ pub(crate) fn run(program: &Program, search: &Search) -> Result<Results, RunnerE
         eprintln!("there is only one processor: gateways and load share it, and figures mean little");
     }
     let folder = memory_folder().map_err(system("temporary folder"))?;
-    let loader = Loader::start(load.or(gateway))?;
+    let loader = Loader::start(load.or(gateway), folder.path())?;
     let certificate = Certificate::make(folder.path()).map_err(system("certificate"))?;
     let found = program.gateways.iter().map(|kind| {
         let found = search.find(*kind).map_err(|absent| Gap::Absent(absent.to_string()));
@@ -71,6 +76,7 @@ pub(crate) fn run(program: &Program, search: &Search) -> Result<Results, RunnerE
     });
     let mut runner = Runner {
         program,
+        interrupt,
         folder: folder.path(),
         loader,
         certificate,
@@ -101,7 +107,7 @@ impl Runner<'_> {
             self.program.scenarios.iter().partition(|scenario| scenario.figure == Figure::Memory);
         let mut comparisons = Vec::new();
         if !loads.is_empty() {
-            let mut running = self.start_all();
+            let mut running = self.start_all()?;
             for scenario in &loads {
                 comparisons.push(self.interleave(scenario, &mut running)?);
             }
@@ -112,8 +118,17 @@ impl Runner<'_> {
         Ok(comparisons)
     }
 
-    fn start_all(&mut self) -> BTreeMap<Kind, Result<Running, Gap>> {
-        self.program.gateways.iter().map(|kind| (*kind, self.start(*kind))).collect()
+    fn start_all(&mut self) -> Result<BTreeMap<Kind, Result<Running, Gap>>, RunnerError> {
+        let mut all = BTreeMap::new();
+        for kind in &self.program.gateways {
+            self.go_on()?;
+            all.insert(*kind, self.start(*kind));
+        }
+        Ok(all)
+    }
+
+    fn go_on(&self) -> Result<(), RunnerError> {
+        if self.interrupt.is_asked() { Err(RunnerError::Interrupted) } else { Ok(()) }
     }
 
     fn start(&mut self, kind: Kind) -> Result<Running, Gap> {
@@ -200,6 +215,7 @@ impl Runner<'_> {
         scenario: &Scenario,
         running: &Running,
     ) -> Result<Result<Outcome, Gap>, RunnerError> {
+        self.go_on()?;
         let Some(target) = running.target(scenario.port, scenario.route) else {
             return Ok(Err(Gap::NotOffered));
         };

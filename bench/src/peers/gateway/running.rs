@@ -2,9 +2,9 @@
 
 use std::{
     fs, io,
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::peers::{
@@ -12,7 +12,7 @@ use crate::peers::{
     hold::{Held, Holding},
     limits::{GATEWAY_START, POLL, PROBE},
     order::Target,
-    processes,
+    probe, processes,
 };
 
 /// Bytes of a gateway's own words that an error repeats.
@@ -38,11 +38,13 @@ pub(crate) enum GatewayError {
     /// It ended by itself.
     #[error("ended before it was ready; it said:\n{0}")]
     Ended(String),
-    /// It did not open its doors.
-    #[error("did not listen on {address} within {} s; it said:\n{said}", GATEWAY_START.as_secs())]
+    /// It did not serve.
+    #[error("did not serve {door} within {} s: {seen}; it said:\n{said}", GATEWAY_START.as_secs())]
     Closed {
-        /// Where it should listen.
-        address: SocketAddr,
+        /// Address and path.
+        door: String,
+        /// The last answer.
+        seen: String,
         /// End of its output.
         said: String,
     },
@@ -76,6 +78,7 @@ impl Running {
         running.await_doors()?;
         if let Some(provision) = provision {
             running.doors.extend(provision::carry_out(&provision)?);
+            running.await_doors()?;
         }
         Ok(running)
     }
@@ -103,20 +106,36 @@ impl Running {
         }
     }
 
+    /// Waits until every plain door answers 200 and every other one is open.
     fn await_doors(&self) -> Result<(), GatewayError> {
         let deadline = Instant::now() + GATEWAY_START;
-        for address in self.doors.iter().map(|door| door.target().address) {
-            while TcpStream::connect_timeout(&address, PROBE).is_err() {
+        for door in &self.doors {
+            let target = door.target();
+            while let Err(seen) = look(door) {
                 if !self.is_running() {
                     return Err(GatewayError::Ended(said(&self.folder)));
                 }
                 if Instant::now() > deadline {
-                    return Err(GatewayError::Closed { address, said: said(&self.folder) });
+                    let door = format!("{}{}", target.address, target.path);
+                    return Err(GatewayError::Closed { door, seen, said: said(&self.folder) });
                 }
-                std::thread::sleep(POLL.max(Duration::from_millis(50)));
+                std::thread::sleep(POLL);
             }
         }
         Ok(())
+    }
+}
+
+/// What is wrong with a door.
+fn look(door: &Door) -> Result<(), String> {
+    if door.port() != Port::Http1 {
+        let open = TcpStream::connect_timeout(&door.target().address, PROBE);
+        return open.map(drop).map_err(|error| error.to_string());
+    }
+    match probe::status(door.target()) {
+        Ok(200) => Ok(()),
+        Ok(status) => Err(format!("status {status}")),
+        Err(error) => Err(error.to_string()),
     }
 }
 

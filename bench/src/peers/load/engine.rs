@@ -88,6 +88,10 @@ impl Engine {
             }
             self.send_overdue(&mut run);
             self.turn(Some(timeout), Some(&mut run)).map_err(|error| error.to_string())?;
+            // Orders come one at a time, so this is their end: the runner is gone.
+            if self.order_waits {
+                return Err("nobody waits for the answer".into());
+            }
             let slots = &self.slots;
             if run.advance(|| in_flight(slots)) {
                 break;

@@ -279,7 +279,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// Status of a header block when it is one of the static table, as every encoder in use writes 200; 0 for any other.
+/// Status of a header block, which must be its first field (RFC 9113, section 8.3); 0 when it cannot be read.
 fn status(block: &[u8]) -> u16 {
     let mut rest = block;
     // Size updates of the table may stand before the first field (RFC 7541, section 6.3).
@@ -294,7 +294,33 @@ fn status(block: &[u8]) -> u16 {
         }
     }
     const STATIC: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
-    rest.first().and_then(|byte| STATIC.get(usize::from(byte.checked_sub(0x88)?)).copied()).unwrap_or(0)
+    match rest {
+        [byte @ 0x88..=0x8e, ..] => STATIC[usize::from(byte - 0x88)],
+        // The name is one of the seven that are called `:status`; the value stands here, Huffman coded or not.
+        [0x08..=0x0e | 0x18..=0x1e | 0x48..=0x4e, 0x03, digits @ ..] => digits.get(..3).map_or(0, decimal),
+        [0x08..=0x0e | 0x18..=0x1e | 0x48..=0x4e, 0x82 | 0x83, bits @ ..] => huffman_status(bits),
+        _ => 0,
+    }
+}
+
+fn decimal(digits: &[u8]) -> u16 {
+    digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit.wrapping_sub(b'0') % 10))
+}
+
+/// Three digits of the code in RFC 7541, appendix B: 0 to 2 have five bits, 3 to 9 have six.
+fn huffman_status(coded: &[u8]) -> u16 {
+    let bits = coded.iter().take(3).fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+    let (mut left, mut number) = (8 * coded.len().min(3) as u32, 0);
+    for _ in 0..3 {
+        let take = |count: u32| left.checked_sub(count).map(|shift| (bits >> shift) & ((1 << count) - 1));
+        let digit = match (take(5), take(6)) {
+            (Some(code @ 0..=2), _) => (code, 5),
+            (_, Some(code @ 0b01_1001..=0b01_1111)) => (code - 0b01_1001 + 3, 6),
+            _ => return 0,
+        };
+        (number, left) = (number * 10 + digit.0 as u16, left - digit.1);
+    }
+    number
 }
 
 /// A string without Huffman coding (RFC 7541, section 5.2).
@@ -330,7 +356,7 @@ mod tests {
         let (mut session, mut first, mut second) = (session(), Vec::new(), Vec::new());
         session.request(1, &mut first);
         session.request(2, &mut second);
-        let head = [0, 0, 13, 1, 5, 0, 0, 0, 1];
+        let head = [0, 0, 16, 1, 5, 0, 0, 0, 1];
         assert_eq!(first, [&head[..], b"\x82\x86\x40\x05:path\x01/\x40\x01x\x01y"].concat()[..].to_vec());
         assert_eq!(second, [0, 0, 4, 1, 5, 0, 0, 0, 3, 0x82, 0x86, 0x80 | 63, 0x80 | 62]);
         assert_eq!(session.in_flight(), 2);
@@ -369,6 +395,22 @@ mod tests {
         let few = SessionError::Setting { setting: 3, value: 1, needed: 2 };
         assert_eq!(refuse(kind::SETTINGS, &[0, 3, 0, 0, 0, 1]), few);
         assert_eq!(refuse(kind::GOAWAY, &[]), SessionError::Frame { kind: kind::GOAWAY, length: 0 });
+    }
+
+    #[test]
+    fn statuses_are_read_however_they_are_coded() {
+        for (block, expect) in [
+            (&[0x88][..], 200),
+            (&[0x8e, 0x40], 500),
+            (&[0x20, 0x48, 0x03, b'4', b'2', b'9'], 429),
+            // Examples of RFC 7541, appendix C.6: 302 and 307.
+            (&[0x48, 0x82, 0x64, 0x02], 302),
+            (&[0x48, 0x83, 0x64, 0x0e, 0xff], 307),
+            (&[0x82], 0),
+            (&[], 0),
+        ] {
+            assert_eq!(status(block), expect, "{block:x?}");
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ mod tests {
         let text = markdown(&results(8));
         for part in [
             "| proxy-128: CPU &lt;= 0.78 x nginx | **missed** | 0.802 x |",
-            "| tidegate | 8.10 | 1 % | 0.80 | 1,000 | 500 | 900 | 810 % |",
+            "| tidegate | 8.10 | 1 % | 0.80 | 1,000 | 500 | 900 | 1 % |",
             "| haproxy | FAILED: 3 x wrong status | | | | | | |",
             "](proxy-128.svg)",
             "| envoy | envoy is not here |",
