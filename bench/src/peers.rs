@@ -60,6 +60,9 @@ pub struct Arguments {
     /// Only these gateways
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_enum, hide_possible_values = true)]
     gateway: Vec<Kind>,
+    /// Niceness of everything that is measured; below 0, which needs root, a busy machine disturbs less
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-20..=19))]
+    nice: Option<i32>,
     /// A look in passing: two rounds of a third of a second
     #[arg(long)]
     quick: bool,
@@ -101,6 +104,9 @@ fn try_run(arguments: &Arguments) -> Result<bool, String> {
     for kind in program.gateways.iter().filter(|kind| kind.is_ours()) {
         // A peer may be missing; without Tidegate there is nothing to compare.
         search.find(*kind).map_err(|absent| absent.to_string())?;
+    }
+    if let Some(nice) = arguments.nice {
+        processor::prioritise(nice).map_err(|error| format!("--nice {nice}: {error}"))?;
     }
     let interrupt = Interrupt::listen().map_err(|error| error.to_string())?;
     let results = runner::run(&program, &search, &interrupt).map_err(|error| error.to_string())?;

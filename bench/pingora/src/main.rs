@@ -43,7 +43,8 @@ impl ProxyHttp for Proxy {
                 Ok(true)
             }
             "/limited" => {
-                let key = session.req_header().headers.get("x-api-key").map_or(&b""[..], |key| key.as_bytes());
+                let key =
+                    session.req_header().headers.get("x-api-key").map_or(&b""[..], |key| key.as_bytes());
                 if self.rate.observe(&key, 1) <= REQUESTS_PER_SECOND_MAX {
                     return Ok(false);
                 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::peers::{
     limits::READ_BYTES,
-    load::{Interest, Poll, Ready},
+    load::{Interest, Poll, Ready, listen},
 };
 
 const PROXY: u64 = u64::MAX;
@@ -59,8 +59,7 @@ impl Floor {
     fn new(proxy: SocketAddr, local: SocketAddr, origin: SocketAddr) -> io::Result<Self> {
         let poll = Poll::new()?;
         let listen = |address, token| {
-            let listener = TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
+            let listener = listen(address)?;
             poll.add(&listener, token, Interest::Read)?;
             io::Result::Ok(listener)
         };

@@ -6,6 +6,7 @@
 mod client;
 mod engine;
 mod http2;
+mod listen;
 mod message;
 mod origin;
 mod poll;
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 pub(crate) use self::{
     engine::Engine,
+    listen::listen,
     message::{MessageReader, Side},
     poll::{Interest, Poll, Ready},
 };

@@ -1,4 +1,4 @@
-//! Which processor a process runs on. Children inherit it from the thread that starts them.
+//! Which processor a process runs on, and how readily. Children inherit both from the thread that starts them.
 
 use std::io;
 
@@ -12,6 +12,11 @@ pub(crate) fn pin(processor: usize) -> io::Result<()> {
     }
     set.set(processor);
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Gives this process, and what it starts from now on, another niceness; below 0 needs privileges.
+pub(crate) fn prioritise(nice: i32) -> io::Result<()> {
+    Ok(rustix::process::setpriority_process(None, nice)?)
 }
 
 /// Processors this thread may use, lowest first.

@@ -40,6 +40,11 @@ fn figure(value: f64) -> String {
     }
 }
 
+/// As above, and nothing for what was not measured.
+fn figure_if_any(value: f64) -> String {
+    if value > 0.0 { figure(value) } else { String::new() }
+}
+
 /// A whole number with thousands apart.
 fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");

@@ -10,6 +10,7 @@ use std::{
 use crate::peers::{
     load::{
         client::Client,
+        listen::listen,
         origin::{OriginConnection, answer},
         poll::{Interest, Poll, Ready},
         run::Run,
@@ -44,8 +45,7 @@ impl Engine {
     /// An origin on a free port of 127.0.0.1, and no clients.
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         poll.add(&listener, LISTENER, Interest::Read)?;
         Ok(Self {
             poll,

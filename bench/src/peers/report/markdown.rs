@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{chart_name, figure, thousands};
+use super::{chart_name, figure, figure_if_any};
 use crate::peers::{
     gate::Verdict,
     results::{Comparison, Results},
@@ -75,9 +75,9 @@ fn scenario(out: &mut String, comparison: &Comparison) {
                 figure(measured.figure.median),
                 measured.figure.noise() * 100.0,
                 comparison.ratio(row).map_or_else(String::new, |ratio| format!("{ratio:.2}")),
-                thousands(measured.requests_per_second),
-                figure(measured.p50_us),
-                figure(measured.p99_us),
+                figure_if_any(measured.requests_per_second.round()),
+                figure_if_any(measured.p50_us),
+                figure_if_any(measured.p99_us),
                 measured.gateway_busy * 100.0,
             ),
             Err(gap) => writeln!(out, "| {name} | {} | | | | | | |", escaped(&first_line(&gap.to_string()))),

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{figure, thousands};
+use super::{figure, figure_if_any};
 use crate::peers::{
     gate::Verdict,
     results::{Comparison, Judged, Results},
@@ -26,9 +26,9 @@ fn scenario(comparison: &Comparison) -> String {
                     figure(measured.figure.median),
                     percent(measured.figure.noise()),
                     comparison.ratio(row).map_or_else(String::new, |ratio| format!("{ratio:.2}")),
-                    thousands(measured.requests_per_second),
-                    figure(measured.p50_us),
-                    figure(measured.p99_us),
+                    figure_if_any(measured.requests_per_second.round()),
+                    figure_if_any(measured.p50_us),
+                    figure_if_any(measured.p99_us),
                     percent(measured.gateway_busy),
                     percent(measured.disturbance),
                     String::new(),
