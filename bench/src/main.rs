@@ -31,6 +31,8 @@ enum Verb {
     Load {
         #[arg(long)]
         processor: Option<usize>,
+        #[arg(long, allow_negative_numbers = true)]
+        nice: Option<i32>,
         #[arg(long)]
         folder: PathBuf,
     },
@@ -50,7 +52,9 @@ enum Verb {
         #[arg(long)]
         folder: PathBuf,
         #[arg(long)]
-        processor: Option<usize>,
+        processor: usize,
+        #[arg(long, allow_negative_numbers = true)]
+        nice: Option<i32>,
         #[arg(last = true)]
         command: Vec<OsString>,
     },
@@ -73,9 +77,11 @@ fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Micro(arguments) => run_micro(&arguments),
         Verb::Peers(arguments) => peers::run(&arguments),
-        Verb::Load { processor, folder } => peers::load(processor, &folder),
+        Verb::Load { processor, nice, folder } => peers::load(processor, nice, &folder),
         Verb::Floor { proxy, local, origin } => peers::floor(proxy, local, origin),
-        Verb::Hold { folder, processor, command } => peers::hold(&folder, processor, &command),
+        Verb::Hold { folder, processor, nice, command } => {
+            peers::hold(&folder, peers::Place { processor, nice }, &command)
+        }
     }
 }
 

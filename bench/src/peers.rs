@@ -27,7 +27,7 @@ use std::{
     process::ExitCode,
 };
 
-pub use self::{floor::serve as floor, gateway::Kind, hold::run as hold, load::serve as load};
+pub use self::{floor::serve as floor, gateway::Kind, hold::Place, hold::run as hold, load::serve as load};
 use crate::peers::{
     gateway::Search,
     interrupt::Interrupt,
@@ -105,9 +105,6 @@ fn try_run(arguments: &Arguments) -> Result<bool, String> {
         // A peer may be missing; without Tidegate there is nothing to compare.
         search.find(*kind).map_err(|absent| absent.to_string())?;
     }
-    if let Some(nice) = arguments.nice {
-        processor::prioritise(nice).map_err(|error| format!("--nice {nice}: {error}"))?;
-    }
     let interrupt = Interrupt::listen().map_err(|error| error.to_string())?;
     let results = runner::run(&program, &search, &interrupt).map_err(|error| error.to_string())?;
     let text = match arguments.json {
@@ -140,6 +137,7 @@ fn program(arguments: &Arguments) -> Program {
         rounds,
         seconds,
         warm_up_seconds,
+        nice: arguments.nice,
     }
 }
 

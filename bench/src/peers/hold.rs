@@ -4,7 +4,6 @@
 use std::{
     ffi::OsString,
     io::{BufRead, BufReader, Read, Write},
-    os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
     time::Instant,
@@ -34,8 +33,17 @@ pub(crate) struct Holding<'a> {
     pub(crate) environment: &'a [(String, OsString)],
     /// Working folder, which also gets the output in `output.log`; removed at the end.
     pub(crate) folder: &'a Path,
-    /// Processor it runs on.
-    pub(crate) processor: Option<usize>,
+    /// Where it runs.
+    pub(crate) place: Place,
+}
+
+/// Where a program runs, and how readily.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its only processor.
+    pub processor: usize,
+    /// Its niceness, when not the usual one.
+    pub nice: Option<i32>,
 }
 
 impl Held {
@@ -43,13 +51,12 @@ impl Held {
     pub(crate) fn start(holding: &Holding<'_>) -> std::io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("hold").arg("--folder").arg(holding.folder);
-        if let Some(processor) = holding.processor {
-            command.arg("--processor").arg(processor.to_string());
-        }
+        let Place { processor, nice } = holding.place;
+        command.arg(format!("--processor={processor}"));
+        command.args(nice.map(|nice| format!("--nice={nice}")));
         command.arg("--").arg(holding.program).args(holding.arguments);
         command.envs(holding.environment.iter().map(|(name, value)| (name, value)));
-        // A Ctrl-C reaches the whole process group of the terminal; the holder must outlive it to stop the gateway.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut holder = command.spawn()?;
         let leash = holder.stdin.take();
         let mut line = String::new();
@@ -79,8 +86,8 @@ impl Drop for Held {
 }
 
 /// The holder's own course: starts the program, says its process id, waits for the end of standard input, stops it.
-pub fn run(folder: &Path, processor: Option<usize>, command: &[OsString]) -> ExitCode {
-    match try_run(folder, processor, command) {
+pub fn run(folder: &Path, place: Place, command: &[OsString]) -> ExitCode {
+    match try_run(folder, place, command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hold: {error}");
@@ -89,12 +96,12 @@ pub fn run(folder: &Path, processor: Option<usize>, command: &[OsString]) -> Exi
     }
 }
 
-fn try_run(folder: &Path, processor: Option<usize>, command: &[OsString]) -> std::io::Result<()> {
+fn try_run(folder: &Path, place: Place, command: &[OsString]) -> std::io::Result<()> {
     let Some((program, arguments)) = command.split_first() else { return Ok(()) };
     let usable = processor::usable()?;
-    if let Some(processor) = processor {
-        processor::pin(processor)?;
-    }
+    // A Ctrl-C reaches the whole session of the terminal; the holder must outlive it to stop the gateway.
+    processor::separate(place.nice)?;
+    processor::pin(place.processor)?;
     let output = std::fs::File::create(folder.join("output.log"))?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -103,10 +110,8 @@ fn try_run(folder: &Path, processor: Option<usize>, command: &[OsString]) -> std
         .stdout(output.try_clone()?)
         .stderr(output)
         .spawn()?;
-    if processor.is_some() {
-        // Holding must not take time from what is held; a failure costs accuracy, not the gateway's end.
-        let _ = usable.last().map(|own| processor::pin(*own));
-    }
+    // Holding must not take time from what is held; a failure costs accuracy, not the gateway's end.
+    let _ = usable.last().map(|own| processor::pin(*own));
     // When nobody reads this any more, standard input has ended as well, and the program must be stopped all the same.
     let mut out = std::io::stdout();
     let _ = writeln!(out, "{}", child.id()).and_then(|()| out.flush());

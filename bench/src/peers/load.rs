@@ -36,8 +36,8 @@ use crate::peers::{
 };
 
 /// Serves orders until standard input ends, and then removes the run's folder once the gateways have left it.
-pub fn serve(processor: Option<usize>, folder: &Path) -> ExitCode {
-    let served = try_serve(processor);
+pub fn serve(processor: Option<usize>, nice: Option<i32>, folder: &Path) -> ExitCode {
+    let served = try_serve(processor, nice);
     let deadline = Instant::now() + GATEWAY_STOP * 2;
     while has_folders(folder) && Instant::now() < deadline {
         std::thread::sleep(POLL);
@@ -53,7 +53,9 @@ pub fn serve(processor: Option<usize>, folder: &Path) -> ExitCode {
     }
 }
 
-fn try_serve(processor: Option<usize>) -> std::io::Result<()> {
+fn try_serve(processor: Option<usize>, nice: Option<i32>) -> std::io::Result<()> {
+    // A Ctrl-C reaches the whole session of the terminal; the runner ends this process in its own way.
+    processor::separate(nice)?;
     if let Some(processor) = processor {
         processor::pin(processor)?;
     }

@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
-    os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -39,14 +38,18 @@ pub(crate) enum LoaderError {
 
 impl Loader {
     /// Starts the load process on a processor; it removes the run's folder when this process dies.
-    pub(crate) fn start(processor: Option<usize>, folder: &Path) -> Result<Self, LoaderError> {
+    pub(crate) fn start(
+        processor: Option<usize>,
+        nice: Option<i32>,
+        folder: &Path,
+    ) -> Result<Self, LoaderError> {
         let mut command = Command::new(std::env::current_exe().map_err(LoaderError::Start)?);
         command.arg("load").arg("--folder").arg(folder);
         if let Some(processor) = processor {
             command.arg("--processor").arg(processor.to_string());
         }
-        // A Ctrl-C reaches the whole process group of the terminal; the runner ends this process in its own way.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(nice.map(|nice| format!("--nice={nice}")));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(LoaderError::Start)?;
         let (sender, lines) = channel();
         if let Some(out) = child.stdout.take() {

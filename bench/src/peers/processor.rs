@@ -1,4 +1,4 @@
-//! Which processor a process runs on, and how readily. Children inherit both from the thread that starts them.
+//! Which processor a process runs on, and how readily. What it starts inherits both.
 
 use std::io;
 
@@ -14,9 +14,19 @@ pub(crate) fn pin(processor: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Gives this process, and what it starts from now on, another niceness; below 0 needs privileges.
-pub(crate) fn prioritise(nice: i32) -> io::Result<()> {
-    Ok(rustix::process::setpriority_process(None, nice)?)
+/// Makes this process the first of a session: signals from the terminal no longer reach it, and the kernel, which shares
+/// processors among sessions first, lets it have a niceness of its own.
+pub(crate) fn separate(nice: Option<i32>) -> io::Result<()> {
+    rustix::process::setsid()?;
+    if let Some(nice) = nice {
+        rustix::process::setpriority_process(None, nice)?;
+        // Only where the kernel groups processes by session is there such a file.
+        match std::fs::write("/proc/self/autogroup", nice.to_string()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Processors this thread may use, lowest first.

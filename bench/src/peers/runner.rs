@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use crate::peers::{
     certificate::Certificate,
     gateway::{Found, GatewayError, Kind, Running, Search, Site},
+    hold::Place,
     interrupt::Interrupt,
     loader::{Loader, LoaderError},
     order::Outcome,
@@ -26,6 +27,8 @@ pub(crate) struct Program {
     pub(crate) seconds: f64,
     /// Seconds before they count.
     pub(crate) warm_up_seconds: f64,
+    /// Niceness of gateways and load.
+    pub(crate) nice: Option<i32>,
 }
 
 /// Why there are no results at all.
@@ -68,7 +71,7 @@ pub(crate) fn run(program: &Program, search: &Search, interrupt: &Interrupt) -> 
         eprintln!("there is only one processor: gateways and load share it, and figures mean little");
     }
     let folder = memory_folder().map_err(system("temporary folder"))?;
-    let loader = Loader::start(load.or(gateway), folder.path())?;
+    let loader = Loader::start(load.or(gateway), program.nice, folder.path())?;
     let certificate = Certificate::make(folder.path()).map_err(system("certificate"))?;
     let found = program.gateways.iter().map(|kind| {
         let found = search.find(*kind).map_err(|absent| Gap::Absent(absent.to_string()));
@@ -149,7 +152,9 @@ impl Runner<'_> {
             ports: &mut self.ports,
             found,
         };
-        let running = made.and_then(|()| Running::start(kind, site, self.processor));
+        let running = made.and_then(|()| {
+            Running::start(kind, site, Place { processor: self.processor, nice: self.program.nice })
+        });
         running.map_err(|error| {
             eprintln!("{} does not run: {error}", kind.name());
             Gap::Failed(error.to_string())

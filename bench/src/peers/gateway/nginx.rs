@@ -35,7 +35,7 @@ http {{
   ssl_protocols TLSv1.3;
   ssl_session_cache off;
   ssl_session_tickets on;
-  upstream origin {{ server {origin}; keepalive 256; keepalive_requests 100000000; keepalive_timeout 3600s; }}
+  upstream origin {{ server {origin}; keepalive 1024; keepalive_requests 100000000; keepalive_timeout 3600s; }}
   server {{
     listen {http1};
     listen {http2} http2;

@@ -9,7 +9,7 @@ use std::{
 
 use crate::peers::{
     gateway::{Door, Found, Kind, Plan, Port, Route, Site, provision, tidegate},
-    hold::{Held, Holding},
+    hold::{Held, Holding, Place},
     limits::{GATEWAY_START, POLL, PROBE},
     order::Target,
     probe, processes,
@@ -61,18 +61,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Writes the configuration, starts the program on a processor and waits until it is ready.
-    pub(crate) fn start(kind: Kind, mut site: Site<'_>, processor: usize) -> Result<Self, GatewayError> {
+    /// Writes the configuration, starts the program in its place and waits until it is ready.
+    pub(crate) fn start(kind: Kind, mut site: Site<'_>, place: Place) -> Result<Self, GatewayError> {
         let folder = site.folder.to_owned();
         let Plan { arguments, environment, doors, provision } = kind.plan(&mut site)?;
         let Found { program, .. } = site.found;
-        let holding = Holding {
-            program,
-            arguments: &arguments,
-            environment: &environment,
-            folder: &folder,
-            processor: Some(processor),
-        };
+        let holding =
+            Holding { program, arguments: &arguments, environment: &environment, folder: &folder, place };
         let held = Held::start(&holding).map_err(GatewayError::Start)?;
         let mut running = Self { held, doors, folder };
         running.await_doors()?;
