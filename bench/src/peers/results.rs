@@ -36,7 +36,7 @@ pub(crate) struct Machine {
     pub(crate) processor: String,
     /// How many there are to use.
     pub(crate) processors: usize,
-    /// Version.
+    /// Version, without what a distribution added.
     pub(crate) kernel: String,
 }
 
@@ -210,7 +210,7 @@ impl Machine {
         Self {
             processor: model.map_or("unknown", |(_, name)| name).to_owned(),
             processors,
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            kernel: read("/proc/sys/kernel/osrelease").split('.').take(2).collect::<Vec<_>>().join("."),
         }
     }
 }

@@ -228,7 +228,8 @@ impl Runner<'_> {
         running: &Running,
     ) -> Result<Result<Outcome, Gap>, RunnerError> {
         self.go_on()?;
-        let Some(target) = running.target(scenario.port, scenario.route) else {
+        let target = running.target(scenario.port, scenario.route);
+        let Some(target) = target.filter(|_| scenario.suits(running.kind)) else {
             return Ok(Err(Gap::NotOffered));
         };
         let order = scenario.order(Conditions {

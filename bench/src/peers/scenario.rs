@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::peers::{
-    gateway::{Port, Route},
+    gateway::{Kind, Port, Route},
     order::{Order, Pace, Protocol, Target},
 };
 
@@ -126,6 +126,12 @@ pub(crate) struct Conditions {
 }
 
 impl Scenario {
+    /// Whether a gateway can be compared here. The floor is one only where connections last: it opens one to the origin for
+    /// each that it accepts, and keeps nothing for it that a proxy would need.
+    pub(crate) fn suits(&self, kind: Kind) -> bool {
+        kind != Kind::Floor || (self.keep_alive && self.figure != Figure::Memory)
+    }
+
     /// One run.
     pub(crate) fn order(&self, conditions: Conditions) -> Order {
         let Conditions { target, gateway_pid, gateway_processor, certificate, warm_up_ms, measure_ms } =

@@ -45,7 +45,7 @@ fn within(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
 fn the_floor_is_measured_without_any_peer() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("results");
-    let scenarios = "proxy-128,proxy-10k,proxy-1m,post-4k,local,connect,latency";
+    let scenarios = "proxy-128,proxy-10k,proxy-1m,post-4k,local,latency";
     let arguments = [
         "peers",
         "--gateway",
@@ -62,7 +62,7 @@ fn the_floor_is_measured_without_any_peer() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let results: Value = serde_json::from_slice(&output.stdout).unwrap();
     let comparisons = results["scenarios"].as_array().unwrap();
-    assert_eq!(comparisons.len(), 7, "{results:#}");
+    assert_eq!(comparisons.len(), 6, "{results:#}");
     for comparison in comparisons {
         let measured = &comparison["rows"][0]["measured"]["Ok"];
         assert!(measured.is_object(), "{comparison:#}");

@@ -55,6 +55,8 @@ pub(crate) enum GatewayError {
 
 /// A running gateway. Dropping it stops it.
 pub(crate) struct Running {
+    /// Which.
+    pub(crate) kind: Kind,
     held: Held,
     doors: Vec<Door>,
     folder: PathBuf,
@@ -69,7 +71,7 @@ impl Running {
         let holding =
             Holding { program, arguments: &arguments, environment: &environment, folder: &folder, place };
         let held = Held::start(&holding).map_err(GatewayError::Start)?;
-        let mut running = Self { held, doors, folder };
+        let mut running = Self { kind, held, doors, folder };
         running.await_doors()?;
         if let Some(provision) = provision {
             running.doors.extend(provision::carry_out(&provision)?);

@@ -7,7 +7,7 @@ use crate::peers::results::{Comparison, Row};
 
 const WIDTH: f64 = 720.0;
 const LABEL_WIDTH: f64 = 120.0;
-const VALUE_WIDTH: f64 = 150.0;
+const VALUE_WIDTH: f64 = 180.0;
 const ROW_HEIGHT: f64 = 26.0;
 const TOP: f64 = 52.0;
 
@@ -85,9 +85,9 @@ mod tests {
     fn bars_are_to_scale() {
         let svg = svg(&results(5).scenarios[0]);
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-        // The longest round, 10.2 us of nginx, spans all of the 450 units; its median is 10.1 us.
-        assert!(svg.contains(r#"width="445.6""#), "{svg}");
-        assert!(svg.contains(r#"class="bar ours" x="120" y="54" width="225.0""#), "{svg}");
+        // The longest round, 10.2 us of nginx, spans all of the 420 units; its median is 10.1 us.
+        assert!(svg.contains(r#"width="415.9""#), "{svg}");
+        assert!(svg.contains(r#"class="bar ours" x="120" y="54" width="210.0""#), "{svg}");
         assert!(svg.contains("5.10 (0.50 x nginx)"), "{svg}");
         assert!(!svg.contains("haproxy"), "a failed gateway has no bar: {svg}");
         assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
