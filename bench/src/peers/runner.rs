@@ -7,6 +7,7 @@ use crate::peers::{
     gateway::{Found, GatewayError, Kind, Running, Search, Site},
     hold::Place,
     interrupt::Interrupt,
+    limits::OPENING_MAX,
     loader::{Loader, LoaderError},
     order::Outcome,
     ports::Ports,
@@ -204,8 +205,8 @@ impl Runner<'_> {
         for kind in &self.program.gateways {
             let outcome = match self.start(*kind) {
                 Ok(running) => {
-                    // What the first request alone makes a gateway load is not the connections' either.
-                    let first = Scenario { figure: Figure::Cpu, connections: 1, ..*scenario };
+                    // What the first requests make a gateway load and keep is not the connections' either.
+                    let first = Scenario { connections: OPENING_MAX, ..*scenario };
                     match self.one_run(&first, &running)? {
                         Ok(_) => self.one_run(scenario, &running)?,
                         Err(gap) => Err(gap),

@@ -19,6 +19,12 @@ use crate::peers::{
 pub(crate) struct Provision {
     /// Data plane.
     pub(crate) gateway: SocketAddr,
+    /// Data plane over TLS.
+    pub(crate) tls: SocketAddr,
+    /// Certificate of the data plane.
+    pub(crate) chain_pem: String,
+    /// Its private key.
+    pub(crate) key_pem: String,
     /// Control plane.
     pub(crate) endpoint: Endpoint,
     /// The API as OpenAPI.
@@ -46,9 +52,6 @@ pub(crate) enum ProvisionError {
     /// An answer without what is needed.
     #[error("{0}: the answer has no id")]
     NoId(&'static str),
-    /// This build cannot do it.
-    #[error("{0} is not supported by this build of Tidegate")]
-    Unsupported(&'static str),
 }
 
 /// Imports the API and deploys it; the ways in.
@@ -56,10 +59,7 @@ pub(crate) fn carry_out(provision: &Provision) -> Result<Vec<Door>, ProvisionErr
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ProvisionError::Runtime)?;
     let api = runtime.block_on(deploy(provision))?;
-    let mut doors = tidegate::doors(provision, &api);
-    // A build without TLS has no such ways in, and is not measured on them.
-    doors.extend(tidegate::tls_doors(provision, &api).unwrap_or_default());
-    Ok(doors)
+    Ok(tidegate::doors(provision, &api))
 }
 
 async fn deploy(provision: &Provision) -> Result<String, ProvisionError> {
@@ -77,6 +77,11 @@ async fn deploy(provision: &Provision) -> Result<String, ProvisionError> {
         }
     };
     let api = created["id"].as_str().ok_or(ProvisionError::NoId("ImportRestApi"))?.to_owned();
+    // Named so, it answers clients whatever host they ask for.
+    let (path, pair) = ("/_tidegate/certificates/default", (&provision.chain_pem, &provision.key_pem));
+    let stored: Result<Value, _> =
+        client.json(Method::PUT, path, &json!({ "chain_pem": pair.0, "key_pem": pair.1 })).await;
+    stored.map_err(|reason| ProvisionError::Control { what: "storing the certificate", reason })?;
     let path = format!("/restapis/{api}/deployments");
     let deployed: Result<Value, _> =
         client.json(Method::POST, &path, &json!({ "stageName": provision.stage })).await;

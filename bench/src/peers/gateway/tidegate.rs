@@ -1,11 +1,12 @@
 //! Tidegate: the real binary as a single-node cluster, set up through its own control plane.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use crate::peers::gateway::{
     Door, GatewayError, LIMITED_PATH, LOCAL_BODY, LOCAL_PATH, PROXY_PATH, Plan, Port, Route, Site,
-    provision::{Provision, ProvisionError},
-    words,
+    provision::Provision, words,
 };
 
 /// How much of Tidegate is switched on.
@@ -29,7 +30,7 @@ const REGION: &str = "local-1";
 const STAGE: &str = "prod";
 
 pub(super) fn plan(site: &mut Site<'_>, extent: Extent) -> Result<Plan, GatewayError> {
-    let (gateway, control, admin) = (site.address()?, site.address()?, site.address()?);
+    let (gateway, tls, control, admin) = (site.address()?, site.address()?, site.address()?, site.address()?);
     let secret = site.write("secret", SECRET_ACCESS_KEY)?;
     let (data, secret) = (site.folder.join("data"), secret.display());
     let (data, log) = (data.display(), site.folder.join(ACCESS_LOG));
@@ -51,6 +52,7 @@ root_access_key_id = "{ACCESS_KEY_ID}"
 root_secret_access_key_file = "{secret}"
 [gateway]
 listen = "{gateway}"
+tls_listen = "{tls}"
 shards = 1
 requests_per_second_max = {ceiling}
 [admin]
@@ -61,8 +63,14 @@ log = "warn"
 "#
     );
     let file = site.write("node.toml", &text)?;
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|reason| GatewayError::File { path: path.to_owned(), reason })
+    };
     let provision = Provision {
         gateway,
+        tls,
+        chain_pem: read(&site.certificate.certificate)?,
+        key_pem: read(&site.certificate.key)?,
         endpoint: tidegate_cli::Endpoint {
             url: format!("http://{control}"),
             region: REGION.into(),
@@ -80,20 +88,13 @@ log = "warn"
     Ok(Plan { arguments, environment: Vec::new(), doors: Vec::new(), provision: Some(provision) })
 }
 
-/// Ways in over TLS, once the node has a certificate.
-///
-/// # Errors
-/// [`ProvisionError::Unsupported`]: this build of Tidegate ends no TLS.
-pub(super) fn tls_doors(_provision: &Provision, _api: &str) -> Result<Vec<Door>, ProvisionError> {
-    Err(ProvisionError::Unsupported("TLS"))
-}
-
-/// Ways in over TCP: one listener speaks HTTP/1.1 and HTTP/2.
+/// Ways in: the plain listener and the one for TLS both speak HTTP/1.1 and HTTP/2.
 pub(super) fn doors(provision: &Provision, api: &str) -> Vec<Door> {
     let (host, prefix) = (format!("{api}.execute-api.localhost"), format!("/{}", provision.stage));
     let http1 = Door::each(Port::Http1, provision.gateway, provision.routes);
     let http2 = Door::each(Port::Http2, provision.gateway, &[Route::Proxy]);
-    http1.into_iter().chain(http2).map(|door| door.below(&host, &prefix)).collect()
+    let tls = Door::each(Port::Tls, provision.tls, &[Route::Proxy]);
+    http1.into_iter().chain(http2).chain(tls).map(|door| door.below(&host, &prefix)).collect()
 }
 
 /// The API as OpenAPI with the extensions of Amazon API Gateway.
