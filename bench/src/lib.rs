@@ -3,5 +3,6 @@
 pub mod case;
 pub mod cpu_clock;
 pub mod micro;
+pub mod peers;
 pub mod sampler;
 pub mod table;

@@ -1,9 +1,9 @@
 //! `bench`: measures Tidegate. Exit status: 0 when every bound holds, 1 when one is missed.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tidegate_bench::{micro, sampler::Effort, table};
+use tidegate_bench::{micro, peers, sampler::Effort, table};
 
 /// The allocator of the `tidegate` binary, so that figures are comparable.
 #[global_allocator]
@@ -21,6 +21,43 @@ struct Arguments {
 enum Verb {
     /// Single operations: routing, applying, framing, compiling, swapping
     Micro(MicroArguments),
+    /// Tidegate against nginx, HAProxy, Pingora, Envoy, Traefik, Caddy and Varnish, those of them that are here
+    ///
+    /// Installs nothing; `bench/setup` gets the peers. The figure is the gateway's processor time per request; all gateways
+    /// run on one processor, clients and origin on another. Exit status 1 when a gate is missed.
+    Peers(peers::Arguments),
+    /// Clients and origin, driven by orders on standard input
+    #[command(hide = true)]
+    Load {
+        #[arg(long)]
+        processor: Option<usize>,
+        #[arg(long, allow_negative_numbers = true)]
+        nice: Option<i32>,
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    /// A proxy that copies bytes
+    #[command(hide = true)]
+    Floor {
+        #[arg(long)]
+        proxy: SocketAddr,
+        #[arg(long)]
+        local: SocketAddr,
+        #[arg(long)]
+        origin: SocketAddr,
+    },
+    /// Runs a program until standard input ends
+    #[command(hide = true)]
+    Hold {
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long)]
+        processor: usize,
+        #[arg(long, allow_negative_numbers = true)]
+        nice: Option<i32>,
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
 }
 
 #[derive(clap::Args)]
@@ -39,6 +76,12 @@ struct MicroArguments {
 fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Micro(arguments) => run_micro(&arguments),
+        Verb::Peers(arguments) => peers::run(&arguments),
+        Verb::Load { processor, nice, folder } => peers::load(processor, nice, &folder),
+        Verb::Floor { proxy, local, origin } => peers::floor(proxy, local, origin),
+        Verb::Hold { folder, processor, nice, command } => {
+            peers::hold(&folder, peers::Place { processor, nice }, &command)
+        }
     }
 }
 
