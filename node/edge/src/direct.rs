@@ -19,7 +19,8 @@ use tidegate_listener::{
 
 use crate::shard::Shard;
 use decide::{Call, Decision, Known, Site};
-use errand::{Caller, Errand};
+pub(crate) use errand::Boxes;
+use errand::{Caller, Held};
 
 /// The short line of one shard.
 #[derive(Clone)]
@@ -38,7 +39,7 @@ struct Talk<S> {
     input: Input,
     caller: Caller,
     /// The request at hand.
-    errand: Option<Errand>,
+    errand: Held,
 }
 
 /// What comes out of waiting for a head.
@@ -74,26 +75,33 @@ enum Next {
 }
 
 impl Direct for DirectPath {
-    async fn serve<S: Stream>(&self, line: Line<S>) -> Option<Handover<S>> {
+    fn serve<S: Stream>(&self, line: Line<S>) -> impl Future<Output = Option<Handover<S>>> {
         let caller = Caller::of(&line);
         let (shard, input) = (Rc::clone(&self.0), Input::default());
-        let mut talk = Talk { shard, line, input, caller, errand: None };
-        loop {
-            let next = match talk.verdict().await {
-                Verdict::Gone => return talk.end().await,
-                Verdict::Hand => return Some(talk.hand_over()),
-                Verdict::Late => talk.refuse(Refusal::Timeout).await,
-                Verdict::Answer(answer) => talk.answer(answer).await,
-                Verdict::Call(call) => talk.exchange(call).await,
-            };
-            match next {
-                Next::Again => {}
-                Next::Close => {
-                    // What the client misses now, it has left itself.
-                    let _ = talk.line.linger(talk.input).await;
-                    return None;
+        // Made out here, so that the future holds it once: ten thousand idle connections hold ten thousand futures.
+        let mut talk = Talk { shard, line, input, caller, errand: Held::default() };
+        async move {
+            loop {
+                let next = match talk.verdict().await {
+                    Verdict::Gone => Next::Gone,
+                    Verdict::Hand => return Some(talk.hand_over()),
+                    Verdict::Late => talk.refuse(Refusal::Timeout).await,
+                    Verdict::Answer(known) => talk.answer(known).await,
+                    Verdict::Call(mut call) => talk.exchange(&mut call).await,
+                };
+                match next {
+                    Next::Again => {}
+                    Next::Close => {
+                        let Talk { line, input, .. } = talk;
+                        // What the client misses now, it has left itself.
+                        let _ = Box::pin(line.linger(input)).await;
+                        return None;
+                    }
+                    Next::Gone => {
+                        talk.end().await;
+                        return None;
+                    }
                 }
-                Next::Gone => return talk.end().await,
             }
         }
     }
@@ -159,7 +167,7 @@ impl<S: Stream> Talk<S> {
                 (errand, Verdict::Call(call))
             }
         };
-        self.errand = Some(errand);
+        self.errand.hold(errand, &self.shard.errands);
         Some(verdict)
     }
 
@@ -217,11 +225,13 @@ impl<S: Stream> Talk<S> {
 
     /// Notes what became of a request and makes room for the next.
     fn finish(&mut self, body_bytes: u64, is_whole: bool) -> Next {
-        let Some(errand) = self.errand.take() else { return Next::Gone };
-        report::report(&self.shard, &self.caller, &errand, self.input.filled(), body_bytes);
+        let Some(errand) = self.errand.as_mut() else { return Next::Gone };
+        report::report(&self.shard, &self.caller, errand, self.input.filled(), body_bytes);
+        let close = errand.close;
         self.input.consume(errand.used, &self.line.desk.buffers);
-        self.line.desk.buffers.recycle(errand.kept);
-        match (is_whole, errand.close) {
+        self.line.desk.buffers.recycle(std::mem::take(&mut errand.kept));
+        self.errand.give_back(&self.shard.errands);
+        match (is_whole, close) {
             (false, _) => Next::Gone,
             (true, true) => Next::Close,
             (true, false) => Next::Again,
@@ -244,7 +254,7 @@ impl<S: Stream> Talk<S> {
         Handover { stream: self.line.stream, ahead }
     }
 
-    async fn end(mut self) -> Option<Handover<S>> {
+    async fn end(&mut self) {
         self.input.release(&self.line.desk.buffers);
         let Line { stream, is_encrypted, .. } = &mut self.line;
         if *is_encrypted {
@@ -255,6 +265,25 @@ impl<S: Stream> Talk<S> {
             })
             .await;
         }
-        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpStream;
+
+    fn future_bytes<A, F>(_: impl Fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_is_small() {
+        async fn serve(line: Line<TcpStream>) -> Option<Handover<TcpStream>> {
+            let path: Option<DirectPath> = None;
+            path?.serve(line).await
+        }
+        let bytes = future_bytes(serve);
+        assert!(bytes < 1_500, "{bytes} bytes for each idle connection");
     }
 }

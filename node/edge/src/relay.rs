@@ -81,8 +81,8 @@ impl Relay {
     }
 
     /// The buffer of the head, to be used again.
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.out
+    pub(crate) fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
     }
 
     /// Ready when the end of the body has been sent.

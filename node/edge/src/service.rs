@@ -263,7 +263,9 @@ fn serve(
     runtime.block_on(async move {
         let ticking = tokio::task::spawn_local(Rc::clone(&shard).tick());
         let direct = DirectPath::new(Rc::clone(&shard));
-        let handler = move |request, connection| pipeline::serve(Rc::clone(&shard), request, connection);
+        // Apart: on its way to its task the future would be copied several times, and it is large.
+        let handler =
+            move |request, connection| Box::pin(pipeline::serve(Rc::clone(&shard), request, connection));
         let secured = async {
             match tls_listener {
                 Some(listener) => {

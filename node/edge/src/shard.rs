@@ -11,6 +11,7 @@ use tidegate_gateway::ApiKeyTable;
 use tidegate_throttle::Bucket;
 
 use crate::{
+    direct::Boxes,
     identity::Generator,
     publish::{Publisher, View},
     respond::{DATE_BYTES, Log, Pages},
@@ -31,6 +32,7 @@ pub(crate) struct Shard {
     pub(crate) ceiling: Option<Arc<Bucket>>,
     pub(crate) log: Option<Log>,
     pub(crate) pages: Pages,
+    pub(crate) errands: Boxes,
     /// The date as answers carry it.
     pub(crate) date: RefCell<[u8; DATE_BYTES]>,
     /// Which publication `view` is.
@@ -61,6 +63,7 @@ impl Shard {
             ceiling,
             log,
             pages: Pages::new(),
+            errands: Boxes::default(),
             date: RefCell::new([b' '; DATE_BYTES]),
             generation: Cell::new(generation),
             origin,

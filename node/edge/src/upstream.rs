@@ -96,7 +96,8 @@ impl Upstream {
         if self.open.get() >= limits::UPSTREAM_OPEN_MAX {
             return Err(Failure::Network("too many upstream connections are open".into()));
         }
-        let dial = || connect::connect(shelf.kind, &shelf.authority, &self.tls, &self.open);
+        // Apart: connecting needs much more memory than using, and every connection of a client would carry it.
+        let dial = || Box::pin(connect::connect(shelf.kind, &shelf.authority, &self.tls, &self.open));
         let (wire, counted) = match dial().await {
             Ok(connected) => connected,
             // Nothing has been sent, so trying again cannot do harm; an upstream that is down is not hammered.

@@ -9,6 +9,13 @@ use crate::peers::gateway::{
     provision::Provision, words,
 };
 
+/// The Common Log Format as AWS's console offers it: what the peers write where they log.
+const ACCESS_LOG_FORMAT: &str = concat!(
+    "$context.identity.sourceIp $context.identity.caller $context.identity.user [$context.requestTime] ",
+    r#""$context.httpMethod $context.resourcePath $context.protocol" $context.status $context.responseLength "#,
+    "$context.requestId $context.extendedRequestId",
+);
+
 /// How much of Tidegate is switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -35,7 +42,10 @@ pub(super) fn plan(site: &mut Site<'_>, extent: Extent) -> Result<Plan, GatewayE
     let (data, secret) = (site.folder.join("data"), secret.display());
     let (data, log) = (data.display(), site.folder.join(ACCESS_LOG));
     let (ceiling, log) = match extent {
-        Extent::Full => (REQUESTS_PER_SECOND_MAX, format!("access_log = \"{}\"", log.display())),
+        Extent::Full => (
+            REQUESTS_PER_SECOND_MAX,
+            format!("access_log = \"{}\"\naccess_log_format = '{ACCESS_LOG_FORMAT}'", log.display()),
+        ),
         Extent::Bare => (0, String::new()),
     };
     let text = format!(

@@ -1,10 +1,10 @@
 //! One request on the short line: where its parts stand in the buffer, and what became of it.
 
-use std::time::Instant;
+use std::{cell::RefCell, time::Instant};
 
 use tidegate_gateway::Rejection;
 use tidegate_listener::direct::{Line, head::Head};
-use tidegate_proto::limits::TRACE_BYTES_MAX;
+use tidegate_proto::limits::{ERRAND_BOXES_MAX, TRACE_BYTES_MAX};
 
 use crate::{
     identity::{Identity, TRACE_HEADER},
@@ -55,7 +55,7 @@ impl Place {
 }
 
 /// One request.
-pub(super) struct Errand {
+pub(crate) struct Errand {
     /// Bytes of the input that are the request's, as far as they are still there.
     pub(super) used: usize,
     /// The head, when the input had to be given to the body.
@@ -136,5 +136,41 @@ impl Errand {
     /// The trace, kept or begun here.
     pub(super) fn trace<'h>(&'h self, head: &'h [u8]) -> &'h [u8] {
         self.trace.as_ref().map_or_else(|| self.identity.root.as_bytes(), |place| place.in_head(head))
+    }
+}
+
+/// The errand of a connection, in a box that is the shard's: a connection without a request holds none.
+#[derive(Default)]
+pub(super) struct Held(Option<Box<Option<Errand>>>);
+
+/// Boxes that no connection needs at the moment.
+#[derive(Default)]
+pub(crate) struct Boxes(RefCell<Vec<Box<Option<Errand>>>>);
+
+impl Held {
+    /// Takes an errand on.
+    pub(super) fn hold(&mut self, errand: Errand, boxes: &Boxes) {
+        let mut held = boxes.0.borrow_mut().pop().unwrap_or_default();
+        *held = Some(errand);
+        self.0 = Some(held);
+    }
+
+    pub(super) fn as_ref(&self) -> Option<&Errand> {
+        self.0.as_deref()?.as_ref()
+    }
+
+    pub(super) fn as_mut(&mut self) -> Option<&mut Errand> {
+        self.0.as_deref_mut()?.as_mut()
+    }
+
+    /// The errand is done.
+    pub(super) fn give_back(&mut self, boxes: &Boxes) {
+        if let Some(mut held) = self.0.take() {
+            *held = None;
+            let mut boxes = boxes.0.borrow_mut();
+            if boxes.len() < ERRAND_BOXES_MAX {
+                boxes.push(held);
+            }
+        }
     }
 }

@@ -51,23 +51,23 @@ struct Arrived {
 }
 
 impl<S: Stream> Talk<S> {
-    /// Makes the call and passes the answer on.
-    pub(super) async fn exchange(&mut self, mut call: Call) -> Next {
-        let mut connection = self.shard.upstream.reuse(&call.shelf);
+    /// Makes the call and passes the answer on. What it keeps while it waits, every connection keeps: so it keeps little.
+    pub(super) async fn exchange(&mut self, call: &mut Call) -> Next {
+        let mut place = self.shard.upstream.reuse(&call.shelf);
         loop {
-            let mut tried = match connection.take() {
+            let connection = match &mut place {
                 Some(connection) => connection,
                 None => match self.shard.upstream.connect(&call.shelf).await {
-                    Ok(connection) => connection,
+                    Ok(connection) => place.insert(connection),
                     Err(failure) => return self.fail(call, failure).await,
                 },
             };
-            let trouble = match self.call(&mut call, &mut tried).await {
-                Ok(arrived) => return self.pass_on(call, tried, arrived).await,
+            let trouble = match self.call(call, connection).await {
+                Ok(mut arrived) => return self.pass_on(call, &mut place, &mut arrived).await,
                 Err(trouble) => trouble,
             };
-            let was_reused = tried.is_reused;
-            tried.close(&self.line.desk.buffers);
+            let was_reused = connection.is_reused;
+            self.close(&mut place);
             match trouble {
                 Trouble::Upstream { is_early: true, .. }
                     if was_reused && call.may_repeat && self.shard.upstream.may_retry() =>
@@ -86,6 +86,12 @@ impl<S: Stream> Talk<S> {
                     return self.finish(0, false);
                 }
             }
+        }
+    }
+
+    fn close(&self, place: &mut Option<Connection>) {
+        if let Some(connection) = place.take() {
+            connection.close(&self.line.desk.buffers);
         }
     }
 
@@ -251,63 +257,82 @@ impl<S: Stream> Talk<S> {
     }
 
     /// Moves the answer to the client, and what is left of the call to the upstream.
-    async fn pass_on(&mut self, mut call: Call, mut connection: Connection, arrived: Arrived) -> Next {
-        let Arrived { mut download, keep_alive } = arrived;
-        let patience = Duration::from_millis(call.timeout_ms.into());
+    async fn pass_on(
+        &mut self,
+        call: &mut Call,
+        place: &mut Option<Connection>,
+        arrived: &mut Arrived,
+    ) -> Next {
         let mut is_sent = !call.is_streaming;
         let mut is_broken = false;
         let outcome = poll_fn(|cx| {
+            let Some(connection) = place else {
+                return Poll::Ready(Err(RelayFault::Cut));
+            };
             if !is_sent && !is_broken {
-                match self.send_on(cx, &mut call, &mut connection, &mut is_broken) {
+                match self.send_on(cx, call, connection, &mut is_broken) {
                     Ok(sent) => is_sent = sent,
                     Err(_) => is_broken = true,
                 }
             }
-            let Self { line, .. } = self;
-            let Connection { wire, input, .. } = &mut connection;
-            let outcome = download.poll(cx, wire, input, &mut line.stream, &line.desk.buffers);
-            if outcome.is_pending() {
-                if download.has_moved() {
-                    let write_stall = Duration::from_millis(line.desk.options.write_stall_timeout_ms);
-                    line.alarm.set(if download.waits_for_sink() { write_stall } else { patience });
-                } else if line.alarm.has_rung() {
-                    return Poll::Ready(Err(RelayFault::Source(io::ErrorKind::TimedOut.into())));
-                }
-            }
-            outcome
+            self.move_on(cx, call.timeout_ms, connection, &mut arrived.download)
         })
         .await;
-        let bytes = download.bytes();
-        let buffers = &self.line.desk.buffers;
-        buffers.recycle(download.into_buffer());
-        let is_whole = outcome.is_ok();
+        let bytes = arrived.download.bytes();
+        self.line.desk.buffers.recycle(arrived.download.take_buffer());
+        self.recycle(call);
+        let may_serve_again = |connection: &Connection| arrived.keep_alive && connection.input.is_empty();
         match &outcome {
-            Ok(()) if is_sent && keep_alive && connection.input.is_empty() => connection.release(),
-            Ok(()) => connection.close(buffers),
+            Ok(()) if is_sent && place.as_ref().is_some_and(may_serve_again) => {
+                place.take().into_iter().for_each(Connection::release);
+            }
+            Ok(()) => self.close(place),
             Err(fault) => {
                 tracing::debug!(%fault, "response broke off");
-                connection.close(buffers);
+                self.close(place);
             }
         }
-        self.recycle(call);
-        if !is_sent && let Some(errand) = &mut self.errand {
+        if !is_sent && let Some(errand) = self.errand.as_mut() {
             errand.close = true;
         }
-        self.finish(bytes, is_whole)
+        self.finish(bytes, outcome.is_ok())
     }
 
-    async fn fail(&mut self, call: Call, failure: Failure) -> Next {
-        if let Some(errand) = &mut self.errand {
+    /// Moves the answer as far as it goes, under the bound of the side that is waited for.
+    fn move_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        timeout_ms: u32,
+        connection: &mut Connection,
+        download: &mut Relay,
+    ) -> Poll<Result<(), RelayFault>> {
+        let Self { line, .. } = self;
+        let Connection { wire, input, .. } = connection;
+        let outcome = download.poll(cx, wire, input, &mut line.stream, &line.desk.buffers);
+        if outcome.is_pending() {
+            if download.has_moved() {
+                let write_stall = Duration::from_millis(line.desk.options.write_stall_timeout_ms);
+                let patience = Duration::from_millis(timeout_ms.into());
+                line.alarm.set(if download.waits_for_sink() { write_stall } else { patience });
+            } else if line.alarm.has_rung() {
+                return Poll::Ready(Err(RelayFault::Source(io::ErrorKind::TimedOut.into())));
+            }
+        }
+        outcome
+    }
+
+    async fn fail(&mut self, call: &mut Call, failure: Failure) -> Next {
+        if let Some(errand) = self.errand.as_mut() {
             errand.integration_error = Some(failure.to_string());
         }
         self.reject(call, failure.rejection()).await
     }
 
     /// Answers for an upstream that did not.
-    async fn reject(&mut self, call: Call, rejection: Rejection) -> Next {
+    async fn reject(&mut self, call: &mut Call, rejection: Rejection) -> Next {
         let is_streaming = call.is_streaming;
         self.recycle(call);
-        let Some(errand) = &mut self.errand else { return Next::Gone };
+        let Some(errand) = self.errand.as_mut() else { return Next::Gone };
         errand.close |= is_streaming;
         errand.integrate_us = u64::try_from(errand.arrived.elapsed().as_micros()).ok();
         if rejection == Rejection::IntegrationTimeout {
@@ -337,7 +362,7 @@ impl<S: Stream> Talk<S> {
     /// The client's body stopped coming: says so and ends.
     async fn refuse_errand(&mut self) -> Next {
         let refusal = tidegate_listener::Refusal::Timeout;
-        if let Some(errand) = &mut self.errand {
+        if let Some(errand) = self.errand.as_mut() {
             errand.status = refusal.answer().0.as_u16();
         }
         let next = self.refuse(refusal).await;
@@ -347,8 +372,8 @@ impl<S: Stream> Talk<S> {
         }
     }
 
-    fn recycle(&self, call: Call) {
-        self.line.desk.buffers.recycle(call.upload.into_buffer());
+    fn recycle(&self, call: &mut Call) {
+        self.line.desk.buffers.recycle(call.upload.take_buffer());
     }
 }
 
