@@ -7,14 +7,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use tidegate_gateway::{Call, CallBody, Fault, Intake, Rejection, Response, ResponseBody, Step};
+use tidegate_gateway::{CallBody, Fault, Intake, Rejection, Response, ResponseBody};
 use tidegate_listener::Body;
 use tidegate_proto::limits::{BODY_BYTES_MAX, UPLOAD_TIME_MS_MAX};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     body::{ClientBody, Sending, Upload},
-    upstream::{Failure, Reply, Upstream, UpstreamBody},
+    upstream::{Failure, Reply, Upstream, UpstreamBody, Wired},
     visit::Trail,
 };
 
@@ -63,6 +63,7 @@ impl Taken {
 pub(crate) struct Arrived {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    bare_length: Option<u64>,
     body: Option<UpstreamBody>,
     deadline: Instant,
 }
@@ -73,31 +74,27 @@ pub(crate) struct Answer {
     pub(crate) stream: Option<UpstreamBody>,
 }
 
-/// Calls upstream; `again` makes the same call anew for a retry.
-pub(crate) async fn integrate<'s>(
+/// Calls upstream, a second time where that cannot be noticed.
+pub(crate) async fn integrate(
     upstream: &Upstream,
-    first: Call<'s>,
+    wired: &Wired,
+    body: CallBody,
     taken: &mut Taken,
-    again: impl Fn() -> Result<Step<'s>, Rejection>,
     trail: &mut Trail,
 ) -> Result<Arrived, Rejection> {
-    let mut deadline = Deadline::new(first.timeout_ms);
-    let may_repeat = first.method.is_idempotent() && first.body != CallBody::Stream;
-    let sending = taken.sending(first.body.clone());
-    let mut outcome = within(&mut deadline, upstream.exchange(first, sending, true), taken, trail).await;
-    if may_repeat
-        && matches!(outcome, Err(Ended::Failed(Failure::Stale(_))))
-        && upstream.may_retry()
-        && let Step::Call(second, _) = again()?
-    {
-        let sending = taken.sending(second.body.clone());
-        outcome = within(&mut deadline, upstream.exchange(*second, sending, false), taken, trail).await;
+    let mut deadline = Deadline::new(wired.timeout_ms);
+    let may_repeat = wired.is_idempotent && body != CallBody::Stream;
+    let sending = taken.sending(body.clone());
+    let mut outcome = within(&mut deadline, upstream.exchange(wired, sending, true), taken, trail).await;
+    if may_repeat && matches!(outcome, Err(Ended::Failed(Failure::Stale(_)))) && upstream.may_retry() {
+        let sending = taken.sending(body);
+        outcome = within(&mut deadline, upstream.exchange(wired, sending, false), taken, trail).await;
     }
     match outcome {
         Ok(reply) if reply.status.is_informational() => Err(Rejection::IntegrationFailure(Fault::Answer)),
-        Ok(Reply { status, headers, body }) => {
+        Ok(Reply { status, headers, bare_length, body }) => {
             trail.integration_status = Some(status.as_u16());
-            Ok(Arrived { status, headers, body: Some(body), deadline: deadline.at })
+            Ok(Arrived { status, headers, bare_length, body: Some(body), deadline: deadline.at })
         }
         Err(Ended::Refused(rejection)) => Err(rejection),
         Err(Ended::Failed(failure)) => Err(failure.rejection()),
@@ -195,6 +192,13 @@ impl Arrived {
 }
 
 impl Answer {
+    /// An upstream's answer whose headers are the client's already.
+    pub(crate) fn forwarded(mut arrived: Arrived) -> Self {
+        let headers = std::mem::take(&mut arrived.headers);
+        let response = Response { status: arrived.status, headers, body: ResponseBody::Stream };
+        Self::from_upstream(response, arrived)
+    }
+
     /// An answer without an upstream.
     pub(crate) fn local(response: Response) -> Self {
         Self { response, stream: None }
@@ -203,9 +207,10 @@ impl Answer {
     /// An answer whose body may still be on its way. A bodiless one keeps the length it would have had (RFC 9110 §8.6).
     pub(crate) fn from_upstream(mut response: Response, mut arrived: Arrived) -> Self {
         let stream = arrived.body.take().filter(|_| response.body == ResponseBody::Stream);
-        let is_bare = stream.as_ref().is_some_and(|body| body.is_end_stream());
-        if is_bare && let Some(length) = arrived.headers.remove(header::CONTENT_LENGTH) {
-            response.headers.insert(header::CONTENT_LENGTH, length);
+        if stream.is_some()
+            && let Some(length) = arrived.bare_length
+        {
+            response.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         Self { response, stream }
     }

@@ -3,13 +3,16 @@
 use std::rc::Rc;
 
 use http::{Request, Response};
-use tidegate_gateway::{Rejection, Step, authorize, throttle};
+use tidegate_gateway::{
+    Admitted, CallBody, Intake, Plan, RawHead, Rejection, Sender, Step, authorize, throttle,
+};
 use tidegate_listener::{Body, Connection};
 
 use crate::{
     integrate::{self, Answer, Taken},
     respond::{self, Outgoing},
     shard::Shard,
+    upstream::Wired,
     visit::{Trail, Visit},
 };
 
@@ -33,15 +36,22 @@ async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> 
     let authorized = authorize(routed, &shard.keys, request.api_key())?;
     let admitted = throttle(authorized, shard.ceiling.as_deref(), shard.monotonic_ns(visit.arrived))?;
     trail.phases.throttle_us = trail.lap_us();
-    let mut taken = Taken::take(admitted.intake(&request)?, body).await?;
-    let whole = taken.whole.clone();
-    let call = || admitted.call(&request, whole.as_deref());
-    let (first, carry) = match call()? {
+    let intake = admitted.intake(&request)?;
+    let mut taken = Taken::take(intake, body).await?;
+    if let Some(wired) = forward(shard, visit, &admitted) {
+        let body = if intake == Intake::Stream { CallBody::Stream } else { CallBody::Empty };
+        trail.phases.request_transform_us = trail.lap_us();
+        let reply = integrate::integrate(&shard.upstream, &wired, body, &mut taken, trail).await;
+        trail.phases.integrate_us = trail.lap_us();
+        return Ok(Answer::forwarded(reply?));
+    }
+    let (call, carry) = match admitted.call(&request, taken.whole.as_deref())? {
         Step::Respond(response) => return Ok(Answer::local(response)),
-        Step::Call(first, carry) => (first, carry),
+        Step::Call(call, carry) => (call, carry),
     };
+    let wired = Wired::of(&call, &shard.upstream);
     trail.phases.request_transform_us = trail.lap_us();
-    let reply = integrate::integrate(&shard.upstream, *first, &mut taken, call, trail).await;
+    let reply = integrate::integrate(&shard.upstream, &wired, call.body, &mut taken, trail).await;
     trail.phases.integrate_us = trail.lap_us();
     let mut reply = reply?;
     let selected = admitted.select(reply.status, carry)?;
@@ -56,4 +66,24 @@ async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> 
     let response = selected.respond(&request, &reply.headers, None)?;
     trail.phases.response_transform_us = trail.lap_us();
     Ok(Answer::from_upstream(response, reply))
+}
+
+/// The call of a method that needs nothing but the request's head, written without a detour.
+fn forward(shard: &Shard, visit: &Visit, admitted: &Admitted<'_>) -> Option<Wired> {
+    let routed = admitted.routed();
+    let Plan::Forward { target } = routed.plan() else { return None };
+    let forward = admitted.forward()?;
+    let shelf = visit.view.shelf(routed.stage_index(), target, &shard.upstream)?;
+    let request = visit.request();
+    let (verb, facts) = (request.verb, &request.facts);
+    let head = RawHead { verb, rest: request.rest(), query: request.query, fields: &[], raw: &[] };
+    let sender = Sender {
+        source_ip: facts.source_ip,
+        scheme: facts.scheme,
+        port: facts.port,
+        trace_id: facts.trace_id.as_bytes(),
+    };
+    let mut lines = Vec::with_capacity(1_024);
+    forward.write_map(&head, request.headers, &sender, &mut lines).ok()?;
+    Some(Wired::new(shelf, lines, forward.verb(verb), forward.timeout_ms(), true))
 }

@@ -16,7 +16,7 @@ use tidegate_proto::limits;
 use connect::Counted;
 use pool::Pool;
 
-pub(crate) use exchange::{Reply, UpstreamBody};
+pub(crate) use exchange::{Reply, UpstreamBody, Wired};
 pub(crate) use pool::{Kind, Shelf};
 pub(crate) use tls::{Roots, Tls};
 pub(crate) use wire::Wire;

@@ -17,7 +17,7 @@ pub use answer::{Answer, write_status_line};
 pub use call::{Forward, Sender};
 pub(crate) use plan::Plans;
 pub use plan::{Plan, Target};
-pub use reply::write_reply_fields;
+pub use reply::{reply_headers, write_reply_fields};
 pub use runs::push_number;
 
 use crate::{Admitted, Routed};

@@ -18,8 +18,8 @@ mod transform;
 pub use address::{Address, address};
 pub use compile::{CompileError, compile};
 pub use direct::{
-    Answer, Forward, NotDirect, Plan, RawHead, Sender, Target, push_number, write_reply_fields,
-    write_status_line,
+    Answer, Forward, NotDirect, Plan, RawHead, Sender, Target, push_number, reply_headers,
+    write_reply_fields, write_status_line,
 };
 pub use phase::{Admitted, ApiKeyTable, Authorized, Routed, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};

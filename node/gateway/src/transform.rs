@@ -19,7 +19,7 @@ use http::{HeaderMap, Method, StatusCode, uri::PathAndQuery};
 pub use headers::is_protected;
 #[cfg(test)]
 pub(crate) use headers::proxied_to_client;
-pub(crate) use headers::{Fate, to_client, to_upstream};
+pub(crate) use headers::{Fate, Nominated, to_client, to_upstream};
 pub(crate) use request::sends_no_body;
 pub use template::Carry;
 pub(crate) use template::{ParsedTemplate, is_json_path, parse_template};

@@ -3,7 +3,7 @@
 
 use std::{
     future::poll_fn,
-    io::Write,
+    io::{IoSlice, Write},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -13,7 +13,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use tidegate_gateway::Call;
+use tidegate_gateway::{Call, reply_headers};
 use tidegate_listener::direct::{Buffers, ChunkScanner, head};
 use tidegate_proto::limits::INTERIM_ANSWERS_MAX;
 use tokio::{
@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     Connection, Failure, Upstream,
-    pool::Kind,
+    pool::{Kind, Shelf},
     reply::{self, Reading, ReplyFraming, ReplyHead},
 };
 use crate::{
@@ -36,13 +36,67 @@ use crate::{
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The length that an answer without a body would have.
+    pub(crate) bare_length: Option<u64>,
     pub(crate) body: UpstreamBody,
+}
+
+/// A call, written out but for its framing, and where it goes. It can be sent again.
+#[derive(Debug)]
+pub(crate) struct Wired {
+    pub(crate) shelf: Rc<Shelf>,
+    /// Request line and header lines.
+    pub(crate) lines: Bytes,
+    pub(crate) is_head: bool,
+    pub(crate) is_idempotent: bool,
+    /// A verb that usually has a body says so when it has none (RFC 9110 §8.6).
+    pub(crate) says_empty: bool,
+    pub(crate) timeout_ms: u32,
+    /// The answer's headers are wanted as the client gets them, not as the upstream sent them.
+    pub(crate) for_client: bool,
+}
+
+impl Wired {
+    /// A call whose lines are written already.
+    pub(crate) fn new(
+        shelf: Rc<Shelf>,
+        lines: Vec<u8>,
+        verb: &str,
+        timeout_ms: u32,
+        for_client: bool,
+    ) -> Self {
+        Self {
+            shelf,
+            lines: Bytes::from(lines),
+            is_head: verb == "HEAD",
+            is_idempotent: matches!(verb, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
+            says_empty: matches!(verb, "POST" | "PUT" | "PATCH"),
+            timeout_ms,
+            for_client,
+        }
+    }
+
+    /// Writes out a call.
+    pub(crate) fn of(call: &Call<'_>, upstream: &Upstream) -> Self {
+        let mut lines = Vec::with_capacity(1_024);
+        let _ = write!(lines, "{} {} HTTP/1.1\r\n", call.method, call.target);
+        for (name, value) in &call.headers {
+            lines.extend_from_slice(name.as_str().as_bytes());
+            lines.extend_from_slice(b": ");
+            lines.extend_from_slice(value.as_bytes());
+            lines.extend_from_slice(b"\r\n");
+        }
+        let shelf = upstream.shelf(Kind::of(call.tls, call.tls_unverified), &call.authority);
+        Self::new(shelf, lines, call.method.as_str(), call.timeout_ms, false)
+    }
 }
 
 /// A call on its way out.
 #[derive(Debug)]
 struct Outbound {
-    /// The head, and the lines around chunks.
+    /// The head.
+    head: Bytes,
+    /// The end of the head, and the lines around chunks.
     lines: Vec<u8>,
     sent: usize,
     data: Bytes,
@@ -64,27 +118,20 @@ pub(crate) struct UpstreamBody {
 
 impl Upstream {
     /// Sends a call and waits for the head of the answer. With `reuse`, a pooled connection is tried first.
-    pub(crate) async fn exchange(
-        &self,
-        call: Call<'_>,
-        body: Sending,
-        reuse: bool,
-    ) -> Result<Reply, Failure> {
-        let shelf = self.pool.shelf(Kind::of(call.tls, call.tls_unverified), &call.authority);
-        let pooled = if reuse { self.reuse(&shelf) } else { None };
+    pub(crate) async fn exchange(&self, wired: &Wired, body: Sending, reuse: bool) -> Result<Reply, Failure> {
+        let pooled = if reuse { self.reuse(&wired.shelf) } else { None };
         let mut connection = match pooled {
             Some(connection) => connection,
-            None => self.connect(&shelf).await?,
+            None => self.connect(&wired.shelf).await?,
         };
-        let mut outbound = Some(Outbound::new(&call, body));
-        let is_head = call.method == http::Method::HEAD;
-        let arrived = self.await_head(&mut connection, &mut outbound, is_head).await?;
+        let mut outbound = Some(Outbound::new(wired, body));
+        let arrived = self.await_head(&mut connection, &mut outbound, wired).await?;
         let Arrived { status, headers, framing, keep_alive } = arrived;
-        let span = match framing {
-            ReplyFraming::Bare(_) => Span::Length(0),
-            ReplyFraming::Length(length) => Span::Length(length),
-            ReplyFraming::Chunked => Span::Chunked(ChunkScanner::new()),
-            ReplyFraming::UntilClose => Span::UntilClose,
+        let (span, bare_length) = match framing {
+            ReplyFraming::Bare(length) => (Span::Length(0), length),
+            ReplyFraming::Length(length) => (Span::Length(length), None),
+            ReplyFraming::Chunked => (Span::Chunked(ChunkScanner::new()), None),
+            ReplyFraming::UntilClose => (Span::UntilClose, None),
         };
         let mut body = UpstreamBody {
             connection: Some(connection),
@@ -92,18 +139,18 @@ impl Upstream {
             span,
             keep_alive,
             buffers: Rc::clone(&self.buffers),
-            patience: Duration::from_millis(call.timeout_ms.into()),
+            patience: Duration::from_millis(wired.timeout_ms.into()),
             stall: None,
         };
         body.release_if_ended();
-        Ok(Reply { status, headers, body })
+        Ok(Reply { status, headers, bare_length, body })
     }
 
     async fn await_head(
         &self,
         connection: &mut Connection,
         outbound: &mut Option<Outbound>,
-        is_head: bool,
+        wired: &Wired,
     ) -> Result<Arrived, Failure> {
         let mut interims = 0;
         let mut broken = None;
@@ -131,7 +178,7 @@ impl Upstream {
                     }
                     Err(error) => return Poll::Ready(Err(lost(connection, &error.to_string()))),
                 }
-                if let Some(arrived) = read_head(connection, is_head, &mut interims, &self.buffers)? {
+                if let Some(arrived) = read_head(connection, wired, &mut interims, &self.buffers)? {
                     return Poll::Ready(Ok(arrived));
                 }
             }
@@ -161,17 +208,17 @@ struct Arrived {
 
 fn read_head(
     connection: &mut Connection,
-    is_head: bool,
+    wired: &Wired,
     interims: &mut usize,
     buffers: &Buffers,
 ) -> Result<Option<Arrived>, Failure> {
     loop {
         let mut slots = head::slots();
         let bytes = connection.input.filled();
-        let skipped = match reply::read(bytes, is_head, &mut slots) {
+        let skipped = match reply::read(bytes, wired.is_head, &mut slots) {
             Ok(Reading::Complete(head)) => {
                 let used = head.raw.len();
-                let arrived = structured(&head)?;
+                let arrived = structured(&head, wired.for_client)?;
                 connection.input.consume(used, buffers);
                 return Ok(Some(arrived));
             }
@@ -188,13 +235,18 @@ fn read_head(
     }
 }
 
-fn structured(head: &ReplyHead<'_, '_>) -> Result<Arrived, Failure> {
+fn structured(head: &ReplyHead<'_, '_>, for_client: bool) -> Result<Arrived, Failure> {
     let broken = |error: &dyn std::fmt::Display| Failure::Answer(error.to_string());
-    let mut headers = HeaderMap::with_capacity(head.fields.len() + 4);
-    for field in head.fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|error| broken(&error))?;
-        headers.append(name, HeaderValue::from_bytes(field.value).map_err(|error| broken(&error))?);
-    }
+    let headers = if for_client {
+        reply_headers(head.fields, |name| head.is_nominated(name)).map_err(|error| broken(&error))?
+    } else {
+        let mut headers = HeaderMap::with_capacity(head.fields.len() + 4);
+        for field in head.fields {
+            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|error| broken(&error))?;
+            headers.append(name, HeaderValue::from_bytes(field.value).map_err(|error| broken(&error))?);
+        }
+        headers
+    };
     let status = StatusCode::from_u16(head.status).map_err(|error| broken(&error))?;
     Ok(Arrived { status, headers, framing: head.framing, keep_alive: head.keep_alive })
 }
@@ -205,26 +257,18 @@ enum SendFault {
 }
 
 impl Outbound {
-    fn new(call: &Call<'_>, body: Sending) -> Self {
-        let mut lines = Vec::with_capacity(1_024);
-        let _ = write!(lines, "{} {} HTTP/1.1\r\n", call.method, call.target);
-        for (name, value) in &call.headers {
-            lines.extend_from_slice(name.as_str().as_bytes());
-            lines.extend_from_slice(b": ");
-            lines.extend_from_slice(value.as_bytes());
-            lines.extend_from_slice(b"\r\n");
-        }
+    fn new(wired: &Wired, body: Sending) -> Self {
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
-        // A verb that usually has a body says so when it has none (RFC 9110 §8.6).
-        let may_be_silent = !matches!(call.method.as_str(), "POST" | "PUT" | "PATCH");
+        let mut lines = Vec::with_capacity(32);
         match length {
-            Some(0) if may_be_silent => {}
+            Some(0) if !wired.says_empty => {}
             Some(length) => _ = write!(lines, "content-length: {length}\r\n"),
             None => lines.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
         lines.extend_from_slice(b"\r\n");
         let body = (length != Some(0)).then_some(body);
-        Self { lines, sent: 0, data: Bytes::new(), body, is_chunked: length.is_none() }
+        let head = wired.lines.clone();
+        Self { head, lines, sent: 0, data: Bytes::new(), body, is_chunked: length.is_none() }
     }
 
     /// Ready once all of the call has been written.
@@ -268,14 +312,17 @@ impl Outbound {
     ) -> Poll<std::io::Result<()>> {
         loop {
             let lines = self.lines.get(self.sent..).unwrap_or_default();
-            if lines.is_empty() && self.data.is_empty() {
+            if self.head.is_empty() && lines.is_empty() && self.data.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let slices = [std::io::IoSlice::new(lines), std::io::IoSlice::new(&self.data)];
+            let slices = [IoSlice::new(&self.head), IoSlice::new(lines), IoSlice::new(&self.data)];
             let written = ready!(Pin::new(&mut *wire).poll_write_vectored(cx, &slices))?;
             if written == 0 {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
+            let of_head = written.min(self.head.len());
+            self.head.advance(of_head);
+            let written = written - of_head;
             let of_lines = written.min(lines.len());
             self.sent += of_lines;
             if self.sent == self.lines.len() {

@@ -1,5 +1,6 @@
 //! From a request head straight to the head of the upstream call.
 
+use http::{HeaderMap, HeaderValue};
 use tidegate_proto::compiled::{ArchivedCallV1, ArchivedIntegrationV1, ArchivedPartV1, ArchivedSourceV1};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
 };
 use crate::{
     Routed,
-    transform::{Fate, sends_no_body, to_upstream},
+    transform::{Fate, Nominated, sends_no_body, to_upstream},
 };
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -41,6 +42,14 @@ struct Seen<'r> {
     forwarded_more: bool,
     accept: bool,
     user_agent: bool,
+}
+
+impl<'r> Seen<'r> {
+    fn note_forwarded(&mut self, value: &'r [u8]) {
+        if is_visible(value) {
+            self.forwarded_more |= self.forwarded.replace(value).is_some();
+        }
+    }
 }
 
 impl<'s> Forward<'s> {
@@ -81,7 +90,48 @@ impl<'s> Forward<'s> {
         out.extend_from_slice(self.call.authority.as_bytes());
         out.extend_from_slice(b"\r\n");
         let seen = copy_fields(head, out)?;
-        self.write_own(head, &seen, sender, out);
+        let is_forwarded = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(FORWARDED_FOR);
+        let before = head.fields.iter().filter(is_forwarded).map(|field| field.value);
+        self.write_own(before, &seen, sender, out);
+        Ok(())
+    }
+
+    /// The same from headers that were read into a map.
+    ///
+    /// # Errors
+    /// [`NotDirect`]; `out` is then to be thrown away.
+    pub fn write_map(
+        &self,
+        head: &RawHead<'_>,
+        headers: &HeaderMap,
+        sender: &Sender<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NotDirect> {
+        out.extend_from_slice(self.verb(head.verb).as_bytes());
+        out.push(b' ');
+        self.write_target(head, out)?;
+        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        out.extend_from_slice(self.call.authority.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        let mut seen = Seen::default();
+        let nominated = Nominated::of(headers);
+        for (name, value) in headers {
+            match name.as_str().as_bytes() {
+                b"x-forwarded-for" => seen.note_forwarded(value.as_bytes()),
+                b"x-forwarded-proto" | b"x-forwarded-port" => {}
+                lower if to_upstream(lower) != Fate::Pass || nominated.contains(name) => {}
+                lower => {
+                    seen.accept |= lower == b"accept";
+                    seen.user_agent |= lower == b"user-agent";
+                    out.extend_from_slice(lower);
+                    out.extend_from_slice(b": ");
+                    out.extend_from_slice(value.as_bytes());
+                    out.extend_from_slice(b"\r\n");
+                }
+            }
+        }
+        let before = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        self.write_own(before, &seen, sender, out);
         Ok(())
     }
 
@@ -113,8 +163,14 @@ impl<'s> Forward<'s> {
         Ok(())
     }
 
-    /// The lines that the gateway itself is answerable for.
-    fn write_own(&self, head: &RawHead<'_>, seen: &Seen<'_>, sender: &Sender<'_>, out: &mut Vec<u8>) {
+    /// The lines that the gateway itself is answerable for; `before` are those who forwarded.
+    fn write_own<'b>(
+        &self,
+        before: impl Iterator<Item = &'b [u8]>,
+        seen: &Seen<'_>,
+        sender: &Sender<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let api = self.routed.stage().api().as_bytes();
         if !seen.accept {
             out.extend_from_slice(b"Accept: application/json\r\n");
@@ -125,17 +181,14 @@ impl<'s> Forward<'s> {
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"X-Forwarded-For: ");
-        let mut before = |value: &[u8]| {
+        let mut push = |value: &[u8]| {
             out.extend_from_slice(value);
             out.extend_from_slice(b", ");
         };
-        if seen.forwarded_more {
-            head.fields
-                .iter()
-                .filter(|field| field.name.eq_ignore_ascii_case(FORWARDED_FOR) && is_visible(field.value))
-                .for_each(|field| before(field.value));
-        } else if let Some(value) = seen.forwarded {
-            before(value);
+        match seen.forwarded {
+            None => {}
+            Some(value) if !seen.forwarded_more => push(value),
+            Some(_) => before.filter(|value| is_visible(value)).for_each(push),
         }
         out.extend_from_slice(sender.source_ip.as_bytes());
         out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
@@ -160,9 +213,7 @@ fn copy_fields<'r>(head: &RawHead<'r>, out: &mut Vec<u8>) -> Result<Seen<'r>, No
             b"accept" => seen.accept = true,
             b"user-agent" => seen.user_agent = true,
             b"x-forwarded-for" => {
-                if is_visible(field.value) {
-                    seen.forwarded_more |= seen.forwarded.replace(field.value).is_some();
-                }
+                seen.note_forwarded(field.value);
                 runs.skip(index)?;
             }
             b"x-forwarded-proto" | b"x-forwarded-port" => runs.skip(index)?,

@@ -1,5 +1,7 @@
 //! From the head of an upstream's answer straight to the header lines of the client's.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
 use super::{
     NotDirect,
     runs::{LowerName, Runs},
@@ -8,6 +10,39 @@ use crate::transform::{Fate, to_client};
 
 /// Prefix of a header that crosses under another name, as AWS spells it.
 const REMAPPED: &[u8] = b"x-amzn-Remapped-";
+
+/// The header under which a remapped one crosses.
+fn remapped(lower: &[u8]) -> HeaderName {
+    HeaderName::from_static(match lower {
+        b"connection" => "x-amzn-remapped-connection",
+        b"content-length" => "x-amzn-remapped-content-length",
+        b"date" => "x-amzn-remapped-date",
+        b"server" => "x-amzn-remapped-server",
+        _ => "x-amzn-remapped-x-amzn-requestid",
+    })
+}
+
+/// What crosses of the lines `fields`, as a map with room for the gateway's own; see [`write_reply_fields`].
+///
+/// # Errors
+/// [`NotDirect`] for a line that a map cannot hold.
+pub fn reply_headers(
+    fields: &[httparse::Header<'_>],
+    nominated: impl Fn(&str) -> bool,
+) -> Result<HeaderMap, NotDirect> {
+    let mut headers = HeaderMap::with_capacity(fields.len() + 6);
+    for field in fields {
+        let lower = LowerName::of(field.name);
+        let name = match to_client(lower.as_bytes()) {
+            _ if nominated(field.name) => continue,
+            Fate::Drop => continue,
+            Fate::Pass => HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NotDirect)?,
+            Fate::Remap => remapped(lower.as_bytes()),
+        };
+        headers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| NotDirect)?);
+    }
+    Ok(headers)
+}
 
 /// Copies what crosses from the lines `fields` of the head `raw`, and puts others under their remapped name. `nominated` tells
 /// which names, as they came, the upstream's Connection header keeps to its own connection.

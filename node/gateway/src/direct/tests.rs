@@ -107,6 +107,12 @@ fn a_call_is_the_same_on_both_lines() {
         let expect = format!("{} {} HTTP/1.1\r\n", general.method, general.target);
         assert_eq!(String::from_utf8_lossy(line), expect);
         assert_eq!(canonical(rest), map_lines(&general.headers), "{verb} {path}");
+        let mut from_map = Vec::new();
+        admitted.forward().unwrap().write_map(&raw, &headers, &sender, &mut from_map).unwrap();
+        from_map.extend_from_slice(b"\r\n");
+        let after = from_map.windows(2).position(|pair| pair == b"\r\n").unwrap() + 2;
+        assert!(from_map.starts_with(expect.as_bytes()));
+        assert_eq!(canonical(&from_map[after..]), map_lines(&general.headers), "{verb} {path}");
     }
 }
 
@@ -127,6 +133,8 @@ fn an_answer_is_the_same_on_both_lines() {
         out.extend_from_slice(b"\r\n");
         let general = transform::proxied_to_client(&header_map(response.headers));
         assert_eq!(canonical(&out), map_lines(&general), "{lines}");
+        let direct = reply_headers(response.headers, |_| false).unwrap();
+        assert_eq!(map_lines(&direct), map_lines(&general), "{lines}");
     }
 }
 

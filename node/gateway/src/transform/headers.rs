@@ -135,17 +135,17 @@ pub(crate) fn remap(out: &mut HeaderMap, name: &str, value: HeaderValue) {
 }
 
 /// Headers that Connection names. Those that say who asks, whom, or how much cannot be taken away by naming them.
-struct Nominated(Vec<HeaderName>);
+pub(crate) struct Nominated(Vec<HeaderName>);
 
 impl Nominated {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(header::CONNECTION).iter();
         let names = lines.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
         let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
         Self(names.filter(|name| !is_protected(name.as_str())).collect())
     }
 
-    fn contains(&self, name: &HeaderName) -> bool {
+    pub(crate) fn contains(&self, name: &HeaderName) -> bool {
         self.0.contains(name)
     }
 }
