@@ -1,6 +1,7 @@
 //! Single operations of the pure crates, measured one by one: what a request or a change costs before any IO.
 
 mod apply;
+mod decision;
 mod frame;
 mod route;
 mod sample;
@@ -9,8 +10,9 @@ mod snapshot;
 use crate::{case::Group, sampler::Effort, table::Row};
 
 /// Every group, in the order of a request and then of a change.
-pub const GROUPS: [Group; 4] = [
+pub const GROUPS: [Group; 5] = [
     Group { name: "route", build: route::cases },
+    Group { name: "decision", build: decision::cases },
     Group { name: "apply", build: apply::cases },
     Group { name: "frame", build: frame::cases },
     Group { name: "snapshot", build: snapshot::cases },
