@@ -1,6 +1,7 @@
 //! One accepted connection from its first byte to its end: protocol choice, serving, draining. It owns no socket options and
 //! knows no routes. `serve` takes any byte stream, so an encrypted one fits in unchanged.
 
+use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -24,6 +25,7 @@ use crate::body::{Body, Reply};
 use crate::counters::{Counters, Permit};
 use crate::direct::{Desk, Direct, Handover, Line, Stream};
 use crate::dispatch::{Answer, Dispatch};
+use crate::flood::Watch;
 use crate::guard::{Guard, Rules, Turn};
 use crate::options::Options;
 use crate::sniff::{Replay, sniff};
@@ -180,7 +182,12 @@ where
 {
     let Accepted { mut stream, mut ahead, id, peer, local, permit, negotiated } = accepted;
     let (protocol, scheme) = match negotiated {
-        Some(protocol) => (protocol, Scheme::Https),
+        Some(Protocol::Http1) => (Protocol::Http1, Scheme::Https),
+        // The server has no time bound for the preface.
+        Some(Protocol::Http2) => match choose(&mut stream, &mut ahead, shared).await {
+            Some(Protocol::Http2) => (Protocol::Http2, Scheme::Https),
+            Some(Protocol::Http1) | None => return,
+        },
         None => match choose(&mut stream, &mut ahead, shared).await {
             Some(protocol) => (protocol, Scheme::Http),
             None => return,
@@ -205,7 +212,12 @@ where
         }
         None => {
             shared.counters.note_http2();
-            converse_http2(Replay::new(stream, ahead, permit), dispatch, shared, executor).await
+            let watch = Watch::new(Replay::new(stream, ahead, permit), &shared.options);
+            let ended = converse_http2(watch, dispatch, shared, executor).await;
+            if ended.as_ref().is_err_and(is_flood) {
+                shared.counters.note_http2_flood();
+            }
+            ended
         }
     };
     if let Err(error) = ended {
@@ -259,7 +271,7 @@ where
 }
 
 async fn converse_http2<S, H, F, B, E>(
-    stream: Replay<S>,
+    stream: Watch<S>,
     dispatch: Dispatch<H>,
     shared: &Shared,
     executor: E,
@@ -287,7 +299,18 @@ where
         () = leave.as_mut() => {}
     }
     connection.as_mut().graceful_shutdown();
-    connection.await
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        // The server waits for its last PING to be answered, and a peer may answer everything but that.
+        () = idle(&active, shared) => Ok(()),
+    }
+}
+
+/// Whether the server saw a flood of the kinds that it bounds itself; it has sent GOAWAY then.
+fn is_flood(error: &hyper::Error) -> bool {
+    let inner = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    inner.is_some_and(|error| error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
 }
 
 fn http2_builder<E: Clone>(options: &Options, executor: E) -> http2::Builder<E> {

@@ -10,6 +10,7 @@ mod connection;
 mod counters;
 pub mod direct;
 mod dispatch;
+mod flood;
 pub mod forward;
 mod guard;
 pub mod head;
