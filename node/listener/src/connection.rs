@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use crate::guard::{Guard, Rules, Turn};
 use crate::options::Options;
 use crate::sniff::{Replay, sniff};
 use crate::tls::Terminator;
+use crate::work::Work;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -201,7 +201,7 @@ where
         handler,
         connection: Connection { id, peer, local, protocol, scheme },
         counters: Arc::clone(&shared.counters),
-        active: Arc::new(AtomicUsize::new(0)),
+        work: Arc::default(),
         turn: turn.clone(),
         headers_max: shared.options.headers_max,
     };
@@ -212,7 +212,8 @@ where
         }
         None => {
             shared.counters.note_http2();
-            let watch = Watch::new(Replay::new(stream, ahead, permit), &shared.options);
+            let watch =
+                Watch::new(Replay::new(stream, ahead, permit), &shared.options, Arc::clone(&dispatch.work));
             let ended = converse_http2(watch, dispatch, shared, executor).await;
             if ended.as_ref().is_err_and(is_flood) {
                 shared.counters.note_http2_flood();
@@ -284,26 +285,35 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: Http2ServerConnExec<Answer<F>, Reply<B>>,
 {
-    let active = Arc::clone(&dispatch.active);
+    let work = Arc::clone(&dispatch.work);
     let mut connection =
         pin!(http2_builder(&shared.options, executor).serve_connection(TokioIo::new(stream), dispatch));
+    let mut stalled = pin!(stands_still(shared.options.write_stall_timeout_ms, || work.stall_mark()));
     let mut leave = pin!(async {
         tokio::select! {
             () = shared.reached(Phase::Draining) => {}
-            () = idle(&active, shared) => shared.counters.note_idle_close(),
+            () = idle(&work, shared) => shared.counters.note_idle_close(),
         }
     });
     tokio::select! {
         biased;
         ended = connection.as_mut() => return ended,
         () = leave.as_mut() => {}
+        () = stalled.as_mut() => {
+            shared.counters.note_write_stall();
+            return Ok(());
+        }
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
         // The server waits for its last PING to be answered, and a peer may answer everything but that.
-        () = idle(&active, shared) => Ok(()),
+        () = idle(&work, shared) => Ok(()),
+        () = stalled => {
+            shared.counters.note_write_stall();
+            Ok(())
+        }
     }
 }
 
@@ -331,16 +341,20 @@ fn http2_builder<E: Clone>(options: &Options, executor: E) -> http2::Builder<E> 
     builder
 }
 
-/// Ends when no request was inside at two looks in a row, a keep-alive time apart.
-async fn idle(active: &AtomicUsize, shared: &Shared) {
-    let step = Duration::from_millis(shared.options.keep_alive_timeout_ms);
-    let mut was_idle = false;
+/// Ends when no request was inside and no answer was being sent at two looks in a row, a keep-alive time apart.
+async fn idle(work: &Work, shared: &Shared) {
+    stands_still(shared.options.keep_alive_timeout_ms, || work.idle_mark()).await;
+}
+
+/// Ends when two looks in a row, so far apart, find the same mark.
+async fn stands_still(step_ms: u64, mark: impl Fn() -> Option<usize>) {
+    let mut last = None;
     loop {
-        time::sleep(step).await;
-        let is_idle = active.load(Relaxed) == 0;
-        if is_idle && was_idle {
+        time::sleep(Duration::from_millis(step_ms)).await;
+        let seen = mark();
+        if seen.is_some() && seen == last {
             return;
         }
-        was_idle = is_idle;
+        last = seen;
     }
 }

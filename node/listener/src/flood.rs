@@ -14,8 +14,10 @@ mod allowance;
 mod farewell;
 mod frames;
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,9 +26,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::guard::Patience;
 use crate::options::Options;
 use crate::sniff::{PREFACE, Replay};
+use crate::work::Work;
 use allowance::{Allowance, Flood};
 use farewell::Farewell;
-use frames::Frames;
+use frames::{Frames, kind};
 
 /// An HTTP/2 stream under watch.
 pub(crate) struct Watch<S> {
@@ -34,6 +37,7 @@ pub(crate) struct Watch<S> {
     incoming: Frames,
     outgoing: Frames,
     allowance: Allowance,
+    work: Arc<Work>,
     writing: Patience,
     write_stall_timeout: Duration,
     end: End,
@@ -50,12 +54,13 @@ enum End {
 }
 
 impl<S> Watch<S> {
-    pub(crate) fn new(stream: Replay<S>, options: &Options) -> Self {
+    pub(crate) fn new(stream: Replay<S>, options: &Options, work: Arc<Work>) -> Self {
         Self {
             stream,
             incoming: Frames::after(PREFACE.len()),
             outgoing: Frames::after(0),
             allowance: Allowance::new(&options.http2),
+            work,
             writing: Patience::default(),
             write_stall_timeout: Duration::from_millis(options.write_stall_timeout_ms),
             end: End::Open,
@@ -75,8 +80,16 @@ impl<S> Watch<S> {
 
     /// Goes over bytes that were written. The server above may wait for a read that never comes, so it is woken for the end.
     fn note_written(&mut self, cx: &Context<'_>, bytes: &[u8]) {
-        let Self { outgoing, allowance, .. } = self;
-        if let Err(flood) = outgoing.walk(bytes, |frame| allowance.note_sent(frame)) {
+        let Self { outgoing, allowance, work, .. } = self;
+        let mut passed = None;
+        let walked: Result<(), Infallible> = outgoing.walk(bytes, |frame| {
+            if frame.kind == kind::DATA {
+                work.note_sent();
+            }
+            passed = passed.or(allowance.note_sent(frame).err());
+            Ok(())
+        });
+        if let (Ok(()), Some(flood)) = (walked, passed) {
             self.give_up(flood);
             cx.waker().wake_by_ref();
         }

@@ -21,6 +21,7 @@ mod refusal;
 mod service;
 mod sniff;
 pub mod tls;
+mod work;
 
 pub use body::{Body, BodyError};
 pub use connection::{Connection, Protocol, Scheme};

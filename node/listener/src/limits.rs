@@ -49,6 +49,8 @@ pub const FRAMES_CEILING: u32 = 1_000_000;
 pub(crate) const EXPLAINED_PER_DATA: u32 = 2;
 /// Bytes of DATA that explain one more WINDOW_UPDATE: half of the smallest read after which a client reports what it took.
 pub(crate) const WINDOW_UPDATE_DATA_BYTES: u32 = 2 * 1024;
+/// WINDOW_UPDATE frames that a connection may be owed because of DATA sent before: some 100 MiB of it.
+pub(crate) const WINDOW_UPDATES_EXPLAINED_MAX: u32 = 65_536;
 /// PRIORITY and WINDOW_UPDATE frames that one answer explains.
 pub(crate) const EXPLAINED_PER_ANSWER: u32 = 2;
 

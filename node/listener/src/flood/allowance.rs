@@ -7,7 +7,9 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::frames::{Frame, kind};
-use crate::limits::{EXPLAINED_PER_ANSWER, EXPLAINED_PER_DATA, WINDOW_UPDATE_DATA_BYTES};
+use crate::limits::{
+    EXPLAINED_PER_ANSWER, EXPLAINED_PER_DATA, WINDOW_UPDATE_DATA_BYTES, WINDOW_UPDATES_EXPLAINED_MAX,
+};
 use crate::options::Http2Options;
 
 /// Which bound was passed.
@@ -89,7 +91,9 @@ impl Allowance {
     pub(super) fn note_sent(&mut self, frame: Frame) -> Result<(), Flood> {
         match frame.kind {
             kind::DATA => {
-                self.window_updates.give(EXPLAINED_PER_DATA + frame.length / WINDOW_UPDATE_DATA_BYTES);
+                let explained = EXPLAINED_PER_DATA + frame.length / WINDOW_UPDATE_DATA_BYTES;
+                // A client may tell what it took long after all of it was sent.
+                self.window_updates.give_up_to(explained, WINDOW_UPDATES_EXPLAINED_MAX);
                 self.pings.give(1);
                 self.note_answer(frame);
             }
@@ -109,7 +113,7 @@ impl Allowance {
             self.resets_sent.give(1);
             self.fragments.give(1);
             self.priorities.give(EXPLAINED_PER_ANSWER);
-            self.window_updates.give(EXPLAINED_PER_ANSWER);
+            self.window_updates.give_up_to(EXPLAINED_PER_ANSWER, WINDOW_UPDATES_EXPLAINED_MAX);
         }
     }
 }
@@ -135,7 +139,13 @@ impl Bucket {
 
     #[inline]
     fn give(&mut self, count: u32) {
-        self.left = self.left.saturating_add(count).min(self.max);
+        self.give_up_to(count, 0);
+    }
+
+    /// Adds what was earned, up to the bucket's size or, when that is more, up to `most`.
+    #[inline]
+    fn give_up_to(&mut self, count: u32, most: u32) {
+        self.left = self.left.saturating_add(count).min(self.max.max(most));
     }
 
     #[cold]

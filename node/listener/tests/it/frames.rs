@@ -146,6 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
             if is_wanted(&frame) {
                 return frame;
             }
+            assert_ne!(frame.kind, GOAWAY, "{frame:?}");
         }
     }
 

@@ -1,6 +1,12 @@
 //! How HTTP/2 connections end in peace: draining, idleness, peers that say nothing, read nothing or answer nothing.
 
-use tidegate_listener::Options;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tidegate_listener::{Body, Connection, Options, Service};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::frames::*;
@@ -102,4 +108,34 @@ async fn a_peer_that_does_not_read_is_given_up() {
     stall(&running, Raw::plain(running.address).await).await;
     let running = start_tls(impatient(), &settings());
     stall(&running, Raw::encrypted(running.address).await).await;
+}
+
+/// An answer without an end.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(&[b'x'; 4_096])))))
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_given_up() {
+    let service = Service::new(impatient()).unwrap();
+    let (address, handle) = (service.local_address(), service.handle());
+    let handler = |_: Request<Body>, _: Connection| async { Response::new(Endless) };
+    let running = tokio::spawn(service.run(handler, std::future::pending()));
+    let mut raw = Raw::plain(address).await;
+    // It goes on reading and answering, and grants no window.
+    raw.send(&get(1, "/")).await;
+    behave(&mut raw).await;
+    until("the connection is gone", || handle.connections() == 0).await;
+    assert_eq!((handle.counters().requests, handle.counters().write_stalls), (1, 1));
+    running.abort();
 }

@@ -71,6 +71,8 @@ async fn answers_explain_what_clients_do_with_them() {
     passes(&mut allowance, window);
     allowance.note_sent(data).unwrap();
     assert_eq!(passes(&mut allowance, window), 10);
+    (0..50).for_each(|_| allowance.note_sent(data).unwrap());
+    assert_eq!(passes(&mut allowance, window), 500);
     passes(&mut allowance, frame(kind::RST_STREAM, 0, 4, 1));
     allowance.note_sent(last).unwrap();
     assert_eq!(passes(&mut allowance, frame(kind::RST_STREAM, 0, 4, 1)), 1);
