@@ -46,13 +46,14 @@ pub const FRAGMENTS_MAX: u32 = 100;
 /// Ceiling of every bound of frames per window.
 pub const FRAMES_CEILING: u32 = 1_000_000;
 /// WINDOW_UPDATE frames that one DATA frame explains: for its stream and for the connection.
-pub(crate) const EXPLAINED_PER_DATA: u32 = 2;
-/// Bytes of DATA that explain one more WINDOW_UPDATE: half of the smallest read after which a client reports what it took.
+pub(crate) const WINDOW_UPDATES_PER_DATA: u32 = 2;
+/// Bytes of DATA that explain one more WINDOW_UPDATE: some clients report every 4 KiB they took, in two frames.
 pub(crate) const WINDOW_UPDATE_DATA_BYTES: u32 = 2 * 1024;
-/// WINDOW_UPDATE frames that a connection may be owed because of DATA sent before: some 100 MiB of it.
-pub(crate) const WINDOW_UPDATES_EXPLAINED_MAX: u32 = 65_536;
-/// PRIORITY and WINDOW_UPDATE frames that one answer explains.
-pub(crate) const EXPLAINED_PER_ANSWER: u32 = 2;
+/// WINDOW_UPDATE frames that a connection may be owed because of DATA sent before (100 MiB of it), since a client may tell what
+/// it took long after all of it was sent.
+pub(crate) const WINDOW_UPDATES_OWED_MAX: u32 = 65_536;
+/// PRIORITY frames that one answer explains: one before its request, one while it came.
+pub(crate) const PRIORITIES_PER_ANSWER: u32 = 2;
 
 /// Default bound of TLS handshakes under way at a time in one listener; a further one waits for its turn.
 pub const HANDSHAKES_MAX: usize = 2_048;
