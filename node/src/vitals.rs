@@ -152,8 +152,7 @@ impl Vitals {
             &[],
             failures,
         );
-        self.sample_http2(encoder);
-        self.sample_tls(encoder);
+        self.sample_listeners(encoder);
         let Ok(status) = cluster.status(group::CONFIG) else { return };
         let labels = [("group", "config")];
         encoder.gauge("raft_term", "Raft term", &labels, status.term as f64);
@@ -189,6 +188,11 @@ impl Vitals {
                 );
             }
         }
+    }
+
+    fn sample_listeners(&self, encoder: &mut Encoder) {
+        self.sample_http2(encoder);
+        self.sample_tls(encoder);
     }
 
     fn sample_http2(&self, encoder: &mut Encoder) {
