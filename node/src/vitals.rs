@@ -152,7 +152,7 @@ impl Vitals {
             &[],
             failures,
         );
-        self.sample_tls(encoder);
+        self.sample_listeners(encoder);
         let Ok(status) = cluster.status(group::CONFIG) else { return };
         let labels = [("group", "config")];
         encoder.gauge("raft_term", "Raft term", &labels, status.term as f64);
@@ -188,6 +188,29 @@ impl Vitals {
                 );
             }
         }
+    }
+
+    fn sample_listeners(&self, encoder: &mut Encoder) {
+        self.sample_http2(encoder);
+        self.sample_tls(encoder);
+    }
+
+    fn sample_http2(&self, encoder: &mut Encoder) {
+        let (mut connections, mut floods, mut stalls) = (0, 0, 0);
+        for counters in self.edge.listener_counters() {
+            connections += counters.http2_connections;
+            floods += counters.http2_floods;
+            stalls += counters.write_stalls;
+        }
+        encoder.counter("http2_connections", "Connections that spoke HTTP/2", &[], connections);
+        encoder.counter(
+            "http2_floods",
+            "HTTP/2 connections ended because the peer flooded them with frames",
+            &[],
+            floods,
+        );
+        let help = "Connections ended because the peer did not take its answer";
+        encoder.counter("write_stalls", help, &[], stalls);
     }
 
     fn sample_tls(&self, encoder: &mut Encoder) {

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use pin_project_lite::pin_project;
 use thiserror::Error;
 
 use crate::guard::{Next, Turn};
+use crate::work::Work;
 
 /// A request body that ended badly: the peer left, stalled or broke the framing. The connection is closed after the answer.
 #[derive(Debug, Error)]
@@ -51,14 +51,27 @@ impl HttpBody for Body {
 /// One request from arrival to the end of its answer; dropping it ends the request.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    active: Arc<AtomicUsize>,
+    work: Arc<Work>,
     turn: Option<Arc<Turn>>,
+    is_held: bool,
 }
 
 impl Ticket {
-    pub(crate) fn new(active: Arc<AtomicUsize>, turn: Option<Arc<Turn>>) -> Self {
-        active.fetch_add(1, Relaxed);
-        Self { active, turn }
+    pub(crate) fn new(work: Arc<Work>, turn: Option<Arc<Turn>>) -> Self {
+        work.begin();
+        Self { work, turn, is_held: false }
+    }
+
+    /// Notes that the server has a piece of the answer and has not asked for the next one.
+    fn hold(&mut self) {
+        self.is_held = true;
+        self.work.hold();
+    }
+
+    fn resume(&mut self) {
+        if std::mem::take(&mut self.is_held) {
+            self.work.resume();
+        }
     }
 
     pub(crate) fn turn(&self) -> Option<&Turn> {
@@ -68,7 +81,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.active.fetch_sub(1, Relaxed);
+        self.resume();
+        self.work.end();
         if let Some(turn) = &self.turn {
             turn.answered(Next::Head);
         }
@@ -113,10 +127,16 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().source.project() {
+        let this = self.project();
+        this.ticket.resume();
+        let frame = match this.source.project() {
             SourceProject::Own { bytes } => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             SourceProject::Handler { body } => body.poll_frame(cx),
+        };
+        if let Poll::Ready(Some(Ok(_))) = &frame {
+            this.ticket.hold();
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

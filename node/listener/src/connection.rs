@@ -1,12 +1,12 @@
 //! One accepted connection from its first byte to its end: protocol choice, serving, draining. It owns no socket options and
 //! knows no routes. `serve` takes any byte stream, so an encrypted one fits in unchanged.
 
+use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -24,10 +24,12 @@ use crate::body::{Body, Reply};
 use crate::counters::{Counters, Permit};
 use crate::direct::{Desk, Direct, Handover, Line, Stream};
 use crate::dispatch::{Answer, Dispatch};
+use crate::flood::Watch;
 use crate::guard::{Guard, Rules, Turn};
 use crate::options::Options;
 use crate::sniff::{Replay, sniff};
 use crate::tls::Terminator;
+use crate::work::Work;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -180,7 +182,12 @@ where
 {
     let Accepted { mut stream, mut ahead, id, peer, local, permit, negotiated } = accepted;
     let (protocol, scheme) = match negotiated {
-        Some(protocol) => (protocol, Scheme::Https),
+        Some(Protocol::Http1) => (Protocol::Http1, Scheme::Https),
+        // The server has no time bound for the preface.
+        Some(Protocol::Http2) => match choose(&mut stream, &mut ahead, shared).await {
+            Some(Protocol::Http2) => (Protocol::Http2, Scheme::Https),
+            Some(Protocol::Http1) | None => return,
+        },
         None => match choose(&mut stream, &mut ahead, shared).await {
             Some(protocol) => (protocol, Scheme::Http),
             None => return,
@@ -194,7 +201,7 @@ where
         handler,
         connection: Connection { id, peer, local, protocol, scheme },
         counters: Arc::clone(&shared.counters),
-        active: Arc::new(AtomicUsize::new(0)),
+        work: Arc::default(),
         turn: turn.clone(),
         headers_max: shared.options.headers_max,
     };
@@ -205,7 +212,13 @@ where
         }
         None => {
             shared.counters.note_http2();
-            converse_http2(Replay::new(stream, ahead, permit), dispatch, shared, executor).await
+            let watch =
+                Watch::new(Replay::new(stream, ahead, permit), &shared.options, Arc::clone(&dispatch.work));
+            let ended = converse_http2(watch, dispatch, shared, executor).await;
+            if ended.as_ref().is_err_and(is_flood) {
+                shared.counters.note_http2_flood();
+            }
+            ended
         }
     };
     if let Err(error) = ended {
@@ -259,7 +272,7 @@ where
 }
 
 async fn converse_http2<S, H, F, B, E>(
-    stream: Replay<S>,
+    stream: Watch<S>,
     dispatch: Dispatch<H>,
     shared: &Shared,
     executor: E,
@@ -272,22 +285,42 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: Http2ServerConnExec<Answer<F>, Reply<B>>,
 {
-    let active = Arc::clone(&dispatch.active);
+    let work = Arc::clone(&dispatch.work);
     let mut connection =
         pin!(http2_builder(&shared.options, executor).serve_connection(TokioIo::new(stream), dispatch));
+    let mut stalled = pin!(stands_still(shared.options.write_stall_timeout_ms, || work.stall_mark()));
     let mut leave = pin!(async {
         tokio::select! {
             () = shared.reached(Phase::Draining) => {}
-            () = idle(&active, shared) => shared.counters.note_idle_close(),
+            () = idle(&work, shared) => shared.counters.note_idle_close(),
         }
     });
     tokio::select! {
         biased;
         ended = connection.as_mut() => return ended,
         () = leave.as_mut() => {}
+        () = stalled.as_mut() => {
+            shared.counters.note_write_stall();
+            return Ok(());
+        }
     }
     connection.as_mut().graceful_shutdown();
-    connection.await
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        // The server waits for its last PING to be answered, and a peer may answer everything but that.
+        () = idle(&work, shared) => Ok(()),
+        () = stalled => {
+            shared.counters.note_write_stall();
+            Ok(())
+        }
+    }
+}
+
+/// Whether the server saw a flood of the kinds that it bounds itself; it has sent GOAWAY then.
+fn is_flood(error: &hyper::Error) -> bool {
+    let inner = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    inner.is_some_and(|error| error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
 }
 
 fn http2_builder<E: Clone>(options: &Options, executor: E) -> http2::Builder<E> {
@@ -308,16 +341,20 @@ fn http2_builder<E: Clone>(options: &Options, executor: E) -> http2::Builder<E> 
     builder
 }
 
-/// Ends when no request was inside at two looks in a row, a keep-alive time apart.
-async fn idle(active: &AtomicUsize, shared: &Shared) {
-    let step = Duration::from_millis(shared.options.keep_alive_timeout_ms);
-    let mut was_idle = false;
+/// Ends when no request was inside and no answer was being sent at two looks in a row, a keep-alive time apart.
+async fn idle(work: &Work, shared: &Shared) {
+    stands_still(shared.options.keep_alive_timeout_ms, || work.idle_mark()).await;
+}
+
+/// Ends when two looks in a row, so far apart, find the same mark.
+async fn stands_still(step_ms: u64, mark: impl Fn() -> Option<usize>) {
+    let mut last = None;
     loop {
-        time::sleep(step).await;
-        let is_idle = active.load(Relaxed) == 0;
-        if is_idle && was_idle {
+        time::sleep(Duration::from_millis(step_ms)).await;
+        let seen = mark();
+        if seen.is_some() && seen == last {
             return;
         }
-        was_idle = is_idle;
+        last = seen;
     }
 }

@@ -53,6 +53,8 @@ counters! {
     accept_errors,
     /// Connections that turned out to speak HTTP/2.
     http2_connections,
+    /// HTTP/2 connections ended because the peer flooded them with frames that ask for nothing.
+    http2_floods,
     /// TLS handshakes that were completed.
     tls_handshakes,
     /// Those among them that resumed an earlier session.
@@ -154,6 +156,10 @@ impl Counters {
 
     pub(crate) fn note_http2(&self) {
         bump(&self.http2_connections);
+    }
+
+    pub(crate) fn note_http2_flood(&self) {
+        bump(&self.http2_floods);
     }
 
     pub(crate) fn note_handshake(&self, is_resumed: bool) {

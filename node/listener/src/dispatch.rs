@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -21,14 +20,14 @@ use crate::counters::Counters;
 use crate::guard::{Next, Release, Turn};
 use crate::head::{self, Framing};
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// The service of one connection.
 pub(crate) struct Dispatch<H> {
     pub(crate) handler: H,
     pub(crate) connection: Connection,
     pub(crate) counters: Arc<Counters>,
-    /// Requests inside this connection.
-    pub(crate) active: Arc<AtomicUsize>,
+    pub(crate) work: Arc<Work>,
     /// The guard's side of an HTTP/1 connection; absent on HTTP/2.
     pub(crate) turn: Option<Arc<Turn>>,
     pub(crate) headers_max: usize,
@@ -65,7 +64,7 @@ where
     type Future = Answer<F>;
 
     fn call(&self, request: Request<Incoming>) -> Answer<F> {
-        let ticket = Ticket::new(Arc::clone(&self.active), self.turn.clone());
+        let ticket = Ticket::new(Arc::clone(&self.work), self.turn.clone());
         if let Err(refusal) = self.admit(&request) {
             return Answer::refused(refusal, ticket);
         }

@@ -29,7 +29,7 @@ use crate::counters::{Counters, Permit};
 use crate::head::{self, Framing, HeadError, HeadVerdict};
 use crate::refusal::Refusal;
 pub use chunked::{ChunkError, ChunkScanner, Decoded};
-use patience::Patience;
+pub(crate) use patience::Patience;
 pub(crate) use turn::{Next, Release, Turn};
 
 /// The head a refused one is replaced by.

@@ -10,6 +10,7 @@ mod connection;
 mod counters;
 pub mod direct;
 mod dispatch;
+mod flood;
 pub mod forward;
 mod guard;
 pub mod head;
@@ -20,6 +21,7 @@ mod refusal;
 mod service;
 mod sniff;
 pub mod tls;
+mod work;
 
 pub use body::{Body, BodyError};
 pub use connection::{Connection, Protocol, Scheme};

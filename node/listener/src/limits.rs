@@ -32,6 +32,29 @@ pub const BACKLOG: u32 = 1_024;
 /// Ceiling of every time bound of the options: one day.
 pub const TIMEOUT_MS_CEILING: u64 = 86_400_000;
 
+/// Default window of the bounds against floods over HTTP/2: each bound is a burst, and what one window brings back.
+pub const FLOOD_WINDOW_MS: u64 = 10_000;
+/// Default bound of PING, of SETTINGS (with GOAWAY) and of PRIORITY (with unknown types) per window, each.
+pub const CONTROL_FRAMES_MAX: u32 = 100;
+/// Default bound of reset streams per window in each direction, beyond one for every answer: a proxy gives up all of its
+/// streams at once, several times in a row, while an upstream hangs.
+pub const RESETS_MAX: u32 = 500;
+/// Default bound of WINDOW_UPDATE per window beyond what answers explain: every stream may begin with one.
+pub const WINDOW_UPDATES_MAX: u32 = 1_000;
+/// Default bound of empty DATA, trailers and CONTINUATION per window; a legitimate head fits into one frame.
+pub const FRAGMENTS_MAX: u32 = 100;
+/// Ceiling of every bound of frames per window.
+pub const FRAMES_CEILING: u32 = 1_000_000;
+/// WINDOW_UPDATE frames that one DATA frame explains: for its stream and for the connection.
+pub(crate) const WINDOW_UPDATES_PER_DATA: u32 = 2;
+/// Bytes of DATA that explain one more WINDOW_UPDATE: some clients report every 4 KiB they took, in two frames.
+pub(crate) const WINDOW_UPDATE_DATA_BYTES: u32 = 2 * 1024;
+/// WINDOW_UPDATE frames that a connection may be owed because of DATA sent before (100 MiB of it), since a client may tell what
+/// it took long after all of it was sent.
+pub(crate) const WINDOW_UPDATES_OWED_MAX: u32 = 65_536;
+/// PRIORITY frames that one answer explains: one before its request, one while it came.
+pub(crate) const PRIORITIES_PER_ANSWER: u32 = 2;
+
 /// Default bound of TLS handshakes under way at a time in one listener; a further one waits for its turn.
 pub const HANDSHAKES_MAX: usize = 2_048;
 /// Ceiling for `tls.handshakes_max`.

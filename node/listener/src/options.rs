@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::limits::{
-    BACKLOG, CONNECTIONS_CEILING, CONNECTIONS_MAX, HANDSHAKE_TIMEOUT_MS, HANDSHAKES_CEILING, HANDSHAKES_MAX,
-    HEADER_BYTES_CEILING, HEADER_BYTES_MAX, HEADERS_CEILING, HEADERS_MAX, TIMEOUT_MS_CEILING,
+    BACKLOG, CONNECTIONS_CEILING, CONNECTIONS_MAX, CONTROL_FRAMES_MAX, FLOOD_WINDOW_MS, FRAGMENTS_MAX,
+    FRAMES_CEILING, HANDSHAKE_TIMEOUT_MS, HANDSHAKES_CEILING, HANDSHAKES_MAX, HEADER_BYTES_CEILING,
+    HEADER_BYTES_MAX, HEADERS_CEILING, HEADERS_MAX, RESETS_MAX, TIMEOUT_MS_CEILING, WINDOW_UPDATES_MAX,
 };
 
 /// Settings of one listener.
@@ -64,8 +65,24 @@ pub struct Http2Options {
     pub streams_max: u32,
     /// Streams the peer may have reset before they were accepted (rapid reset) until the connection is ended.
     pub resets_pending_max: usize,
-    /// Streams ended by our own protocol errors until the connection is ended.
+    /// Streams ended because of the peer's faults, in the whole life of a connection, until it is ended. Their rate is bounded
+    /// by `resets_max`, and a proxy's connection lives long.
     pub resets_local_max: usize,
+    /// Time in which a connection earns each of the following bounds anew. Passing one ends the connection.
+    pub flood_window_ms: u64,
+    /// PING frames.
+    pub pings_max: u32,
+    /// SETTINGS frames; a client needs one or two.
+    pub settings_max: u32,
+    /// PRIORITY frames and frames of unknown types.
+    pub priorities_max: u32,
+    /// Streams reset by the peer after they were accepted, beyond one for every answer; the same bound again for streams reset
+    /// by us because of the peer's faults.
+    pub resets_max: u32,
+    /// WINDOW_UPDATE frames beyond what our DATA explains.
+    pub window_updates_max: u32,
+    /// Empty DATA frames that end nothing, second HEADERS of a stream and CONTINUATION frames.
+    pub fragments_max: u32,
     /// Receive window of one stream.
     pub stream_window_bytes: u32,
     /// Receive window of one connection.
@@ -113,7 +130,14 @@ impl Default for Http2Options {
             enabled: true,
             streams_max: 100,
             resets_pending_max: 20,
-            resets_local_max: 100,
+            resets_local_max: 10_000,
+            flood_window_ms: FLOOD_WINDOW_MS,
+            pings_max: CONTROL_FRAMES_MAX,
+            settings_max: CONTROL_FRAMES_MAX,
+            priorities_max: CONTROL_FRAMES_MAX,
+            resets_max: RESETS_MAX,
+            window_updates_max: WINDOW_UPDATES_MAX,
+            fragments_max: FRAGMENTS_MAX,
             stream_window_bytes: 64 * 1024,
             connection_window_bytes: 1024 * 1024,
             frame_bytes_max: 16 * 1024,
@@ -149,6 +173,7 @@ impl Options {
             ("write_stall_timeout_ms", self.write_stall_timeout_ms),
             ("http2.ping_interval_ms", self.http2.ping_interval_ms),
             ("http2.ping_timeout_ms", self.http2.ping_timeout_ms),
+            ("http2.flood_window_ms", self.http2.flood_window_ms),
             ("tls.handshake_timeout_ms", self.tls.handshake_timeout_ms),
         ] {
             within(field, value, 1, TIMEOUT_MS_CEILING)?;
@@ -165,6 +190,16 @@ impl Http2Options {
         within("http2.streams_max", u64::from(self.streams_max), 1, 10_000)?;
         within("http2.resets_pending_max", self.resets_pending_max as u64, 1, 10_000)?;
         within("http2.resets_local_max", self.resets_local_max as u64, 1, 10_000)?;
+        for (field, value) in [
+            ("http2.pings_max", self.pings_max),
+            ("http2.settings_max", self.settings_max),
+            ("http2.priorities_max", self.priorities_max),
+            ("http2.resets_max", self.resets_max),
+            ("http2.window_updates_max", self.window_updates_max),
+            ("http2.fragments_max", self.fragments_max),
+        ] {
+            within(field, u64::from(value), 10, u64::from(FRAMES_CEILING))?;
+        }
         within("http2.stream_window_bytes", u64::from(self.stream_window_bytes), 65_535, WINDOW_MAX)?;
         within("http2.connection_window_bytes", u64::from(self.connection_window_bytes), 65_535, WINDOW_MAX)?;
         within("http2.frame_bytes_max", u64::from(self.frame_bytes_max), 16_384, (1 << 24) - 1)?;

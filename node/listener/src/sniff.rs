@@ -9,9 +9,10 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::connection::Protocol;
-use crate::counters::Permit;
+use crate::counters::{Counters, Permit};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What a client begins with.
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Reads into `ahead` until the protocol is certain; cancelling it loses nothing, the bytes stay in `ahead`.
 /// `None` means the peer ended first.
@@ -37,12 +38,16 @@ pub(crate) async fn sniff<S: AsyncRead + Unpin>(
 pub(crate) struct Replay<S> {
     ahead: BytesMut,
     stream: S,
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl<S> Replay<S> {
     pub(crate) fn new(stream: S, ahead: BytesMut, permit: Permit) -> Self {
-        Self { ahead, stream, _permit: permit }
+        Self { ahead, stream, permit }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        self.permit.counters()
     }
 }
 

@@ -2,6 +2,7 @@
 //! as HTTP/1 for an upstream. hyper and h2 have already refused connection-specific headers and wrong lengths.
 
 use http::request::Parts;
+use http::uri::Scheme;
 use http::{Method, header};
 
 use super::{HeadError, fields, target};
@@ -20,6 +21,10 @@ pub fn inspect_multiplexed(parts: &Parts, headers_max: usize) -> Result<(), Head
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     let is_form_served = path.starts_with('/') || (path == "*" && parts.method == Method::OPTIONS);
     if !is_form_served || !path.bytes().all(target::is_served) {
+        return Err(HeadError::Target);
+    }
+    // Absent here only when Host stands in for the authority.
+    if parts.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
         return Err(HeadError::Target);
     }
     judge_authority(parts)?;
@@ -52,6 +57,8 @@ fn judge_fields(parts: &Parts) -> Result<(), HeadError> {
             lengths += 1;
         } else if *name == header::TRANSFER_ENCODING {
             return Err(HeadError::TransferEncoding);
+        } else if *name == header::EXPECT && !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+            return Err(HeadError::Expectation);
         } else if fields::is_lookalike(name.as_str()) {
             return Err(HeadError::FramingLookalike);
         }

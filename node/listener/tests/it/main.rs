@@ -2,9 +2,13 @@
 
 mod corpus;
 mod drain;
+mod floods;
+mod frames;
 mod framing;
 mod harness;
 mod http2;
+mod http2_heads;
+mod http2_life;
 mod limits;
 mod local;
 mod tls;
