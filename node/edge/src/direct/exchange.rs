@@ -337,10 +337,10 @@ impl<S: Stream> Talk<S> {
 
     /// Answers for an upstream that did not.
     async fn reject(&mut self, call: &mut Call, rejection: Rejection) -> Next {
-        let is_streaming = call.is_streaming;
+        let is_left_over = !call.upload.is_taken_in();
         self.recycle(call);
         let Some(errand) = self.errand.as_mut() else { return Next::Gone };
-        errand.close |= is_streaming;
+        errand.close |= is_left_over;
         errand.integrate_us = u64::try_from(errand.arrived.elapsed().as_micros()).ok();
         if rejection == Rejection::IntegrationTimeout {
             errand.integration_error = Some(rejection.message().to_owned());
