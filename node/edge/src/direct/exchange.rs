@@ -385,6 +385,8 @@ impl<S: Stream> Talk<S> {
 
 /// The upstream ended the connection; early, when it had not begun to answer.
 fn lost(connection: &Connection, why: &dyn std::fmt::Display) -> Trouble {
-    let failure = Failure::Network(format!("{}: {why}", connection.shelf.authority));
-    Trouble::Upstream { failure, is_early: connection.input.is_empty() }
+    let text = format!("{}: {why}", connection.shelf.authority);
+    let is_early = connection.input.is_empty();
+    let failure = if is_early { Failure::Network(text) } else { Failure::Answer(text) };
+    Trouble::Upstream { failure, is_early }
 }
