@@ -65,8 +65,8 @@ pub(crate) struct FuzzReport {
     pub(crate) cases: u64,
     pub(crate) requests: u64,
     pub(crate) took: Duration,
-    /// Cases that differed once and not again.
-    pub(crate) fleeting: Vec<u64>,
+    /// Cases that differed once and not again, each with where.
+    pub(crate) fleeting: Vec<String>,
     /// The first difference, ready to be printed.
     pub(crate) found: Option<String>,
 }
@@ -106,7 +106,7 @@ pub(crate) fn run(options: FuzzOptions) -> Result<FuzzReport, String> {
         .collect();
     drop(report);
     let (mut fleeting, mut found) = (Vec::new(), None);
-    for number in suspects {
+    for (number, reason) in suspects {
         if found.is_none() {
             match on_runtime(race.judge(number))
                 .and_then(|judged| judged)
@@ -116,7 +116,7 @@ pub(crate) fn run(options: FuzzOptions) -> Result<FuzzReport, String> {
                     race.is_over.store(true, Relaxed);
                     found = Some(text);
                 }
-                None => fleeting.push(number),
+                None => fleeting.push(format!("case {number}: {reason}")),
             }
         }
     }
@@ -145,8 +145,8 @@ impl FuzzReport {
             self.cases as f64 / seconds,
             self.requests,
         );
-        if !self.fleeting.is_empty() {
-            let _ = writeln!(text, "differed once and not again: {:?}", self.fleeting);
+        for one in &self.fleeting {
+            let _ = writeln!(text, "differed once and not again: {one}");
         }
         text.push_str(self.found.as_deref().unwrap_or("no difference"));
         text
@@ -155,7 +155,7 @@ impl FuzzReport {
 
 impl Race {
     /// Takes case after case; what differs is reported.
-    async fn race(&self, report: &mpsc::Sender<u64>) -> io::Result<()> {
+    async fn race(&self, report: &mpsc::Sender<(u64, String)>) -> io::Result<()> {
         let lane = Lane::start().await?;
         while !self.is_over.load(Relaxed) && Instant::now() < self.deadline {
             let number = self.next.fetch_add(1, Relaxed);
@@ -167,9 +167,9 @@ impl Race {
             let outcomes = lane.run(&case, &manners, PATIENCE).await;
             self.cases.fetch_add(1, Relaxed);
             self.requests.fetch_add(outcomes.direct.requests.len() as u64, Relaxed);
-            if complaint(&case, &manners, &outcomes).is_some() {
+            if let Some(reason) = complaint(&case, &manners, &outcomes) {
                 // The receiver outlives the lanes.
-                let _ = report.send(number);
+                let _ = report.send((number, reason));
             }
         }
         Ok(())
@@ -202,7 +202,9 @@ impl Race {
             }
         }
         let lane = Lane::start().await?;
-        let small = shrink::shrink(case, async |case| is_wrong(&lane, case).await).await;
+        // Twice, so that what differs now and then does not lead astray.
+        let is_surely_wrong = async |case: &Case| is_wrong(&lane, case).await && is_wrong(&lane, case).await;
+        let small = shrink::shrink(case, is_surely_wrong).await;
         let manners = Manners::foresee(&small.bytes);
         let outcomes = lane.run(&small, &manners, PATIENCE_ALONE).await;
         let reason =
@@ -220,8 +222,12 @@ async fn is_wrong(lane: &Lane, case: &Case) -> bool {
 /// What is wrong with the outcomes of a case: they differ, or one of them is what must never be.
 fn complaint(case: &Case, manners: &Manners, outcomes: &Outcomes) -> Option<String> {
     let Outcomes { direct, general } = outcomes;
-    if direct.text() != general.text() {
-        return Some("the planes differ".into());
+    let (fast, slow) = (direct.text(), general.text());
+    if fast != slow {
+        let mut pairs = fast.lines().map(Some).chain([None]).zip(slow.lines().map(Some).chain([None]));
+        let (fast, slow) = pairs.find(|(fast, slow)| fast != slow).unwrap_or_default();
+        let said = |line: Option<&str>| line.unwrap_or("nothing more").to_owned();
+        return Some(format!("the planes differ: fast {:?}, general {:?}", said(fast), said(slow)));
     }
     never(case, manners, direct).or_else(|| never(case, manners, general))
 }

@@ -6,6 +6,7 @@ use tidegate_listener::{
     head::{Framing, inspect},
     limits::{HEADER_BYTES_MAX, HEADERS_MAX},
 };
+use tidegate_proto::limits::BODY_BYTES_MAX;
 
 /// What the upstream says when nothing else is asked of it.
 pub(crate) const PLAIN_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -85,6 +86,10 @@ impl Manners {
             let body = rest.get(head.len()..).unwrap_or_default();
             let length = match verdict.framing {
                 Framing::Empty => Some(0),
+                // Refused by its head alone.
+                Framing::Length(length) if length > BODY_BYTES_MAX => {
+                    return Self { heads, then: Then::Wait };
+                }
                 Framing::Length(length) => {
                     usize::try_from(length).ok().filter(|length| *length <= body.len())
                 }

@@ -3,11 +3,13 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
 use super::{
@@ -17,6 +19,8 @@ use super::{
 
 /// How the path of a probe begins behind the gateway.
 pub(crate) const PROBE: &str = "GET /probe ";
+/// How long an odd answer stands before its connection ends.
+const ODD_WAIT: Duration = Duration::from_millis(300);
 /// Largest request that is read.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
 
@@ -121,8 +125,16 @@ impl Upstream {
             match script.manner {
                 Manner::Usual | Manner::Early => {
                     let is_written = stream.write_all(&script.answer).await.is_ok();
-                    if !is_written || !is_one_answer(&script.answer, to_head) {
-                        return;
+                    match standing(&script.answer, to_head) {
+                        Standing::One if is_written => {}
+                        // Whether the gateway takes it for an answer is for the gateway to say: it closes, or asks again.
+                        Standing::Odd if is_written => {
+                            let next = timeout(ODD_WAIT, stream.read_buf(&mut bytes)).await;
+                            if !next.is_ok_and(|read| read.is_ok_and(|count| count > 0)) {
+                                return;
+                            }
+                        }
+                        Standing::One | Standing::Odd | Standing::Cut => return,
                     }
                 }
                 // Until the gateway gives up.
@@ -132,18 +144,28 @@ impl Upstream {
     }
 }
 
-/// Whether these bytes are final answer and nothing else: only then may the connection serve again.
-fn is_one_answer(bytes: &[u8], to_head: bool) -> bool {
+/// What some bytes are.
+enum Standing {
+    /// One final answer: the connection may serve again.
+    One,
+    /// An answer that does not end: only the end of the connection ends it.
+    Cut,
+    /// Something else.
+    Odd,
+}
+
+fn standing(bytes: &[u8], to_head: bool) -> Standing {
     let mut rest = bytes;
     loop {
         match message::read(rest, Kind::Answer { to_head }, false) {
             Reading::Whole(answer, used) => {
                 rest = rest.get(used..).unwrap_or_default();
                 if !(100..=199).contains(&answer.status()) {
-                    return rest.is_empty();
+                    return if rest.is_empty() { Standing::One } else { Standing::Odd };
                 }
             }
-            Reading::Partial(_) | Reading::Broken(_) => return false,
+            Reading::Partial(_) => return Standing::Cut,
+            Reading::Broken(_) => return Standing::Odd,
         }
     }
 }
