@@ -41,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const PATIENCE_ALONE: Duration = Duration::from_secs(6);
 /// How often what differs is tried again; it counts when it differs each time.
 const TRIES: usize = 3;
+/// How many cases may differ once and not again before that is itself an error.
+const FLEETING_MAX: usize = 20;
 /// Odd multiplier that spreads numbers of cases over seeds. Source: the golden ratio in 64 bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -69,6 +71,17 @@ pub(crate) struct FuzzReport {
     pub(crate) fleeting: Vec<String>,
     /// The first difference, ready to be printed.
     pub(crate) found: Option<String>,
+}
+
+/// What is wrong with the outcomes of a case.
+#[derive(Debug, thiserror::Error)]
+enum Wrong {
+    /// Can be a matter of time.
+    #[error("{0}")]
+    Differs(String),
+    /// Must not be, whatever the time.
+    #[error("{0}")]
+    Never(String),
 }
 
 /// What the lanes share.
@@ -106,19 +119,19 @@ pub(crate) fn run(options: FuzzOptions) -> Result<FuzzReport, String> {
         .collect();
     drop(report);
     let (mut fleeting, mut found) = (Vec::new(), None);
-    for (number, reason) in suspects {
+    for (number, wrong) in suspects {
+        if found.is_some() {
+            continue;
+        }
+        let judged = on_runtime(race.judge(number)).and_then(|judged| judged);
+        found = judged.map_err(|error| error.to_string())?;
         if found.is_none() {
-            match on_runtime(race.judge(number))
-                .and_then(|judged| judged)
-                .map_err(|error| error.to_string())?
-            {
-                Some(text) => {
-                    race.is_over.store(true, Relaxed);
-                    found = Some(text);
-                }
-                None => fleeting.push(format!("case {number}: {reason}")),
+            fleeting.push(format!("case {number}: {wrong}"));
+            if matches!(wrong, Wrong::Never(_)) || fleeting.len() > FLEETING_MAX {
+                found = Some("WRONG, and not again in planes of its own: what came before may matter".into());
             }
         }
+        race.is_over.fetch_or(found.is_some(), Relaxed);
     }
     for lane in lanes {
         lane.join().map_err(|_| "a lane died")?.map_err(|error| error.to_string())?;
@@ -155,7 +168,7 @@ impl FuzzReport {
 
 impl Race {
     /// Takes case after case; what differs is reported.
-    async fn race(&self, report: &mpsc::Sender<(u64, String)>) -> io::Result<()> {
+    async fn race(&self, report: &mpsc::Sender<(u64, Wrong)>) -> io::Result<()> {
         let lane = Lane::start().await?;
         while !self.is_over.load(Relaxed) && Instant::now() < self.deadline {
             let number = self.next.fetch_add(1, Relaxed);
@@ -167,9 +180,9 @@ impl Race {
             let outcomes = lane.run(&case, &manners, PATIENCE).await;
             self.cases.fetch_add(1, Relaxed);
             self.requests.fetch_add(outcomes.direct.requests.len() as u64, Relaxed);
-            if let Some(reason) = complaint(&case, &manners, &outcomes) {
+            if let Some(wrong) = complaint(&case, &manners, &outcomes) {
                 // The receiver outlives the lanes.
-                let _ = report.send((number, reason));
+                let _ = report.send((number, wrong));
             }
         }
         Ok(())
@@ -207,8 +220,8 @@ impl Race {
         let small = shrink::shrink(case, is_surely_wrong).await;
         let manners = Manners::foresee(&small.bytes);
         let outcomes = lane.run(&small, &manners, PATIENCE_ALONE).await;
-        let reason =
-            complaint(&small, &manners, &outcomes).unwrap_or_else(|| "does not always differ".into());
+        let reason = complaint(&small, &manners, &outcomes)
+            .map_or_else(|| "does not always differ".into(), |wrong| wrong.to_string());
         Ok(Some(describe(self.options.seed, number, &small, &reason, &outcomes)))
     }
 }
@@ -219,17 +232,22 @@ async fn is_wrong(lane: &Lane, case: &Case) -> bool {
     complaint(case, &manners, &outcomes).is_some()
 }
 
-/// What is wrong with the outcomes of a case: they differ, or one of them is what must never be.
-fn complaint(case: &Case, manners: &Manners, outcomes: &Outcomes) -> Option<String> {
+/// What is wrong with the outcomes of a case: one of them is what must never be, or they differ.
+fn complaint(case: &Case, manners: &Manners, outcomes: &Outcomes) -> Option<Wrong> {
     let Outcomes { direct, general } = outcomes;
+    if let Some(wrong) = never(case, manners, direct).or_else(|| never(case, manners, general)) {
+        return Some(Wrong::Never(wrong));
+    }
     let (fast, slow) = (direct.text(), general.text());
     if fast != slow {
         let mut pairs = fast.lines().map(Some).chain([None]).zip(slow.lines().map(Some).chain([None]));
         let (fast, slow) = pairs.find(|(fast, slow)| fast != slow).unwrap_or_default();
         let said = |line: Option<&str>| line.unwrap_or("nothing more").to_owned();
-        return Some(format!("the planes differ: fast {:?}, general {:?}", said(fast), said(slow)));
+        let text = format!("the planes differ: fast {:?}, general {:?}", said(fast), said(slow));
+        return Some(Wrong::Differs(text));
     }
-    never(case, manners, direct).or_else(|| never(case, manners, general))
+    let is_hung = direct.talk.is_hung || general.talk.is_hung;
+    is_hung.then(|| Wrong::Differs("hung".into()))
 }
 
 /// What must never be, in any plane.
@@ -244,9 +262,6 @@ fn never(case: &Case, manners: &Manners, outcome: &Outcome) -> Option<String> {
     }
     if let Some(broken) = outcome.requests.iter().find(|request| request.line.starts_with("BROKEN")) {
         return Some(format!("the upstream could not read a request: {}", broken.line));
-    }
-    if outcome.talk.is_hung {
-        return Some("hung".into());
     }
     (!outcome.talk.rest.is_empty())
         .then(|| format!("the client could not read an answer: {}", outcome.talk.rest))

@@ -54,7 +54,7 @@ const LINES: [&str; 24] = [
     "X-Forwarded-Port: 1",
     "X-Amzn-Trace-Id: Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
     "X-Amzn-Trace-Id: nonsense",
-    "X-Api-Key: none",
+    "X-Api-Key: caf\u{e9}",
     "Authorization: Bearer x",
     "Cookie: a=b",
     "TE: trailers",

@@ -1,7 +1,7 @@
 //! Reads a request head that no reader could frame differently, without copying and without allocation.
 //!
 //! It accepts a strict subset of what [`crate::head::inspect`] accepts; everything else is [`Reading::Other`] and judged there.
-//! The fuzz target and `tests` hold the two against each other.
+//! `agreement` holds the two against each other on random heads, and `chaos fuzz http1` whole connections.
 
 use std::mem::MaybeUninit;
 
@@ -194,6 +194,9 @@ impl<'b> Found<'b> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod agreement;
 
 #[cfg(test)]
 mod tests {
