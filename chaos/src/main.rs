@@ -1,10 +1,12 @@
-//! `chaos`: breaks real Tidegate clusters on purpose and checks what they promise. Starts its own processes only.
+//! `chaos`: breaks real Tidegate clusters on purpose and checks what they promise. Starts its own processes only. And holds two
+//! ways through the data plane against each other, in this process.
 //!
-//! Exit status: 0 when every promise is kept, 1 when one is broken, 2 when the storm could not be run.
+//! Exit status: 0 when every promise is kept, 1 when one is broken or something differs, 2 when it could not be run.
 
 mod agreement;
 mod clock;
 mod exchange;
+mod fuzz;
 mod guard;
 mod limits;
 mod load;
@@ -17,12 +19,13 @@ mod report;
 mod scenario;
 mod writer;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use tokio::signal::unix::{SignalKind, signal};
 
+use fuzz::FuzzOptions;
 use scenario::{Scenario, StormOptions};
 
 /// Breaks Tidegate clusters on purpose and checks what they promise
@@ -37,6 +40,8 @@ struct Arguments {
 enum Verb {
     /// Run a scenario against real processes
     Storm(StormArguments),
+    /// Compare the ways through the data plane on random input
+    Fuzz(FuzzArguments),
     /// List the scenarios
     List,
     /// Say what a scenario does and checks
@@ -80,8 +85,39 @@ struct StormArguments {
     tidegate: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct FuzzArguments {
+    /// What is fuzzed
+    target: FuzzTarget,
+    /// Decides every case; drawn when absent
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Seconds after which no case is begun
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    seconds: u64,
+    /// Cases at most
+    #[arg(long, default_value_t = u64::MAX)]
+    cases: u64,
+    /// Only the case of this number
+    #[arg(long, conflicts_with = "cases")]
+    case: Option<u64>,
+    /// Only the cases of the corpus whose names contain this
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["cases", "case", "seed", "seconds"])]
+    corpus: Option<String>,
+    /// Cases at a time
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
+    lanes: u16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FuzzTarget {
+    /// HTTP/1 with the fast path against HTTP/1 without
+    Http1,
+}
+
 fn main() -> ExitCode {
     match Arguments::parse().verb {
+        Verb::Fuzz(arguments) => fuzz(&arguments),
         Verb::Storm(arguments) => storm(&arguments),
         Verb::List => {
             for scenario in Scenario::value_variants() {
@@ -122,6 +158,35 @@ fn storm(arguments: &StormArguments) -> ExitCode {
             let json = || serde_json::to_string_pretty(&report).unwrap_or_default();
             println!("{}", if arguments.json { json() } else { report.text() });
             ExitCode::from(u8::from(!report.kept))
+        }
+        Err(reason) => failed(&reason),
+    }
+}
+
+fn fuzz(arguments: &FuzzArguments) -> ExitCode {
+    let FuzzTarget::Http1 = arguments.target;
+    if let Some(part) = &arguments.corpus {
+        return match fuzz::run_corpus(part) {
+            Ok((complaints, runs)) => {
+                println!("{}\n{runs} runs, {} complaints", complaints.join("\n"), complaints.len());
+                ExitCode::from(u8::from(!complaints.is_empty()))
+            }
+            Err(reason) => failed(&reason),
+        };
+    }
+    let seed = arguments.seed.unwrap_or_else(|| u64::from(StdRng::from_os_rng().next_u32()));
+    let only = arguments.case.map(|_| 1);
+    let options = FuzzOptions {
+        seed,
+        time: Duration::from_secs(arguments.seconds),
+        cases: only.unwrap_or(arguments.cases),
+        first: arguments.case.unwrap_or_default(),
+        lanes: arguments.lanes.into(),
+    };
+    match fuzz::run(options) {
+        Ok(report) => {
+            println!("{}", report.text(seed));
+            ExitCode::from(u8::from(report.found.is_some()))
         }
         Err(reason) => failed(&reason),
     }

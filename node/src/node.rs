@@ -209,6 +209,7 @@ fn open_edge(
         tls_listener: options.gateway.tls_listen.map(listener),
         shards: options.gateway.shards,
         requests_per_second_max: NonZeroU32::new(options.gateway.requests_per_second_max),
+        direct: options.gateway.direct,
     };
     let edge = tidegate_edge::Service::new(settings, first.clone(), registry.clone())?;
     let Some(destination) = &options.telemetry.access_log else { return Ok(edge) };

@@ -99,6 +99,9 @@ pub(crate) struct GatewayOptions {
     /// Ceiling on admitted requests per second of this node; 0 is no ceiling.
     #[serde(default)]
     pub(crate) requests_per_second_max: u32,
+    /// Serves plain HTTP/1 requests without the HTTP server between; `false` is for comparing and for an emergency.
+    #[serde(default = "default_direct")]
+    pub(crate) direct: bool,
     /// Most client connections of this node.
     #[serde(default = "default_connections")]
     pub(crate) connections_max: usize,
@@ -228,6 +231,10 @@ fn default_cluster_name() -> String {
 
 fn default_account() -> String {
     "000000000000".into()
+}
+
+fn default_direct() -> bool {
+    true
 }
 
 fn default_connections() -> usize {

@@ -21,7 +21,7 @@ pub const UPSTREAM_IDLE_MAX: usize = 1_024;
 /// Longest a client may take to send one request body that is streamed upstream, in milliseconds; its pauses are bounded
 /// by the listener, and this bounds their sum.
 pub const UPLOAD_TIME_MS_MAX: u64 = 300_000;
-/// Bytes of a too large request body that are still read, so that its sender gets to read the answer.
+/// Bytes of a rejected or too large request body that are still read, so that its sender gets to read the answer.
 pub const DISCARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long they are waited for, in milliseconds.
 pub const DISCARD_TIME_MS_MAX: u64 = 500;

@@ -241,7 +241,8 @@ impl<S: Stream> Talk<S> {
     /// Says why the connection ends.
     async fn refuse(&mut self, refusal: Refusal) -> Next {
         self.line.desk.note_refusal(refusal);
-        match self.send(refusal.raw().as_bytes()).await {
+        let answer = refusal.raw(std::str::from_utf8(&*self.shard.date.borrow()).ok());
+        match self.send(answer.as_bytes()).await {
             Ok(()) => Next::Close,
             Err(_) => Next::Gone,
         }

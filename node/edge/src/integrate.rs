@@ -6,14 +6,14 @@ use std::{pin::pin, rc::Rc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body as _;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use tidegate_gateway::{CallBody, Fault, Intake, Rejection, Response, ResponseBody};
 use tidegate_listener::Body;
-use tidegate_proto::limits::{BODY_BYTES_MAX, UPLOAD_TIME_MS_MAX};
-use tokio::time::{Instant, timeout_at};
+use tidegate_proto::limits::{BODY_BYTES_MAX, DISCARD_BYTES_MAX, DISCARD_TIME_MS_MAX, UPLOAD_TIME_MS_MAX};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
-    body::{ClientBody, Sending, Upload},
+    body::{BodyFault, ClientBody, Sending, Upload},
     upstream::{Failure, Reply, Upstream, UpstreamBody, Wired},
     visit::Trail,
 };
@@ -36,17 +36,19 @@ impl Taken {
             return Err(Rejection::RequestTooLarge);
         }
         let (stream, upload) = ClientBody::new(body, BODY_BYTES_MAX);
-        match intake {
-            Intake::Nothing => Ok(Self { whole: None, stream: None, upload }),
-            Intake::Stream => Ok(Self { whole: None, stream: Some(stream), upload }),
-            Intake::Whole => match stream.collect().await {
-                Ok(whole) => Ok(Self { whole: Some(whole.to_bytes()), stream: None, upload }),
-                Err(_) if upload.is_too_large() => {
-                    upload.discard_rest().await;
-                    Err(Rejection::RequestTooLarge)
-                }
-                Err(_) => Err(Rejection::BadRequestBody("Invalid request body".into())),
-            },
+        let taken = match intake {
+            Intake::Stream => return Ok(Self { whole: None, stream: Some(stream), upload }),
+            // Read before the call all the same: a request that breaks its framing is answered 400, so it must not be sent.
+            Intake::Nothing => forget(stream).await.map(|()| None),
+            Intake::Whole => stream.collect().await.map(|whole| Some(whole.to_bytes())),
+        };
+        match taken {
+            Ok(whole) => Ok(Self { whole, stream: None, upload }),
+            Err(_) if upload.is_too_large() => {
+                upload.discard_rest().await;
+                Err(Rejection::RequestTooLarge)
+            }
+            Err(_) => Err(Rejection::BadRequestBody("Invalid request body".into())),
         }
     }
 
@@ -57,6 +59,28 @@ impl Taken {
             CallBody::Stream => self.stream.take().map_or(Sending::Bytes(None), Sending::Stream),
         }
     }
+}
+
+/// Reads a body to its end and keeps nothing of it.
+async fn forget(mut body: ClientBody) -> Result<(), BodyFault> {
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    Ok(())
+}
+
+/// Reads the body of a request that is rejected, within bounds, so that the connection can serve the next one. A client that
+/// waits to be asked for its body is not asked.
+pub(crate) async fn pass_over(body: Body, headers: &HeaderMap) {
+    if body.is_end_stream()
+        || headers.contains_key(header::EXPECT)
+        || body.size_hint().lower() > BODY_BYTES_MAX
+    {
+        return;
+    }
+    let mut body = Limited::new(body, DISCARD_BYTES_MAX);
+    let reading = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
+    let _ = timeout(Duration::from_millis(DISCARD_TIME_MS_MAX), reading).await;
 }
 
 /// An upstream's answer whose deadline is still running.
@@ -217,7 +241,7 @@ impl Answer {
 }
 
 impl Answer {
-    /// Removes a length that only an answer to HEAD, or a 304, may announce without a body.
+    /// Removes a length that only an answer to HEAD announces without a body.
     pub(crate) fn keep_length_only_if(&mut self, allowed: bool) {
         let zero = HeaderValue::from_static("0");
         let length = self.response.headers.get(header::CONTENT_LENGTH);

@@ -7,7 +7,7 @@ use tidegate_proto::limits::SHARDS_MAX;
 use crate::Error;
 
 /// Settings of the data plane.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Where and how each shard listens; the port is shared.
     pub listener: tidegate_listener::Options,
@@ -17,6 +17,21 @@ pub struct Options {
     pub shards: usize,
     /// This node's own ceiling, in requests per second; a request above it is answered 429.
     pub requests_per_second_max: Option<NonZeroU32>,
+    /// Whether plain HTTP/1 requests take the short line, without the HTTP server between. Off, every request takes the
+    /// general line: slower, and otherwise the same. For comparing the two, and for an emergency.
+    pub direct: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listener: tidegate_listener::Options::default(),
+            tls_listener: None,
+            shards: 0,
+            requests_per_second_max: None,
+            direct: true,
+        }
+    }
 }
 
 impl Options {

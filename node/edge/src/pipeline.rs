@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use http::{Request, Response};
+use http::Response;
 use tidegate_gateway::{
-    Admitted, CallBody, Intake, Plan, RawHead, Rejection, Sender, Step, authorize, throttle,
+    Admitted, CallBody, Intake, Plan, RawHead, Rejection, Request, Sender, Step, authorize, throttle,
 };
 use tidegate_listener::{Body, Connection};
 
@@ -19,7 +19,7 @@ use crate::{
 /// Answers one request.
 pub(crate) async fn serve(
     shard: Rc<Shard>,
-    request: Request<Body>,
+    request: http::Request<Body>,
     connection: Connection,
 ) -> Response<Outgoing> {
     let (visit, body) = Visit::begin(&shard, request, connection);
@@ -30,12 +30,13 @@ pub(crate) async fn serve(
 
 async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> Result<Answer, Rejection> {
     let request = visit.request();
-    let routed = visit.snapshot().route(request.address, request.verb)?;
-    trail.routed(&routed);
-    trail.phases.route_us = trail.lap_us();
-    let authorized = authorize(routed, &shard.keys, request.api_key())?;
-    let admitted = throttle(authorized, shard.ceiling.as_deref(), shard.monotonic_ns(visit.arrived))?;
-    trail.phases.throttle_us = trail.lap_us();
+    let admitted = match admit(shard, visit, &request, trail) {
+        Ok(admitted) => admitted,
+        Err(rejection) => {
+            integrate::pass_over(body, &visit.head.headers).await;
+            return Err(rejection);
+        }
+    };
     let intake = admitted.intake(&request)?;
     let mut taken = Taken::take(intake, body).await?;
     if let Some(wired) = forward(shard, visit, &admitted) {
@@ -66,6 +67,22 @@ async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> 
     let response = selected.respond(&request, &reply.headers, None)?;
     trail.phases.response_transform_us = trail.lap_us();
     Ok(Answer::from_upstream(response, reply))
+}
+
+/// The phases that need the head only.
+fn admit<'s>(
+    shard: &Shard,
+    visit: &'s Visit,
+    request: &Request<'s>,
+    trail: &mut Trail,
+) -> Result<Admitted<'s>, Rejection> {
+    let routed = visit.snapshot().route(request.address, request.verb)?;
+    trail.routed(&routed);
+    trail.phases.route_us = trail.lap_us();
+    let authorized = authorize(routed, &shard.keys, request.api_key())?;
+    let admitted = throttle(authorized, shard.ceiling.as_deref(), shard.monotonic_ns(visit.arrived))?;
+    trail.phases.throttle_us = trail.lap_us();
+    Ok(admitted)
 }
 
 /// The call of a method that needs nothing but the request's head, written without a detour.

@@ -75,6 +75,11 @@ impl Relay {
         self.waits_for_sink
     }
 
+    /// Whether all of the body was taken in, sent or not.
+    pub(crate) fn is_taken_in(&self) -> bool {
+        matches!(self.span, Span::Length(0))
+    }
+
     /// Starts over; possible only while nothing but the head has to go.
     pub(crate) fn rewind(&mut self) {
         self.sent = 0;

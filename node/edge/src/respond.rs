@@ -129,7 +129,7 @@ pub(crate) fn respond(
 
 fn answered(mut answer: Answer, method: &Method) -> (StatusCode, HeaderMap, Source) {
     let status = answer.response.status;
-    answer.keep_length_only_if(method == Method::HEAD || status == StatusCode::NOT_MODIFIED);
+    answer.keep_length_only_if(method == Method::HEAD);
     let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let source = match (answer.response.body, answer.stream) {
         _ if is_bodiless => Source::Bytes(None),

@@ -68,6 +68,7 @@ pub struct Service {
     roots: Roots,
     ceiling: Option<Arc<Bucket>>,
     log: Option<Log>,
+    is_direct: bool,
 }
 
 /// Publishes to, observes and drains a running data plane.
@@ -86,7 +87,7 @@ impl Service {
     /// # Errors
     /// [`Error::Option`], [`Error::Listen`].
     pub fn new(options: Options, first: Arc<Snapshot>, registry: Registry) -> Result<Self, Error> {
-        let shards = options.shard_count()?;
+        let (shards, is_direct) = (options.shard_count()?, options.direct);
         let listeners = bind(shards, options.listener.clone(), listener::Service::new)?;
         let certificates = options.tls_listener.is_some().then(|| Arc::new(Keeper::new(&first)));
         let tls_listeners = match (&certificates, options.tls_listener) {
@@ -107,7 +108,7 @@ impl Service {
             listeners: handles(&listeners),
             tls_listeners: handles(&tls_listeners),
         };
-        Ok(Self { listeners, tls_listeners, handle, roots: Roots::load(), ceiling, log: None })
+        Ok(Self { listeners, tls_listeners, handle, roots: Roots::load(), ceiling, log: None, is_direct })
     }
 
     /// Logs every request as `format` says; lines carry the availability zone and name of this node.
@@ -169,11 +170,11 @@ impl Service {
             let tls_listener = tls_listeners.next();
             let upstream = Tls::new(&self.roots)?;
             let publisher = Arc::clone(&self.handle.publisher);
-            let (ceiling, log) = (self.ceiling.clone(), self.log.clone());
+            let (ceiling, log, is_direct) = (self.ceiling.clone(), self.log.clone(), self.is_direct);
             let (end, ended) = oneshot::channel();
             thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
                 let shard = Shard::new(publisher, Upstream::new(upstream), ceiling, log, origin, seed());
-                let _ = end.send(serve(listener, tls_listener, shard));
+                let _ = end.send(serve(listener, tls_listener, shard, is_direct));
             })?;
             ends.push(ended);
         }
@@ -257,24 +258,30 @@ fn serve(
     listener: listener::Service,
     tls_listener: Option<listener::Service>,
     shard: Rc<Shard>,
+    is_direct: bool,
 ) -> Result<(), Error> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async move {
         let ticking = tokio::task::spawn_local(Rc::clone(&shard).tick());
-        let direct = DirectPath::new(Rc::clone(&shard));
+        let direct = is_direct.then(|| DirectPath::new(Rc::clone(&shard)));
         // Apart: on its way to its task the future would be copied several times, and it is large.
         let handler =
             move |request, connection| Box::pin(pipeline::serve(Rc::clone(&shard), request, connection));
+        let listen = async |listener: listener::Service| {
+            let (handler, forever) = (handler.clone(), std::future::pending());
+            match direct.clone() {
+                Some(direct) => listener.run_direct(direct, handler, forever).await,
+                None => listener.run_local(handler, forever).await,
+            }
+        };
         let secured = async {
             match tls_listener {
-                Some(listener) => {
-                    listener.run_direct(direct.clone(), handler.clone(), std::future::pending()).await
-                }
+                Some(listener) => listen(listener).await,
                 None => Ok(()),
             }
         };
-        let plain = listener.run_direct(direct.clone(), handler.clone(), std::future::pending());
+        let plain = listen(listener);
         let result = tokio::try_join!(plain, secured);
         ticking.abort();
         result.map(drop).map_err(Error::from)

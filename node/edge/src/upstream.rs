@@ -65,10 +65,11 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn rejection(&self) -> Rejection {
-        Rejection::IntegrationFailure(match self {
-            Self::Network(_) | Self::Stale(_) | Self::Body(_) => Fault::Network,
-            Self::Answer(_) => Fault::Answer,
-        })
+        match self {
+            Self::Network(_) | Self::Stale(_) => Rejection::IntegrationFailure(Fault::Network),
+            Self::Answer(_) => Rejection::IntegrationFailure(Fault::Answer),
+            Self::Body(_) => Rejection::BadRequestBody("Invalid request body".into()),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ mod faults;
 mod log;
 #[path = "it/secured.rs"]
 mod secured;
+#[path = "it/slow.rs"]
+mod slow;
 #[path = "it/swap.rs"]
 mod swap;
 #[path = "it/timing.rs"]

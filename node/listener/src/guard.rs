@@ -205,7 +205,7 @@ fn begins_like_a_head(bytes: &[u8], may_skip: bool) -> bool {
 }
 
 /// Where the head in `bytes` ends, counting the empty line; a bare LF ends a line here too, so that it is judged, not awaited.
-fn end_of_head(bytes: &[u8], scanned: usize) -> Option<usize> {
+pub(crate) fn end_of_head(bytes: &[u8], scanned: usize) -> Option<usize> {
     let mut from = scanned;
     while let Some(offset) = bytes.get(from..)?.iter().position(|&byte| byte == b'\n') {
         let after = from + offset + 1;

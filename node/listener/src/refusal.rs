@@ -49,14 +49,15 @@ impl Refusal {
         response
     }
 
-    /// The answer as bytes, for a connection without the HTTP server.
-    pub fn raw(self) -> String {
+    /// The answer as bytes, for a connection without the HTTP server; with a Date where one is at hand.
+    pub fn raw(self, date: Option<&str>) -> String {
         let (status, text) = self.answer();
         let (code, length) = (status.as_u16(), text.len());
         let reason = status.canonical_reason().unwrap_or_default();
+        let date = date.map(|date| format!("date: {date}\r\n")).unwrap_or_default();
         format!(
             "HTTP/1.1 {code} {reason}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
-             connection: close\r\n\r\n{text}"
+             connection: close\r\n{date}\r\n{text}"
         )
     }
 }
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn raw_answers_carry_their_length() {
-        let raw = Refusal::Overloaded.raw();
+        let raw = Refusal::Overloaded.raw(None);
         let (head, body) = raw.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
         assert!(head.contains(&format!("content-length: {}", body.len())));

@@ -366,6 +366,6 @@ fn refuse(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let mut arrived = [const { MaybeUninit::uninit() }; 4096];
     let _ = socket.recv(&mut arrived);
-    let _ = socket.send(Refusal::Overloaded.raw().as_bytes());
+    let _ = socket.send(Refusal::Overloaded.raw(None).as_bytes());
     let _ = socket.shutdown(std::net::Shutdown::Write);
 }

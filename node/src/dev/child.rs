@@ -122,6 +122,7 @@ fn options(plan: &NodePlan, entry: Entry) -> NodeOptions {
             tls_listen: Some(plan.gateway_tls),
             shards: 1,
             requests_per_second_max: 0,
+            direct: true,
             connections_max: 20_000,
             drain_delay_ms: 0,
         },

@@ -11,7 +11,10 @@ use std::{
 };
 
 use tidegate_gateway::{Rejection, write_reply_fields, write_status_line};
-use tidegate_listener::direct::{ChunkScanner, Stream, head};
+use tidegate_listener::{
+    Refusal,
+    direct::{ChunkScanner, Stream, head},
+};
 use tidegate_proto::limits::{INTERIM_ANSWERS_MAX, UPLOAD_TIME_MS_MAX};
 
 use super::{
@@ -36,10 +39,10 @@ enum Trouble {
     Upstream { failure: Failure, is_early: bool },
     /// Time ran out.
     Timeout,
-    /// The client's body is at fault.
-    Client(Rejection),
-    /// The client stopped sending its body.
-    Stalled,
+    /// The client's body is larger than allowed.
+    TooLarge,
+    /// The client broke the framing of its body, or stopped sending it.
+    Refused(Refusal),
     /// The client is gone.
     Gone,
 }
@@ -76,10 +79,10 @@ impl<S: Stream> Talk<S> {
                 }
                 Trouble::Upstream { failure, .. } => return self.fail(call, failure).await,
                 Trouble::Timeout => return self.reject(call, Rejection::IntegrationTimeout).await,
-                Trouble::Client(rejection) => return self.reject(call, rejection).await,
-                Trouble::Stalled => {
+                Trouble::TooLarge => return self.reject(call, Rejection::RequestTooLarge).await,
+                Trouble::Refused(refusal) => {
                     self.recycle(call);
-                    return self.refuse_errand().await;
+                    return self.refuse_errand(refusal).await;
                 }
                 Trouble::Gone => {
                     self.recycle(call);
@@ -121,7 +124,11 @@ impl<S: Stream> Talk<S> {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(connection, &error))),
                     Poll::Pending if self.line.alarm.has_rung() => {
                         let client_is_late = !is_sent && !call.upload.waits_for_sink();
-                        let late = if client_is_late { Trouble::Stalled } else { Trouble::Timeout };
+                        let late = if client_is_late {
+                            Trouble::Refused(Refusal::Timeout)
+                        } else {
+                            Trouble::Timeout
+                        };
                         return Poll::Ready(Err(late));
                     }
                     Poll::Pending if is_sent && self.is_left(cx) => return Poll::Ready(Err(Trouble::Gone)),
@@ -153,12 +160,12 @@ impl<S: Stream> Talk<S> {
             // The upstream may have said why before it closed: what it said is still read.
             Poll::Ready(Err(RelayFault::Sink(_))) => *is_broken = true,
             Poll::Ready(Err(RelayFault::TooLarge)) => {
-                return Err(Trouble::Client(Rejection::RequestTooLarge));
+                return Err(Trouble::TooLarge);
             }
-            Poll::Ready(Err(RelayFault::Broken(_))) => {
-                return Err(Trouble::Client(Rejection::BadRequestBody("Invalid request body".into())));
+            Poll::Ready(Err(RelayFault::Broken(_) | RelayFault::Cut)) => {
+                return Err(Trouble::Refused(Refusal::BadRequest));
             }
-            Poll::Ready(Err(RelayFault::Source(_) | RelayFault::Cut)) => return Err(Trouble::Gone),
+            Poll::Ready(Err(RelayFault::Source(_))) => return Err(Trouble::Gone),
             Poll::Pending => {}
         }
         if call.upload.has_moved() || *is_broken {
@@ -166,7 +173,7 @@ impl<S: Stream> Talk<S> {
             line.alarm.set(stall);
             let spent = errand.as_ref().map_or(Duration::ZERO, |errand| errand.arrived.elapsed());
             if spent > Duration::from_millis(UPLOAD_TIME_MS_MAX) {
-                return Err(Trouble::Stalled);
+                return Err(Trouble::Refused(Refusal::Timeout));
             }
         }
         Ok(false)
@@ -330,10 +337,10 @@ impl<S: Stream> Talk<S> {
 
     /// Answers for an upstream that did not.
     async fn reject(&mut self, call: &mut Call, rejection: Rejection) -> Next {
-        let is_streaming = call.is_streaming;
+        let is_left_over = !call.upload.is_taken_in();
         self.recycle(call);
         let Some(errand) = self.errand.as_mut() else { return Next::Gone };
-        errand.close |= is_streaming;
+        errand.close |= is_left_over;
         errand.integrate_us = u64::try_from(errand.arrived.elapsed().as_micros()).ok();
         if rejection == Rejection::IntegrationTimeout {
             errand.integration_error = Some(rejection.message().to_owned());
@@ -359,9 +366,8 @@ impl<S: Stream> Talk<S> {
         self.finish(body_bytes, sent.is_ok())
     }
 
-    /// The client's body stopped coming: says so and ends.
-    async fn refuse_errand(&mut self) -> Next {
-        let refusal = tidegate_listener::Refusal::Timeout;
+    /// The client's body cannot be trusted or stopped coming: says so and ends.
+    async fn refuse_errand(&mut self, refusal: Refusal) -> Next {
         if let Some(errand) = self.errand.as_mut() {
             errand.status = refusal.answer().0.as_u16();
         }
@@ -379,6 +385,8 @@ impl<S: Stream> Talk<S> {
 
 /// The upstream ended the connection; early, when it had not begun to answer.
 fn lost(connection: &Connection, why: &dyn std::fmt::Display) -> Trouble {
-    let failure = Failure::Network(format!("{}: {why}", connection.shelf.authority));
-    Trouble::Upstream { failure, is_early: connection.input.is_empty() }
+    let text = format!("{}: {why}", connection.shelf.authority);
+    let is_early = connection.input.is_empty();
+    let failure = if is_early { Failure::Network(text) } else { Failure::Answer(text) };
+    Trouble::Upstream { failure, is_early }
 }

@@ -20,7 +20,7 @@ pub(crate) enum ReplyError {
 /// How the body of an answer ends (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyFraming {
-    /// No body; to HEAD and in a 304 the length it would have.
+    /// No body; to HEAD the length it would have.
     Bare(Option<u64>),
     Length(u64),
     Chunked,
@@ -74,6 +74,7 @@ pub(crate) fn read<'b, 's>(
         return Err(ReplyError::Syntax);
     }
     match status {
+        0..=99 => return Err(ReplyError::Syntax),
         101 => return Err(ReplyError::Switched),
         100..=199 => return Ok(Reading::Interim(length)),
         _ => {}
@@ -81,8 +82,8 @@ pub(crate) fn read<'b, 's>(
     let found = Found::among(response.headers)?;
     let framing = match (found.length, found.is_chunked) {
         (Some(_), true) => return Err(ReplyError::Framing),
-        (length, _) if to_head || status == 304 => ReplyFraming::Bare(length),
-        _ if status == 204 => ReplyFraming::Bare(None),
+        (length, _) if to_head => ReplyFraming::Bare(length),
+        _ if matches!(status, 204 | 304) => ReplyFraming::Bare(None),
         (None, true) => ReplyFraming::Chunked,
         (Some(length), false) => ReplyFraming::Length(length),
         (None, false) => ReplyFraming::UntilClose,
@@ -194,7 +195,8 @@ mod tests {
             ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", "Length(5) false"),
             ("HTTP/1.1 200 OK\r\nConnection: x, close\r\nContent-Length: 0\r\n\r\n", "Length(0) false"),
             ("HTTP/1.1 204 No Content\r\n\r\n", "Bare(None) true"),
-            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "Bare(Some(9)) true"),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "Bare(None) true"),
+            ("HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", "Syntax"),
             ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1", "interim 25"),
             ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "Switched"),
             ("HTTP/1.1 200 OK\r\nContent-Le", "partial"),

@@ -1,12 +1,12 @@
 //! Reads a request head that no reader could frame differently, without copying and without allocation.
 //!
 //! It accepts a strict subset of what [`crate::head::inspect`] accepts; everything else is [`Reading::Other`] and judged there.
-//! The fuzz target and `tests` hold the two against each other.
+//! `agreement` holds the two against each other on random heads, and `chaos fuzz http1` whole connections.
 
 use std::mem::MaybeUninit;
 
 pub use crate::head::Framing;
-use crate::head::{is_host, is_lookalike, read_length};
+use crate::head::{is_host, is_lookalike, is_token, read_length};
 use crate::limits::HEADERS_CEILING;
 
 /// Room for the header lines of one head, on the stack of whoever reads it.
@@ -57,6 +57,10 @@ pub fn read<'b, 's>(bytes: &'b [u8], headers_max: usize, slots: &'s mut Slots<'b
         httparse::ParserConfig::default().parse_request_with_uninit_headers(&mut request, bytes, room);
     let length = match parsed {
         Ok(httparse::Status::Complete(length)) => length,
+        // The parser skips line ends before a head; the general path does not wait for what comes after them.
+        Ok(httparse::Status::Partial) if bytes.first().is_some_and(|byte| !is_token(*byte)) => {
+            return Reading::Other;
+        }
         Ok(httparse::Status::Partial) => return Reading::Partial,
         Err(_) => return Reading::Other,
     };
@@ -192,6 +196,9 @@ impl<'b> Found<'b> {
 }
 
 #[cfg(test)]
+mod agreement;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::head::inspect;
@@ -253,6 +260,8 @@ mod tests {
             ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 'o'),
             ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 'o'),
             ("\u{16}\u{3}\u{1}", 'o'),
+            ("\n", 'o'),
+            ("\r\n", 'o'),
         ] {
             assert_eq!(verdict(head.as_bytes()), expect, "{head:?}");
         }

@@ -77,8 +77,10 @@ impl<S: AsyncRead + Unpin> Guard<S> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) => {}
             }
+            if read == 0 {
+                return Poll::Ready(Err(self.end_inside_body()));
+            }
             out.advance(read);
-            self.is_ended = read == 0;
             read
         } else {
             let count = room.min(self.ahead.len());
@@ -97,7 +99,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
             match self.poll_fill(cx) {
                 Poll::Pending => return self.poll_stalled(cx).map_ok(|()| false),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(false)),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.end_inside_body())),
                 Poll::Ready(Ok(_)) => self.reading.set(self.rules.body_stall_timeout),
             }
         }
@@ -115,6 +117,12 @@ impl<S: AsyncRead + Unpin> Guard<S> {
                 Poll::Ready(Err(self.break_body(Refusal::BadRequest, reason)))
             }
         }
+    }
+
+    /// The peer stopped sending inside a body; it may still read why its request is refused.
+    fn end_inside_body(&mut self) -> io::Error {
+        self.is_ended = true;
+        self.break_body(Refusal::BadRequest, io::ErrorKind::UnexpectedEof.into())
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
