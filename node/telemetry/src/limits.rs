@@ -15,6 +15,9 @@ pub const FORMAT_BYTES_MAX: usize = 3_072;
 pub const VALUE_BYTES_MAX: usize = 4_096;
 /// Bytes of one log line.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Unwritten log bytes of one slot from which on the writer is woken before its time: few enough to still be in the processor's
+/// cache when they are written.
+pub(crate) const LOG_WAKE_BYTES: usize = 128 * 1024;
 /// Default bound of unwritten log bytes of one slot.
 pub const LOG_SLOT_BYTES_MAX: usize = 1024 * 1024;
 

@@ -145,6 +145,10 @@ pub(super) struct Held(Option<Box<Option<Errand>>>);
 
 /// Boxes that no connection needs at the moment.
 #[derive(Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "boxes go from here to connections and back; what is in them stays where it is"
+)]
 pub(crate) struct Boxes(RefCell<Vec<Box<Option<Errand>>>>);
 
 impl Held {

@@ -22,7 +22,7 @@ use tokio::time;
 
 use super::format::Format;
 use super::record::Record;
-use crate::limits::{LINE_BYTES_MAX, LOG_SLOT_BYTES_MAX, SLOTS};
+use crate::limits::{LINE_BYTES_MAX, LOG_SLOT_BYTES_MAX, LOG_WAKE_BYTES, SLOTS};
 use crate::metrics::Registry;
 use crate::slot;
 
@@ -228,8 +228,7 @@ impl Handle {
             }
             slot.lines += 1;
             drop(slot);
-            let half = self.0.slot_bytes_max / 2;
-            if before < half && half <= after {
+            if before < LOG_WAKE_BYTES && LOG_WAKE_BYTES <= after {
                 self.0.wake.notify_one();
             }
             return;
