@@ -228,7 +228,8 @@ impl Handle {
             }
             slot.lines += 1;
             drop(slot);
-            if before < LOG_WAKE_BYTES && LOG_WAKE_BYTES <= after {
+            let enough = LOG_WAKE_BYTES.min(self.0.slot_bytes_max / 2);
+            if before < enough && enough <= after {
                 self.0.wake.notify_one();
             }
             return;
