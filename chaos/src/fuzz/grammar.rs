@@ -95,6 +95,43 @@ const SIZES: [&str; 10] =
     ["0x3", "+3", " 3", "3 ", "g", "", "03", "3;a=b", "ffffffffffffffff1", "00000000000000003"];
 const TRAILERS: [&str; 4] = ["X-T: 1\r\n", "Content-Length: 9\r\n", "X T: 1\r\n", "X-T: 1\n"];
 
+const STATUSES: [&str; 8] = [
+    "200 OK",
+    "201 Created",
+    "204 No Content",
+    "304 Not Modified",
+    "404 Not Found",
+    "500 Oops",
+    "205 Reset",
+    "299",
+];
+const ODD_STATUSES: [&str; 6] =
+    ["099 Odd", "999 Odd", "101 Switching Protocols", "20 OK", "2000 OK", "600 Odd"];
+const FIELDS: [&str; 12] = [
+    "Content-Type: text/plain",
+    "Server: up",
+    "Date: then",
+    "Connection: keep-alive",
+    "Connection: x-up",
+    "Connection: close",
+    "X-Up: 1",
+    "x-up: 2",
+    "Set-Cookie: a=b",
+    "x-amzn-RequestId: evil",
+    "Via: 1.0 x",
+    "X-Odd: \t caf\u{e9} ",
+];
+const ODD_FIELDS: [&str; 8] = [
+    "X-C : 1",
+    " folded",
+    "X-D",
+    "X-E: a\nb",
+    "Content-Length: 4",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: x",
+    "X-Z: \0",
+];
+
 /// How a body is framed.
 #[derive(Clone, Copy)]
 enum Body {
@@ -203,42 +240,6 @@ fn push_body(random: &mut StdRng, oddity: u32, body: Body, out: &mut Vec<u8>) {
 
 /// What an upstream says.
 fn script(random: &mut StdRng) -> Script {
-    const STATUSES: [&str; 8] = [
-        "200 OK",
-        "201 Created",
-        "204 No Content",
-        "304 Not Modified",
-        "404 Not Found",
-        "500 Oops",
-        "205 Reset",
-        "299",
-    ];
-    const ODD_STATUSES: [&str; 6] =
-        ["099 Odd", "999 Odd", "101 Switching Protocols", "20 OK", "2000 OK", "600 Odd"];
-    const FIELDS: [&str; 12] = [
-        "Content-Type: text/plain",
-        "Server: up",
-        "Date: then",
-        "Connection: keep-alive",
-        "Connection: x-up",
-        "Connection: close",
-        "X-Up: 1",
-        "x-up: 2",
-        "Set-Cookie: a=b",
-        "x-amzn-RequestId: evil",
-        "Via: 1.0 x",
-        "X-Odd: \t caf\u{e9} ",
-    ];
-    const ODD_FIELDS: [&str; 8] = [
-        "X-C : 1",
-        " folded",
-        "X-D",
-        "X-E: a\nb",
-        "Content-Length: 4",
-        "Transfer-Encoding: chunked",
-        "Transfer-Encoding: x",
-        "X-Z: \0",
-    ];
     let oddity = *[0, 0, 0, 10, 30].choose(random).unwrap_or(&0);
     if chance(random, 30) {
         return Script { answer: PLAIN_ANSWER.to_vec(), manner: Manner::Usual };
