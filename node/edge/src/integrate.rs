@@ -4,7 +4,7 @@
 use std::{pin::pin, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header, request::Parts};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use tidegate_gateway::{CallBody, Fault, Intake, Rejection, Response, ResponseBody};
@@ -70,10 +70,11 @@ async fn forget(mut body: ClientBody) -> Result<(), BodyFault> {
 }
 
 /// Reads the body of a request that is rejected, within bounds, so that the connection can serve the next one. A client that
-/// waits to be asked for its body is not asked.
-pub(crate) async fn pass_over(body: Body, headers: &HeaderMap) {
+/// waits to be asked for its body is not asked; in HTTP/2 what is left of a request is in nobody's way.
+pub(crate) async fn pass_over(body: Body, head: &Parts) {
     if body.is_end_stream()
-        || headers.contains_key(header::EXPECT)
+        || head.version == Version::HTTP_2
+        || head.headers.contains_key(header::EXPECT)
         || body.size_hint().lower() > BODY_BYTES_MAX
     {
         return;

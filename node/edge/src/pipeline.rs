@@ -33,7 +33,7 @@ async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> 
     let admitted = match admit(shard, visit, &request, trail) {
         Ok(admitted) => admitted,
         Err(rejection) => {
-            integrate::pass_over(body, &visit.head.headers).await;
+            integrate::pass_over(body, &visit.head).await;
             return Err(rejection);
         }
     };
