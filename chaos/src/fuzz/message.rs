@@ -229,7 +229,7 @@ mod tests {
             (
                 "GET / HTTP/1.1\r\nB:2\r\na: 1 \r\nb: 1\r\n\r\nGET",
                 Kind::Request,
-                "37 GET / HTTP/1.1\na: 1\nb: 2\nb: 1\nbody of 0: \n",
+                "36 GET / HTTP/1.1\na: 1\nb: 2\nb: 1\nbody of 0: \n",
             ),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nH",
