@@ -43,6 +43,8 @@ const PATIENCE_ALONE: Duration = Duration::from_secs(6);
 const TRIES: usize = 3;
 /// How many cases may differ once and not again before that is itself an error.
 const FLEETING_MAX: usize = 20;
+/// Time for making a case small.
+const SHRINKING: Duration = Duration::from_secs(30);
 /// Odd multiplier that spreads numbers of cases over seeds. Source: the golden ratio in 64 bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -123,6 +125,7 @@ pub(crate) fn run(options: FuzzOptions) -> Result<FuzzReport, String> {
         if found.is_some() {
             continue;
         }
+        eprintln!("case {number}: {wrong}; tried again alone");
         let judged = on_runtime(race.judge(number)).and_then(|judged| judged);
         found = judged.map_err(|error| error.to_string())?;
         if found.is_none() {
@@ -216,7 +219,10 @@ impl Race {
         }
         let lane = Lane::start().await?;
         // Twice, so that what differs now and then does not lead astray.
-        let is_surely_wrong = async |case: &Case| is_wrong(&lane, case).await && is_wrong(&lane, case).await;
+        let latest = Instant::now() + SHRINKING;
+        let is_surely_wrong = async |case: &Case| {
+            Instant::now() < latest && is_wrong(&lane, case).await && is_wrong(&lane, case).await
+        };
         let small = shrink::shrink(case, is_surely_wrong).await;
         let manners = Manners::foresee(&small.bytes);
         let outcomes = lane.run(&small, &manners, PATIENCE_ALONE).await;

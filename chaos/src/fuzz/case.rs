@@ -113,7 +113,9 @@ impl Manners {
 /// Whether the sender of this head wants the connection to end.
 fn closes(head: &[u8]) -> bool {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let lines = head.lines().filter_map(|line| line.strip_prefix("connection:"));
+    // A value that is no text names nothing.
+    let lines =
+        head.lines().filter(|line| line.is_ascii()).filter_map(|line| line.strip_prefix("connection:"));
     let mut tokens = lines.flat_map(|value| value.split(',')).map(str::trim);
     if head.lines().next().is_some_and(|line| line.ends_with("http/1.0")) {
         return !tokens.any(|token| token == "keep-alive");
