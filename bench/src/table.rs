@@ -48,7 +48,12 @@ fn figure(ns: f64) -> String {
     if ns < 100.0 {
         return format!("{ns:.1}");
     }
-    let digits = format!("{ns:.0}");
+    thousands(ns)
+}
+
+/// A whole number with thousands apart.
+pub(crate) fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {

@@ -8,7 +8,7 @@ use std::{io, path::Path};
 
 pub(crate) use text::text;
 
-use crate::peers::results::Results;
+use crate::{peers::results::Results, table};
 
 /// Writes `report.md`, `report.json` and one chart per scenario.
 pub(crate) fn write(results: &Results, folder: &Path) -> io::Result<()> {
@@ -33,7 +33,7 @@ fn chart_name(scenario: &str) -> String {
 /// A figure with as many digits as mean something.
 fn figure(value: f64) -> String {
     match value {
-        value if value >= 1_000.0 => thousands(value),
+        value if value >= 1_000.0 => table::thousands(value),
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 20.0 => format!("{value:.1}"),
         value => format!("{value:.2}"),
@@ -43,19 +43,6 @@ fn figure(value: f64) -> String {
 /// As above, and nothing for what was not measured.
 fn figure_if_any(value: f64) -> String {
     if value > 0.0 { figure(value) } else { String::new() }
-}
-
-/// A whole number with thousands apart.
-fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -113,8 +113,7 @@ impl Relay {
             if input.is_empty() {
                 // While nothing comes, an encrypted sink gets rid of what it has taken and the socket has not.
                 self.waits_for_sink = false;
-                input.prefer_large(self.is_long());
-                let filled = input.poll_fill(source, cx, buffers);
+                let filled = input.poll_fill_of(source, cx, buffers, self.is_long());
                 if filled.is_pending()
                     && let Poll::Ready(Err(error)) = Pin::new(&mut *sink).poll_flush(cx)
                 {

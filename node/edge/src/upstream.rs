@@ -10,11 +10,15 @@ mod wire;
 use std::{cell::Cell, rc::Rc};
 
 use tidegate_gateway::{Fault, Rejection};
-use tidegate_listener::direct::{Buffers, Input};
+use tidegate_listener::{
+    direct::{Buffers, Input, head},
+    limits::INPUT_BYTES,
+};
 use tidegate_proto::limits;
 
 use connect::Counted;
 use pool::Pool;
+use reply::{Reading, ReplyHead};
 
 pub(crate) use exchange::{Reply, UpstreamBody, Wired};
 pub(crate) use pool::{Kind, Shelf};
@@ -125,6 +129,41 @@ impl Upstream {
 }
 
 impl Connection {
+    /// Reads the head of the answer if all of it is there and hands it to `take`; interim answers are skipped, and counted in
+    /// `interims`.
+    ///
+    /// # Errors
+    /// [`Failure::Answer`] for what is no answer, and what `take` says.
+    pub(crate) fn read_head<T>(
+        &mut self,
+        to_head: bool,
+        interims: &mut usize,
+        buffers: &Buffers,
+        take: impl FnOnce(&ReplyHead<'_, '_>) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        loop {
+            let mut slots = head::slots();
+            let bytes = self.input.filled();
+            let skipped = match reply::read(bytes, to_head, &mut slots) {
+                Ok(Reading::Complete(head)) => {
+                    let used = head.raw.len();
+                    let taken = take(&head)?;
+                    self.input.consume(used, buffers);
+                    return Ok(Some(taken));
+                }
+                Ok(Reading::Partial) if bytes.len() < INPUT_BYTES => return Ok(None),
+                Ok(Reading::Partial) => return Err(Failure::Answer("its head is too large".into())),
+                Ok(Reading::Interim(length)) => length,
+                Err(error) => return Err(Failure::Answer(error.to_string())),
+            };
+            *interims += 1;
+            if *interims > limits::INTERIM_ANSWERS_MAX {
+                return Err(Failure::Answer("it sends interim answers only".into()));
+            }
+            self.input.consume(skipped, buffers);
+        }
+    }
+
     /// Gives the connection back once its exchange has ended on the wire.
     pub(crate) fn release(self) {
         let Self { wire, shelf, counted, .. } = self;

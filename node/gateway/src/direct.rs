@@ -67,9 +67,4 @@ impl<'s> Admitted<'s> {
     pub fn forward(&self) -> Option<Forward<'s>> {
         Forward::of(*self.routed())
     }
-
-    /// The answer of a method whose plan is [`Plan::Answer`].
-    pub fn answer(&self, index: u32) -> Option<&'s Answer> {
-        self.routed().stage().plans().answer(index)
-    }
 }

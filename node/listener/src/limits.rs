@@ -85,3 +85,5 @@ pub const LARGE_INPUT_BYTES: usize = 256 * 1024;
 pub(crate) const BUFFERS_KEPT_MAX: usize = 1_024;
 /// Free large buffers of one shard that are kept: 8 MiB.
 pub(crate) const LARGE_BUFFERS_KEPT_MAX: usize = 32;
+/// Sessions of TLS 1.2 clients without tickets that one listener remembers.
+pub(crate) const SESSIONS_MAX: usize = 1_024;

@@ -29,6 +29,7 @@ use crate::body::{Body, Reply};
 use crate::connection::{self, Accepted, Connection, Phase, Protocol, Shared};
 use crate::direct::{Desk, Direct};
 use crate::dispatch::Answer;
+use crate::limits::SESSIONS_MAX;
 use crate::options::Options;
 
 pub use certificates::{Certificates, Table};
@@ -37,8 +38,6 @@ pub use tickets::{TICKET_EPOCH_S, Tickets};
 
 /// A fatal `unrecognized_name` (RFC 6066 §3) as a plaintext record, which is what a client expects before keys are agreed on.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
-/// Sessions of TLS 1.2 clients without tickets that one listener remembers.
-const SESSIONS_MAX: usize = 1_024;
 
 /// What TLS listeners share: whoever holds it renews certificates and ticket keys while they run.
 #[derive(Clone, Debug)]

@@ -231,17 +231,30 @@ impl Site<'_> {
     /// Writes out an answer.
     fn known(&self, answer: &Answer, sight: &Sight<'_, '_>, errand: &mut Errand) -> Known {
         let mut out = self.desk.buffers.output();
-        out.extend_from_slice(answer.head());
-        push_own_lines(&self.shard.date.borrow(), &errand.identity, &mut out);
-        if errand.close {
-            out.extend_from_slice(b"Connection: close\r\n");
-        }
-        out.extend_from_slice(b"\r\n");
-        let body = if sight.head.method == "HEAD" { &[][..] } else { answer.body() };
-        out.extend_from_slice(body);
-        errand.status = answer.status();
-        Known { out, body_bytes: body.len() as u64 }
+        let is_head = sight.head.method == "HEAD";
+        let body_bytes = write_answer(self.shard, answer, errand, is_head, &mut out);
+        Known { out, body_bytes }
     }
+}
+
+/// Writes an answer that is known, and returns the bytes of its body.
+pub(super) fn write_answer(
+    shard: &Shard,
+    answer: &Answer,
+    errand: &mut Errand,
+    is_head: bool,
+    out: &mut Vec<u8>,
+) -> u64 {
+    errand.status = answer.status();
+    out.extend_from_slice(answer.head());
+    push_own_lines(&shard.date.borrow(), &errand.identity, out);
+    if errand.close {
+        out.extend_from_slice(b"Connection: close\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    let body = if is_head { &[][..] } else { answer.body() };
+    out.extend_from_slice(body);
+    body.len() as u64
 }
 
 /// The body, if all of it has been read: empty for a request without one.

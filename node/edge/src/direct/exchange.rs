@@ -6,6 +6,7 @@
 use std::{
     future::poll_fn,
     io,
+    rc::Rc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -13,25 +14,23 @@ use std::{
 use tidegate_gateway::{Rejection, write_reply_fields, write_status_line};
 use tidegate_listener::{
     Refusal,
-    direct::{ChunkScanner, Stream, head},
+    direct::{ChunkScanner, Stream},
 };
-use tidegate_proto::limits::{INTERIM_ANSWERS_MAX, UPLOAD_TIME_MS_MAX};
+use tidegate_proto::limits::{AHEAD_BYTES_MAX, UPLOAD_TIME_MS_MAX};
+use tokio::time::timeout_at;
 
 use super::{
     Next, Talk,
-    decide::{Call, push_length},
+    decide::{Call, push_length, write_answer},
 };
 use crate::{
     relay::{Relay, RelayFault, Span},
     respond::push_own_lines,
     upstream::{
         Connection, Failure,
-        reply::{self, Reading, ReplyFraming, ReplyHead},
+        reply::{ReplyFraming, ReplyHead},
     },
 };
-
-/// Bytes of requests that follow which are read while an answer is awaited.
-const AHEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// Why there is no answer to pass on.
 enum Trouble {
@@ -60,9 +59,10 @@ impl<S: Stream> Talk<S> {
         loop {
             let connection = match &mut place {
                 Some(connection) => connection,
-                None => match self.shard.upstream.connect(&call.shelf).await {
-                    Ok(connection) => place.insert(connection),
-                    Err(failure) => return self.fail(call, failure).await,
+                None => match self.connect(call).await {
+                    Some(Ok(connection)) => place.insert(connection),
+                    Some(Err(failure)) => return self.fail(call, failure).await,
+                    None => return self.reject(call, Rejection::IntegrationTimeout).await,
                 },
             };
             let trouble = match self.call(call, connection).await {
@@ -92,6 +92,14 @@ impl<S: Stream> Talk<S> {
         }
     }
 
+    /// A new connection, or nothing when the time of the whole call ran out first.
+    async fn connect(&self, call: &Call) -> Option<Result<Connection, Failure>> {
+        let arrived = self.errand.as_ref().map_or_else(Instant::now, |errand| errand.arrived);
+        let deadline = arrived + Duration::from_millis(call.timeout_ms.into());
+        // Apart, as it is rare and large.
+        Box::pin(timeout_at(deadline.into(), self.shard.upstream.connect(&call.shelf))).await.ok()
+    }
+
     fn close(&self, place: &mut Option<Connection>) {
         if let Some(connection) = place.take() {
             connection.close(&self.line.desk.buffers);
@@ -105,6 +113,8 @@ impl<S: Stream> Talk<S> {
         let patience = Duration::from_millis(call.timeout_ms.into());
         let arrived = self.errand.as_ref().map_or_else(Instant::now, |errand| errand.arrived);
         let mut is_broken = false;
+        // Connecting may have outlived the bound that stood before.
+        self.line.alarm.set(Duration::from_millis(self.line.desk.options.body_stall_timeout_ms));
         poll_fn(|cx| {
             if !is_sent {
                 is_sent = self.send_on(cx, call, connection, &mut is_broken)?;
@@ -134,8 +144,14 @@ impl<S: Stream> Talk<S> {
                     Poll::Pending if is_sent && self.is_left(cx) => return Poll::Ready(Err(Trouble::Gone)),
                     Poll::Pending => return Poll::Pending,
                 }
-                if let Some(arrived) = self.read_head(call, connection, &mut interims)? {
-                    return Poll::Ready(Ok(arrived));
+                let desk = Rc::clone(&self.line.desk);
+                let take = |head: &ReplyHead<'_, '_>| {
+                    self.compose(head).ok_or_else(|| Failure::Answer("it cannot be passed on".into()))
+                };
+                match connection.read_head(call.is_head, &mut interims, &desk.buffers, take) {
+                    Ok(Some(arrived)) => return Poll::Ready(Ok(arrived)),
+                    Ok(None) => {}
+                    Err(failure) => return Poll::Ready(Err(Trouble::Upstream { failure, is_early: false })),
                 }
             }
         })
@@ -189,40 +205,6 @@ impl<S: Stream> Talk<S> {
             }
         }
         false
-    }
-
-    /// Reads the answer's head, if all of it is there, and writes the client's.
-    fn read_head(
-        &mut self,
-        call: &Call,
-        connection: &mut Connection,
-        interims: &mut usize,
-    ) -> Result<Option<Arrived>, Trouble> {
-        let broken = |reason: String| Trouble::Upstream { failure: Failure::Answer(reason), is_early: false };
-        loop {
-            let mut slots = head::slots();
-            let bytes = connection.input.filled();
-            let skipped = match reply::read(bytes, call.is_head, &mut slots) {
-                Ok(Reading::Complete(head)) => {
-                    let used = head.raw.len();
-                    let arrived =
-                        self.compose(&head).ok_or_else(|| broken("it cannot be passed on".into()))?;
-                    connection.input.consume(used, &self.line.desk.buffers);
-                    return Ok(Some(arrived));
-                }
-                Ok(Reading::Partial) if bytes.len() < tidegate_listener::limits::INPUT_BYTES => {
-                    return Ok(None);
-                }
-                Ok(Reading::Partial) => return Err(broken("its head is too large".into())),
-                Ok(Reading::Interim(length)) => length,
-                Err(error) => return Err(broken(error.to_string())),
-            };
-            *interims += 1;
-            if *interims > INTERIM_ANSWERS_MAX {
-                return Err(broken("it sends interim answers only".into()));
-            }
-            connection.input.consume(skipped, &self.line.desk.buffers);
-        }
     }
 
     /// Writes the head of the client's answer.
@@ -322,6 +304,9 @@ impl<S: Stream> Talk<S> {
                 let patience = Duration::from_millis(timeout_ms.into());
                 line.alarm.set(if download.waits_for_sink() { write_stall } else { patience });
             } else if line.alarm.has_rung() {
+                if download.waits_for_sink() {
+                    line.desk.note_write_stall();
+                }
                 return Poll::Ready(Err(RelayFault::Source(io::ErrorKind::TimedOut.into())));
             }
         }
@@ -345,21 +330,11 @@ impl<S: Stream> Talk<S> {
         if rejection == Rejection::IntegrationTimeout {
             errand.integration_error = Some(rejection.message().to_owned());
         }
-        let (shard, desk) = (&self.shard, &self.line.desk);
-        let mut out = desk.buffers.output();
-        let body_bytes = shard.pages.with(&rejection, |page| {
-            errand.status = page.status();
-            out.extend_from_slice(page.head());
-            push_own_lines(&shard.date.borrow(), &errand.identity, &mut out);
-            if errand.close {
-                out.extend_from_slice(b"Connection: close\r\n");
-            }
-            out.extend_from_slice(b"\r\n");
-            let is_head = errand.method.in_head(errand.head(self.input.filled())) == b"HEAD";
-            let body = if is_head { &[][..] } else { page.body() };
-            out.extend_from_slice(body);
-            body.len() as u64
-        });
+        let is_head = errand.method.in_head(errand.head(self.input.filled())) == b"HEAD";
+        let mut out = self.line.desk.buffers.output();
+        let pages = &self.shard.pages;
+        let body_bytes =
+            pages.with(&rejection, |page| write_answer(&self.shard, page, errand, is_head, &mut out));
         errand.rejection = Some(rejection);
         let sent = self.send(&out).await;
         self.line.desk.buffers.recycle(out);

@@ -14,8 +14,7 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tidegate_gateway::{Call, reply_headers};
-use tidegate_listener::direct::{Buffers, ChunkScanner, head};
-use tidegate_proto::limits::INTERIM_ANSWERS_MAX;
+use tidegate_listener::direct::{Buffers, ChunkScanner};
 use tokio::{
     io::AsyncWrite,
     time::{Instant, Sleep, sleep_until},
@@ -24,7 +23,7 @@ use tokio::{
 use super::{
     Connection, Failure, Upstream,
     pool::{Kind, Shelf},
-    reply::{self, Reading, ReplyFraming, ReplyHead},
+    reply::{ReplyFraming, ReplyHead},
 };
 use crate::{
     body::{BodyFault, Sending},
@@ -178,7 +177,9 @@ impl Upstream {
                     }
                     Err(error) => return Poll::Ready(Err(lost(connection, &error.to_string()))),
                 }
-                if let Some(arrived) = read_head(connection, wired, &mut interims, &self.buffers)? {
+                let take = |head: &ReplyHead<'_, '_>| structured(head, wired.for_client);
+                let read = connection.read_head(wired.is_head, &mut interims, &self.buffers, take)?;
+                if let Some(arrived) = read {
                     return Poll::Ready(Ok(arrived));
                 }
             }
@@ -204,35 +205,6 @@ struct Arrived {
     headers: HeaderMap,
     framing: ReplyFraming,
     keep_alive: bool,
-}
-
-fn read_head(
-    connection: &mut Connection,
-    wired: &Wired,
-    interims: &mut usize,
-    buffers: &Buffers,
-) -> Result<Option<Arrived>, Failure> {
-    loop {
-        let mut slots = head::slots();
-        let bytes = connection.input.filled();
-        let skipped = match reply::read(bytes, wired.is_head, &mut slots) {
-            Ok(Reading::Complete(head)) => {
-                let used = head.raw.len();
-                let arrived = structured(&head, wired.for_client)?;
-                connection.input.consume(used, buffers);
-                return Ok(Some(arrived));
-            }
-            Ok(Reading::Partial) if bytes.len() < tidegate_listener::limits::INPUT_BYTES => return Ok(None),
-            Ok(Reading::Partial) => return Err(Failure::Answer("its head is too large".into())),
-            Ok(Reading::Interim(length)) => length,
-            Err(error) => return Err(Failure::Answer(error.to_string())),
-        };
-        *interims += 1;
-        if *interims > INTERIM_ANSWERS_MAX {
-            return Err(Failure::Answer("it sends interim answers only".into()));
-        }
-        connection.input.consume(skipped, buffers);
-    }
 }
 
 fn structured(head: &ReplyHead<'_, '_>, for_client: bool) -> Result<Arrived, Failure> {

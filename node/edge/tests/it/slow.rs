@@ -136,6 +136,36 @@ fn an_upstream_that_never_answers_is_a_504_in_its_time() {
 }
 
 #[test]
+fn an_upstream_that_does_not_accept_is_a_504_in_its_time() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    // The queue takes as many as it likes; from then on the system lets others wait.
+    let patience = Duration::from_millis(50);
+    let queued: Vec<_> = std::iter::repeat_with(|| std::net::TcpStream::connect_timeout(&address, patience))
+        .take_while(Result::is_ok)
+        .collect();
+    assert!(!queued.is_empty());
+    let mut impatient = proxy(address, "/");
+    impatient.timeout_in_millis = SHORT_MS as u32;
+    both(
+        |_| {},
+        &impatient,
+        |room| {
+            let began = Instant::now();
+            let answer = room.ask("GET /dev", "");
+            assert_eq!(
+                (answer.status(), answer.body()),
+                (504, r#"{"message":"Endpoint request timed out"}"#)
+            );
+            // Connecting alone may take a second.
+            assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+        },
+    );
+}
+
+#[test]
 fn an_upstream_that_stops_inside_a_body_is_cut_in_its_time() {
     let upstream = Upstream::scripted(|stream, seen| {
         let _ = read_request(stream);

@@ -23,7 +23,7 @@ pub enum Plan {
     },
     /// The answer is always the same.
     Answer {
-        /// To be given to [`Admitted::answer`].
+        /// To be given to [`StageTable::answer`].
         answer: u32,
     },
 }

@@ -95,7 +95,6 @@ pub struct Input {
     storage: Box<[u8]>,
     start: usize,
     end: usize,
-    is_large: bool,
 }
 
 impl Input {
@@ -133,11 +132,6 @@ impl Input {
         buffers.give(std::mem::take(&mut self.storage));
     }
 
-    /// Reads into large storage from now on, whenever it is empty: for long streams, where fewer calls count.
-    pub fn prefer_large(&mut self, is_large: bool) {
-        self.is_large = is_large;
-    }
-
     /// Reads once; zero means the peer has ended. While nothing comes, an empty input holds no storage.
     ///
     /// # Errors
@@ -148,8 +142,22 @@ impl Input {
         cx: &mut Context<'_>,
         buffers: &Buffers,
     ) -> Poll<io::Result<usize>> {
+        self.poll_fill_of(stream, cx, buffers, false)
+    }
+
+    /// As [`Self::poll_fill`]; with `is_long` an empty input reads into large storage, for streams where fewer calls count.
+    ///
+    /// # Errors
+    /// As [`Self::poll_fill`].
+    pub fn poll_fill_of<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+        buffers: &Buffers,
+        is_long: bool,
+    ) -> Poll<io::Result<usize>> {
         if self.storage.is_empty() {
-            self.storage = buffers.input(self.is_large);
+            self.storage = buffers.input(is_long);
         } else if self.end == self.storage.len() {
             self.storage.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -194,9 +202,13 @@ mod tests {
         assert_eq!(input.filled(), b"cdefgh");
         input.consume(6, &buffers);
         assert!(input.storage.is_empty() && buffers.inputs.free.borrow().len() == 1);
-        input.prefer_large(true);
-        fill(&mut input, b"x", &buffers).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(input.poll_fill_of(&mut &b"x"[..], &mut cx, &buffers, true).is_ready());
         assert_eq!(input.storage.len(), LARGE_INPUT_BYTES);
+        // What was long once does not make the next request large.
+        input.consume(1, &buffers);
+        fill(&mut input, b"x", &buffers).unwrap();
+        assert_eq!(input.storage.len(), INPUT_BYTES);
     }
 
     #[test]
