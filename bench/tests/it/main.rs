@@ -55,7 +55,7 @@ fn the_floor_is_measured_without_any_peer() {
         "--rounds",
         "1",
         "--seconds",
-        "0.1",
+        "0.3",
         "--json",
     ];
     let output = bench(&[&arguments[..], &["--out", out.to_str().unwrap()]].concat());
