@@ -29,7 +29,7 @@ fn decide() -> Case {
         let address = Address { api: API, stage: STAGE, rest: black_box(paths.turn()), by_host: true };
         let decided = snapshot
             .route(Some(address), "GET")
-            .and_then(|routed| authorize(routed, &keys, black_box(Some("0123456789abcdef01234"))))
+            .and_then(|routed| authorize(routed, &keys, || black_box(Some("0123456789abcdef01234"))))
             .map(|authorized| {
                 let is_admitted = buckets.iter().all(|bucket| bucket.take(black_box(now_ns)));
                 (is_admitted, authorized.routed().plan())

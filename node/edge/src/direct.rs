@@ -10,7 +10,7 @@ mod errand;
 mod exchange;
 mod report;
 
-use std::{future::poll_fn, io, pin::Pin, rc::Rc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, pin::Pin, rc::Rc, task::Poll};
 
 use tidegate_listener::{
     Refusal,
@@ -18,7 +18,7 @@ use tidegate_listener::{
 };
 
 use crate::shard::Shard;
-use decide::{Call, Decision, Known, Site};
+use decide::{Call, Decision, Ready, Site};
 pub(crate) use errand::Boxes;
 use errand::{Caller, Held};
 
@@ -51,7 +51,7 @@ enum Verdict {
     /// The general line goes on.
     Hand,
     /// The errand has an answer.
-    Answer(Known),
+    Answer(Ready),
     /// The errand has a call to make.
     Call(Call),
 }
@@ -86,7 +86,7 @@ impl Direct for DirectPath {
                     Verdict::Gone => Next::Gone,
                     Verdict::Hand => return Some(talk.hand_over()),
                     Verdict::Late => talk.refuse(Refusal::Timeout).await,
-                    Verdict::Answer(known) => talk.answer(known).await,
+                    Verdict::Answer(ready) => talk.answer(ready).await,
                     Verdict::Call(mut call) => talk.exchange(&mut call).await,
                 };
                 match next {
@@ -155,19 +155,27 @@ impl<S: Stream> Talk<S> {
             caller: &self.caller,
             is_draining: self.line.alarm.is_draining(),
         };
-        let (errand, verdict) = match site.decide(self.input.filled()) {
-            Decision::More => return None,
-            Decision::Hand => return Some(Verdict::Hand),
-            Decision::Answer(errand, known) => (errand, Verdict::Answer(known)),
-            Decision::Call(mut errand, call) => {
+        let boxes = &self.shard.errands;
+        let mut errand = boxes.take();
+        let verdict = match site.decide(self.input.filled(), &mut errand) {
+            Decision::More => {
+                boxes.give(errand);
+                return None;
+            }
+            Decision::Hand => {
+                boxes.give(errand);
+                return Some(Verdict::Hand);
+            }
+            Decision::Answer(ready) => Verdict::Answer(ready),
+            Decision::Call(call) => {
                 if call.is_streaming {
                     self.input.consume(errand.used, &self.line.desk.buffers);
                     errand.used = 0;
                 }
-                (errand, Verdict::Call(call))
+                Verdict::Call(call)
             }
         };
-        self.errand.hold(errand, &self.shard.errands);
+        self.errand.hold(errand);
         Some(verdict)
     }
 
@@ -179,14 +187,14 @@ impl<S: Stream> Talk<S> {
             false => (Wait::Rest, options.header_read_timeout_ms),
         };
         if wait != next {
-            self.line.alarm.set(Duration::from_millis(bound_ms));
+            self.line.alarm.set(bound_ms);
         }
         next
     }
 
     /// Sends an answer that is known, and notes it.
-    async fn answer(&mut self, known: Known) -> Next {
-        let Known { out, body_bytes } = known;
+    async fn answer(&mut self, ready: Ready) -> Next {
+        let Ready { out, body_bytes } = ready;
         let sent = self.send(&out).await;
         self.line.desk.buffers.recycle(out);
         self.finish(body_bytes, sent.is_ok())
@@ -211,7 +219,7 @@ impl<S: Stream> Talk<S> {
                 }
             };
             if waiting.is_pending() && !is_timed {
-                alarm.set(Duration::from_millis(desk.options.write_stall_timeout_ms));
+                alarm.set(desk.options.write_stall_timeout_ms);
                 is_timed = true;
             }
             alarm.watch(waiting)

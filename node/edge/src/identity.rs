@@ -26,15 +26,39 @@ impl<const N: usize> Text<N> {
 /// Makes identities.
 pub(crate) struct Generator(SmallRng);
 
+impl<const N: usize> Default for Text<N> {
+    fn default() -> Self {
+        Self([b' '; N])
+    }
+}
+
+/// What stands between the two ids in the head of an answer.
+const BETWEEN: &[u8; 18] = b"\r\nx-amz-apigw-id: ";
+
 /// The names of one request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Identity {
-    /// A UUID, version 4.
-    pub(crate) request: Text<36>,
-    /// Sixteen characters that end in `=`.
-    pub(crate) extended: Text<16>,
+    /// Both ids as they stand in an answer, one copy for both.
+    ids: Text<70>,
     /// A trace that begins here, for a request that brings none.
     pub(crate) root: Text<40>,
+}
+
+impl Identity {
+    /// The id of the request.
+    pub(crate) fn request(&self) -> &[u8] {
+        self.ids.0.get(..36).unwrap_or_default()
+    }
+
+    /// The id that AWS calls extended.
+    pub(crate) fn extended(&self) -> &[u8] {
+        self.ids.0.get(54..).unwrap_or_default()
+    }
+
+    /// The id of the request, the line between, and the extended one: as an answer says them.
+    pub(crate) fn ids(&self) -> &[u8] {
+        self.ids.as_bytes()
+    }
 }
 
 impl Generator {
@@ -45,10 +69,15 @@ impl Generator {
 
     /// Names a request that arrived at `time_ms`.
     pub(crate) fn identify(&mut self, time_ms: u64) -> Identity {
-        Identity { request: self.uuid(), extended: self.extended(), root: self.root(time_ms) }
+        let mut ids = [0; 70];
+        ids[..36].copy_from_slice(&self.uuid());
+        ids[36..54].copy_from_slice(BETWEEN);
+        ids[54..].copy_from_slice(&self.extended());
+        Identity { ids: Text(ids), root: self.root(time_ms) }
     }
 
-    fn uuid(&mut self) -> Text<36> {
+    /// A UUID, version 4.
+    fn uuid(&mut self) -> [u8; 36] {
         let (high, low) = (self.0.next_u64(), self.0.next_u64());
         let (high, low) = (hex(high & !0xf000 | 0x4000), hex(low & !(0b11 << 62) | 1 << 63));
         let mut text = [b'-'; 36];
@@ -57,10 +86,11 @@ impl Generator {
         text[14..18].copy_from_slice(&high[12..]);
         text[19..23].copy_from_slice(&low[..4]);
         text[24..].copy_from_slice(&low[4..]);
-        Text(text)
+        text
     }
 
-    fn extended(&mut self) -> Text<16> {
+    /// Sixteen characters that end in `=`.
+    fn extended(&mut self) -> [u8; 16] {
         let (first, second) = (self.0.next_u64(), self.0.next_u64());
         let mut text = [b'='; 16];
         for (place, at) in text[..10].iter_mut().zip(0..) {
@@ -69,7 +99,7 @@ impl Generator {
         for (place, at) in text[10..15].iter_mut().zip(0..) {
             *place = BASE64[(second >> (6 * at)) as usize % 64];
         }
-        Text(text)
+        text
     }
 
     fn root(&mut self, time_ms: u64) -> Text<40> {
@@ -124,13 +154,14 @@ mod tests {
         let mut generator = Generator::new(7);
         for _ in 0..100 {
             let identity = generator.identify(1_465_510_280_123);
-            let groups: Vec<&str> = identity.request.as_str().split('-').collect();
+            let request = std::str::from_utf8(identity.request()).unwrap();
+            let groups: Vec<&str> = request.split('-').collect();
             assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
             assert!(
                 groups[2].starts_with('4') && groups[3].starts_with(['8', '9', 'a', 'b']),
                 "{identity:?}"
             );
-            assert!(identity.extended.as_str().ends_with('='));
+            assert!(identity.extended().ends_with(b"="));
             assert!(
                 identity.root.as_str().starts_with("Root=1-5759e988-")
                     && !identity.root.as_str().contains(' '),

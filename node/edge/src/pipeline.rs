@@ -79,7 +79,7 @@ fn admit<'s>(
     let routed = visit.snapshot().route(request.address, request.verb)?;
     trail.routed(&routed);
     trail.phases.route_us = trail.lap_us();
-    let authorized = authorize(routed, &shard.keys, request.api_key())?;
+    let authorized = authorize(routed, &shard.keys, || request.api_key())?;
     let admitted = throttle(authorized, shard.ceiling.as_deref(), shard.monotonic_ns(visit.arrived))?;
     trail.phases.throttle_us = trail.lap_us();
     Ok(admitted)
@@ -93,7 +93,8 @@ fn forward(shard: &Shard, visit: &Visit, admitted: &Admitted<'_>) -> Option<Wire
     let shelf = visit.view.shelf(routed.stage_index(), target, &shard.upstream)?;
     let request = visit.request();
     let (verb, facts) = (request.verb, &request.facts);
-    let head = RawHead { verb, rest: request.rest(), query: request.query, fields: &[], raw: &[] };
+    let head =
+        RawHead { verb, rest: request.rest(), query: request.query, fields: &[], known: &[], raw: &[] };
     let sender = Sender {
         source_ip: facts.source_ip,
         scheme: facts.scheme,

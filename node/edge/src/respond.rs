@@ -83,9 +83,7 @@ pub(crate) fn push_own_lines(date: &[u8; DATE_BYTES], identity: &Identity, out: 
     out.extend_from_slice(b"Date: ");
     out.extend_from_slice(date);
     out.extend_from_slice(b"\r\nx-amzn-RequestId: ");
-    out.extend_from_slice(identity.request.as_bytes());
-    out.extend_from_slice(b"\r\nx-amz-apigw-id: ");
-    out.extend_from_slice(identity.extended.as_bytes());
+    out.extend_from_slice(identity.ids());
     out.extend_from_slice(b"\r\n");
 }
 
@@ -100,8 +98,8 @@ pub(crate) fn respond(
         Ok(answer) => answered(answer, &visit.head.method),
         Err(rejection) => rejected(trail.rejection.insert(rejection), visit.head.version),
     };
-    let Identity { request, extended, .. } = &visit.identity;
-    for (name, value) in [(REQUEST_ID, request.as_bytes()), (EXTENDED_ID, extended.as_bytes())] {
+    let identity = &visit.identity;
+    for (name, value) in [(REQUEST_ID, identity.request()), (EXTENDED_ID, identity.extended())] {
         if let Ok(value) = HeaderValue::from_bytes(value) {
             headers.insert(name, value);
         }

@@ -88,9 +88,24 @@ impl Shard {
         u64::try_from(at.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// A moment in milliseconds since the Unix epoch.
-    pub(crate) fn wall_ms(&self, at: Instant) -> u64 {
-        self.wall_offset_ms.get() + self.monotonic_ns(at) / 1_000_000
+    /// Now, on the same clock.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.monotonic_ns(Instant::now())
+    }
+
+    /// Whole microseconds since a moment on that clock.
+    pub(crate) fn us_since(&self, moment_ns: u64) -> u64 {
+        self.now_ns().saturating_sub(moment_ns) / 1_000
+    }
+
+    /// The moment that this clock calls `moment_ns`.
+    pub(crate) fn instant(&self, moment_ns: u64) -> Instant {
+        self.origin + Duration::from_nanos(moment_ns)
+    }
+
+    /// The same moment in milliseconds since the Unix epoch.
+    pub(crate) fn wall_ms(&self, moment_ns: u64) -> u64 {
+        self.wall_offset_ms.get() + moment_ns / 1_000_000
     }
 
     /// Lets go of replaced snapshots and idle connections even when no request comes. Never ends.

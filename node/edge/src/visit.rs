@@ -45,7 +45,7 @@ impl Visit {
     pub(crate) fn begin(shard: &Shard, request: http::Request<Body>, connection: Connection) -> (Self, Body) {
         let arrived = Instant::now();
         let (head, body) = request.into_parts();
-        let time_ms = shard.wall_ms(arrived);
+        let time_ms = shard.wall_ms(shard.monotonic_ns(arrived));
         let identity = shard.identities.borrow_mut().identify(time_ms);
         let Connection { peer, local, scheme, .. } = connection;
         let source_ip = peer.ip().to_string();
@@ -67,8 +67,8 @@ impl Visit {
             query: self.head.uri.query(),
             headers: &self.head.headers,
             facts: Facts {
-                request_id: self.identity.request.as_str(),
-                extended_request_id: self.identity.extended.as_str(),
+                request_id: text(self.identity.request()),
+                extended_request_id: text(self.identity.extended()),
                 trace_id: self.trace(),
                 source_ip: &self.source_ip,
                 protocol: self.protocol(),
@@ -87,8 +87,8 @@ impl Visit {
         let response_type = trail.rejection.as_ref().map(Rejection::response_type);
         let milliseconds = |us: u64| us / 1_000;
         Record {
-            request_id: Some(self.identity.request.as_bytes()),
-            extended_request_id: Some(self.identity.extended.as_bytes()),
+            request_id: Some(self.identity.request()),
+            extended_request_id: Some(self.identity.extended()),
             source_ip: Some(self.source_ip.as_bytes()),
             user_agent: self.head.headers.get("user-agent").map(|value| value.as_bytes()),
             request_time_ms: Some(self.time_ms),
@@ -164,4 +164,9 @@ impl Trail {
     pub(crate) fn routed(&mut self, routed: &Routed<'_>) {
         self.route = Some((routed.stage_index(), routed.method_index()));
     }
+}
+
+/// An id as text.
+fn text(id: &[u8]) -> &str {
+    std::str::from_utf8(id).unwrap_or_default()
 }

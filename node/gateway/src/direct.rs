@@ -20,7 +20,7 @@ pub use plan::{Plan, Target};
 pub use reply::{reply_headers, write_reply_fields};
 pub use runs::push_number;
 
-use crate::{Admitted, Routed};
+use crate::{Admitted, Known, Routed};
 
 /// This request needs the general line after all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,16 +38,10 @@ pub struct RawHead<'r> {
     pub query: Option<&'r str>,
     /// Header lines in order.
     pub fields: &'r [httparse::Header<'r>],
+    /// What each of them is known as.
+    pub known: &'r [Known],
     /// All bytes of the head; the fields are slices of it.
     pub raw: &'r [u8],
-}
-
-impl<'r> RawHead<'r> {
-    /// Value of a header, the last one if it is repeated; `name` in lower case.
-    pub fn header(&self, name: &str) -> Option<&'r str> {
-        let is = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name);
-        self.fields.iter().rev().find(is).and_then(|field| std::str::from_utf8(field.value).ok())
-    }
 }
 
 impl<'s> Routed<'s> {

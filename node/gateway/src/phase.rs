@@ -116,16 +116,16 @@ impl ApiKeyTable {
     }
 }
 
-/// Decides whether the caller may call the method; `key` is the request's `x-api-key`.
+/// Decides whether the caller may call the method; `key` reads the request's `x-api-key`, where it matters.
 ///
 /// # Errors
 /// `InvalidApiKey`.
-pub fn authorize<'s>(
+pub fn authorize<'s, 'k>(
     routed: Routed<'s>,
     keys: &ApiKeyTable,
-    key: Option<&str>,
+    key: impl FnOnce() -> Option<&'k str>,
 ) -> Result<Authorized<'s>, Rejection> {
-    if routed.method.api_key_required && !key.is_some_and(|key| keys.contains(key)) {
+    if routed.method.api_key_required && !key().is_some_and(|key| keys.contains(key)) {
         return Err(Rejection::InvalidApiKey);
     }
     Ok(Authorized(routed))

@@ -138,6 +138,10 @@ impl Counters {
         bump(&self.requests);
     }
 
+    pub(crate) fn note_requests(&self, count: u64) {
+        self.requests.fetch_add(count, Relaxed);
+    }
+
     pub(crate) fn note_truncated(&self) {
         bump(&self.truncated);
     }

@@ -13,10 +13,12 @@ mod buffer;
 pub mod head;
 mod linger;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -76,6 +78,8 @@ pub struct Desk {
     pub buffers: Buffers,
     /// The deadlines.
     pub alarms: Rc<Alarms>,
+    /// Requests since the last sweep: the counters are shared by all shards, and a word that all write to is slow for all.
+    requests: Cell<u64>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -85,13 +89,20 @@ impl Desk {
             options: shared.options.clone(),
             buffers: Buffers::default(),
             alarms: Alarms::new(),
+            requests: Cell::new(0),
             counters: Arc::clone(&shared.counters),
         }
     }
 
     /// Counts a request whose head was accepted.
     pub fn note_request(&self) {
-        self.counters.note_request();
+        self.requests.set(self.requests.get() + 1);
+    }
+
+    /// Wakes the connections whose deadline lies before `now`, and tells the counters what was noted.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.alarms.sweep(now);
+        self.counters.note_requests(self.requests.take());
     }
 
     /// Counts a request that is answered with `refusal`.
@@ -112,5 +123,11 @@ impl Desk {
     /// Counts a connection that ended because the peer did not read its answer.
     pub fn note_write_stall(&self) {
         self.counters.note_write_stall();
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.counters.note_requests(self.requests.take());
     }
 }

@@ -300,7 +300,7 @@ async fn sweep(desk: Rc<Desk>, shared: Arc<Shared>) {
     let mut told = Phase::Serving;
     for sweeps in 1_u64.. {
         time::sleep(Duration::from_millis(SWEEP_MS)).await;
-        desk.alarms.sweep(Instant::now());
+        desk.sweep(Instant::now());
         if sweeps.is_multiple_of(TRIM_SWEEPS) {
             desk.buffers.trim();
         }

@@ -1,9 +1,9 @@
 //! From the bytes of a head to what must be done, in one go: no wait, no allocation, no lock, nothing looked up by hash.
 
-use std::{rc::Rc, time::Instant};
+use std::rc::Rc;
 
 use tidegate_gateway::{
-    Address, Answer, Forward, Plan, RawHead, Rejection, Sender, address, authorize, throttle,
+    Address, Answer, Forward, Known, Plan, RawHead, Rejection, Sender, address, authorize, throttle,
 };
 use tidegate_listener::direct::{
     ChunkScanner, Desk,
@@ -13,6 +13,7 @@ use tidegate_proto::limits::{BODY_BYTES_MAX, COALESCE_BYTES_MAX};
 
 use super::errand::{Caller, Errand, Marks, Place};
 use crate::{
+    publish::View,
     relay::{Relay, Span},
     respond::push_own_lines,
     shard::Shard,
@@ -25,14 +26,14 @@ pub(super) enum Decision {
     More,
     /// Give the connection to the general line.
     Hand,
-    /// Send what is known.
-    Answer(Errand, Known),
+    /// Send what is ready.
+    Answer(Ready),
     /// Call upstream.
-    Call(Errand, Call),
+    Call(Call),
 }
 
 /// An answer that needs no upstream.
-pub(super) struct Known {
+pub(super) struct Ready {
     pub(super) out: Vec<u8>,
     pub(super) body_bytes: u64,
 }
@@ -73,6 +74,8 @@ impl From<Rejection> for Turn {
 /// A head, its address, and how much of its body is there.
 struct Sight<'b, 's> {
     head: Head<'b, 's>,
+    /// What the head's fields are known as.
+    known: &'s [Known],
     address: Option<Address<'b>>,
     marks: Marks<'b>,
     /// The body, when all of it is there.
@@ -80,8 +83,8 @@ struct Sight<'b, 's> {
 }
 
 impl Site<'_> {
-    /// Decides on the head at the start of `bytes`.
-    pub(super) fn decide(&self, bytes: &[u8]) -> Decision {
+    /// Decides on the head at the start of `bytes` and fills `errand` in.
+    pub(super) fn decide(&self, bytes: &[u8], errand: &mut Errand) -> Decision {
         let options = &self.desk.options;
         let mut slots = head::slots();
         let head = match head::read(bytes, options.headers_max, &mut slots) {
@@ -89,72 +92,63 @@ impl Site<'_> {
             Reading::Partial if bytes.len() <= options.header_bytes_max => return Decision::More,
             Reading::Complete(_) | Reading::Partial | Reading::Other => return Decision::Hand,
         };
+        let mut known = [Known::Other; head::FIELDS_MAX];
         let sight = Sight {
+            marks: Marks::of(head.fields, head.raw, &mut known),
+            known: &known,
             address: address(head.host, head.path),
-            marks: Marks::of(&head),
             body: whole_body(&head, bytes),
             head,
         };
-        let mut errand = self.errand(&sight);
-        match self.weigh(&sight, &mut errand) {
-            Ok(call) => {
-                self.desk.note_request();
-                Decision::Call(errand, call)
-            }
+        let view = self.shard.view();
+        self.fill_in(&sight, errand);
+        let decision = match self.weigh(&sight, &view, errand) {
+            Ok(call) => Decision::Call(call),
             // What is not all there yet may be more than this line can pass over.
-            Err(Turn::Hand) => Decision::Hand,
-            Err(_) if sight.body.is_none() => Decision::Hand,
+            Err(Turn::Hand) => return Decision::Hand,
+            Err(_) if sight.body.is_none() => return Decision::Hand,
             Err(Turn::Reject(rejection)) => {
-                let known = self.shard.pages.with(&rejection, |page| self.known(page, &sight, &mut errand));
+                let pages = &self.shard.pages;
+                let ready = pages.with(&rejection, |page| self.ready(page, &sight, errand));
                 errand.rejection = Some(rejection);
-                self.desk.note_request();
-                Decision::Answer(errand, known)
+                Decision::Answer(ready)
             }
             Err(Turn::Answer(index)) => {
-                let view = errand.view.clone();
                 let Some(answer) = view.answer(errand.route, index) else { return Decision::Hand };
-                let known = self.known(answer, &sight, &mut errand);
-                self.desk.note_request();
-                Decision::Answer(errand, known)
+                Decision::Answer(self.ready(answer, &sight, errand))
             }
-        }
+        };
+        errand.view = Some(view);
+        self.desk.note_request();
+        decision
     }
 
-    fn errand(&self, sight: &Sight<'_, '_>) -> Errand {
+    fn fill_in(&self, sight: &Sight<'_, '_>, errand: &mut Errand) {
         let Sight { head, marks, body, .. } = sight;
-        let arrived = Instant::now();
-        let time_ms = self.shard.wall_ms(arrived);
         let place = |part: &[u8]| Place::of(head.raw, part);
-        Errand {
-            used: head.raw.len() + body.map_or(0, <[u8]>::len),
-            kept: Vec::new(),
-            view: self.shard.view(),
-            arrived,
-            time_ms,
-            identity: self.shard.identities.borrow_mut().identify(time_ms),
-            method: place(head.method.as_bytes()),
-            path: place(head.path.as_bytes()),
-            host: place(head.host.as_bytes()),
-            user_agent: marks.user_agent,
-            trace: marks.kept_trace().map(|trace| place(trace.as_bytes())),
-            route: None,
-            close: head.close || self.is_draining,
-            status: 0,
-            integration_status: None,
-            integration_error: None,
-            decide_us: None,
-            integrate_us: None,
-            rejection: None,
-        }
+        errand.used = head.raw.len() + body.map_or(0, <[u8]>::len);
+        errand.arrived_ns = self.shard.now_ns();
+        errand.time_ms = self.shard.wall_ms(errand.arrived_ns);
+        errand.identity = self.shard.identities.borrow_mut().identify(errand.time_ms);
+        errand.method = place(head.method.as_bytes());
+        errand.path = place(head.path.as_bytes());
+        errand.host = place(head.host.as_bytes());
+        errand.user_agent = marks.user_agent;
+        errand.trace = marks.kept_trace().map(|trace| place(trace.as_bytes()));
+        errand.route = None;
+        errand.close = head.close || self.is_draining;
+        errand.status = 0;
+        errand.integration_status = None;
+        errand.decide_us = None;
+        errand.integrate_us = None;
     }
 
     /// The phases up to the call.
-    fn weigh(&self, sight: &Sight<'_, '_>, errand: &mut Errand) -> Result<Call, Turn> {
-        let view = errand.view.clone();
+    fn weigh(&self, sight: &Sight<'_, '_>, view: &View, errand: &mut Errand) -> Result<Call, Turn> {
         let method = sight.head.method;
         let routed = view.snapshot().route(sight.address, method)?;
         errand.route = Some((routed.stage_index(), routed.method_index()));
-        let authorized = authorize(routed, &self.shard.keys, sight.marks.api_key)?;
+        let authorized = authorize(routed, &self.shard.keys, || sight.marks.api_key())?;
         let plan = routed.plan();
         let has_body = !matches!(sight.head.framing, Framing::Empty | Framing::Length(0));
         let fits = match plan {
@@ -165,8 +159,7 @@ impl Site<'_> {
         if !fits {
             return Err(Turn::Hand);
         }
-        let now_ns = self.shard.monotonic_ns(errand.arrived);
-        let admitted = throttle(authorized, self.shard.ceiling.as_deref(), now_ns)?;
+        let admitted = throttle(authorized, self.shard.ceiling.as_deref(), errand.arrived_ns)?;
         match plan {
             Plan::General => Err(Turn::Hand),
             Plan::Answer { answer } => Err(Turn::Answer(answer)),
@@ -189,7 +182,8 @@ impl Site<'_> {
     ) -> Option<Call> {
         let head = &sight.head;
         let rest = sight.address.map_or("", |address| address.rest);
-        let raw = RawHead { verb: head.method, rest, query: head.query, fields: head.fields, raw: head.raw };
+        let Head { query, fields, raw, .. } = *head;
+        let raw = RawHead { verb: head.method, rest, query, fields, known: sight.known, raw };
         let verb = forward.verb(head.method);
         let is_head = verb == "HEAD";
         let mut out = self.desk.buffers.output();
@@ -217,7 +211,9 @@ impl Site<'_> {
             errand.kept.extend_from_slice(head.raw);
             errand.used = head.raw.len();
         }
-        errand.decide_us = u64::try_from(errand.arrived.elapsed().as_micros()).ok();
+        if self.shard.log.as_ref().is_some_and(|log| log.format.has_phases()) {
+            errand.decide_us = Some(self.shard.us_since(errand.arrived_ns));
+        }
         Some(Call {
             upload: Relay::new(out, span, BODY_BYTES_MAX),
             shelf,
@@ -229,11 +225,11 @@ impl Site<'_> {
     }
 
     /// Writes out an answer.
-    fn known(&self, answer: &Answer, sight: &Sight<'_, '_>, errand: &mut Errand) -> Known {
+    fn ready(&self, answer: &Answer, sight: &Sight<'_, '_>, errand: &mut Errand) -> Ready {
         let mut out = self.desk.buffers.output();
         let is_head = sight.head.method == "HEAD";
         let body_bytes = write_answer(self.shard, answer, errand, is_head, &mut out);
-        Known { out, body_bytes }
+        Ready { out, body_bytes }
     }
 }
 

@@ -1,15 +1,12 @@
 //! One request on the short line: where its parts stand in the buffer, and what became of it.
 
-use std::{cell::RefCell, time::Instant};
+use std::cell::RefCell;
 
-use tidegate_gateway::Rejection;
-use tidegate_listener::direct::{Line, head::Head};
+use tidegate_gateway::{Known, Rejection};
+use tidegate_listener::direct::Line;
 use tidegate_proto::limits::{ERRAND_BOXES_MAX, TRACE_BYTES_MAX};
 
-use crate::{
-    identity::{Identity, TRACE_HEADER},
-    publish::View,
-};
+use crate::{identity::Identity, publish::View};
 
 /// What is known about the client of a connection.
 #[derive(Debug)]
@@ -54,14 +51,17 @@ impl Place {
     }
 }
 
-/// One request.
+/// One request. It is filled in where it stays: moving it about would cost more than most of what is in it.
+#[derive(Default)]
 pub(crate) struct Errand {
     /// Bytes of the input that are the request's, as far as they are still there.
     pub(super) used: usize,
     /// The head, when the input had to be given to the body.
     pub(super) kept: Vec<u8>,
-    pub(super) view: View,
-    pub(super) arrived: Instant,
+    /// What is served to this request; there is one as long as there is a request.
+    pub(super) view: Option<View>,
+    /// On the clock of [`crate::shard::Shard::now_ns`].
+    pub(super) arrived_ns: u64,
     pub(super) time_ms: u64,
     pub(super) identity: Identity,
     pub(super) method: Place,
@@ -76,7 +76,7 @@ pub(crate) struct Errand {
     pub(super) status: u16,
     pub(super) integration_status: Option<u16>,
     pub(super) integration_error: Option<String>,
-    /// From arrival to the decision.
+    /// From arrival to the decision, where the log shows it.
     pub(super) decide_us: Option<u64>,
     /// From arrival to the upstream's answer.
     pub(super) integrate_us: Option<u64>,
@@ -86,32 +86,36 @@ pub(crate) struct Errand {
 /// The lines of a head that the gateway itself reads.
 #[derive(Default)]
 pub(super) struct Marks<'b> {
-    pub(super) api_key: Option<&'b str>,
-    pub(super) content_type: Option<&'b [u8]>,
+    api_key: Option<&'b [u8]>,
+    content_type: Option<&'b [u8]>,
     pub(super) user_agent: Option<Place>,
-    pub(super) trace: Option<&'b [u8]>,
+    trace: Option<&'b [u8]>,
 }
 
 impl<'b> Marks<'b> {
-    pub(super) fn of(head: &Head<'b, '_>) -> Self {
+    /// Looks for them among `fields`; `known` gets what each of them is.
+    pub(super) fn of(fields: &[httparse::Header<'b>], raw: &[u8], known: &mut [Known]) -> Self {
         let mut marks = Self::default();
-        for field in head.fields {
-            let is = |known: &str| field.name.eq_ignore_ascii_case(known);
-            match field.name.len() {
-                9 if is("x-api-key") && marks.api_key.is_none() => {
-                    marks.api_key = std::str::from_utf8(field.value).ok().filter(|key| key.is_ascii());
-                }
-                10 if is("user-agent") && marks.user_agent.is_none() => {
-                    marks.user_agent = Some(Place::of(head.raw, field.value));
-                }
-                12 if is("content-type") && marks.content_type.is_none() => {
+        for (field, place) in fields.iter().zip(known) {
+            *place = Known::of(field.name.as_bytes());
+            match *place {
+                Known::ApiKey if marks.api_key.is_none() => marks.api_key = Some(field.value),
+                Known::ContentType if marks.content_type.is_none() => {
                     marks.content_type = Some(field.value);
                 }
-                15 if is(TRACE_HEADER) && marks.trace.is_none() => marks.trace = Some(field.value),
+                Known::TraceId if marks.trace.is_none() => marks.trace = Some(field.value),
+                Known::UserAgent if marks.user_agent.is_none() => {
+                    marks.user_agent = Some(Place::of(raw, field.value));
+                }
                 _ => {}
             }
         }
         marks
+    }
+
+    /// The API key, if it is text.
+    pub(super) fn api_key(&self) -> Option<&'b str> {
+        std::str::from_utf8(self.api_key?).ok().filter(|key| key.is_ascii())
     }
 
     /// Whether the body, if any, would be mapped as JSON.
@@ -141,7 +145,7 @@ impl Errand {
 
 /// The errand of a connection, in a box that is the shard's: a connection without a request holds none.
 #[derive(Default)]
-pub(super) struct Held(Option<Box<Option<Errand>>>);
+pub(super) struct Held(Option<Box<Errand>>);
 
 /// Boxes that no connection needs at the moment.
 #[derive(Default)]
@@ -149,32 +153,45 @@ pub(super) struct Held(Option<Box<Option<Errand>>>);
     clippy::vec_box,
     reason = "boxes go from here to connections and back; what is in them stays where it is"
 )]
-pub(crate) struct Boxes(RefCell<Vec<Box<Option<Errand>>>>);
+pub(crate) struct Boxes(RefCell<Vec<Box<Errand>>>);
+
+impl Boxes {
+    /// An errand without a request.
+    pub(super) fn take(&self) -> Box<Errand> {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps the box of an errand that is done; what the errand held on to is let go.
+    pub(super) fn give(&self, mut errand: Box<Errand>) {
+        errand.view = None;
+        errand.rejection = None;
+        errand.integration_error = None;
+        errand.kept = Vec::new();
+        let mut boxes = self.0.borrow_mut();
+        if boxes.len() < ERRAND_BOXES_MAX {
+            boxes.push(errand);
+        }
+    }
+}
 
 impl Held {
     /// Takes an errand on.
-    pub(super) fn hold(&mut self, errand: Errand, boxes: &Boxes) {
-        let mut held = boxes.0.borrow_mut().pop().unwrap_or_default();
-        *held = Some(errand);
-        self.0 = Some(held);
+    pub(super) fn hold(&mut self, errand: Box<Errand>) {
+        self.0 = Some(errand);
     }
 
     pub(super) fn as_ref(&self) -> Option<&Errand> {
-        self.0.as_deref()?.as_ref()
+        self.0.as_deref()
     }
 
     pub(super) fn as_mut(&mut self) -> Option<&mut Errand> {
-        self.0.as_deref_mut()?.as_mut()
+        self.0.as_deref_mut()
     }
 
     /// The errand is done.
     pub(super) fn give_back(&mut self, boxes: &Boxes) {
-        if let Some(mut held) = self.0.take() {
-            *held = None;
-            let mut boxes = boxes.0.borrow_mut();
-            if boxes.len() < ERRAND_BOXES_MAX {
-                boxes.push(held);
-            }
+        if let Some(errand) = self.0.take() {
+            boxes.give(errand);
         }
     }
 }

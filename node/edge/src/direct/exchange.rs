@@ -94,10 +94,14 @@ impl<S: Stream> Talk<S> {
 
     /// A new connection, or nothing when the time of the whole call ran out first.
     async fn connect(&self, call: &Call) -> Option<Result<Connection, Failure>> {
-        let arrived = self.errand.as_ref().map_or_else(Instant::now, |errand| errand.arrived);
-        let deadline = arrived + Duration::from_millis(call.timeout_ms.into());
+        let deadline = self.arrived() + Duration::from_millis(call.timeout_ms.into());
         // Apart, as it is rare and large.
         Box::pin(timeout_at(deadline.into(), self.shard.upstream.connect(&call.shelf))).await.ok()
+    }
+
+    /// When the request came.
+    fn arrived(&self) -> Instant {
+        self.errand.as_ref().map_or_else(Instant::now, |errand| self.shard.instant(errand.arrived_ns))
     }
 
     fn close(&self, place: &mut Option<Connection>) {
@@ -110,18 +114,14 @@ impl<S: Stream> Talk<S> {
     async fn call(&mut self, call: &mut Call, connection: &mut Connection) -> Result<Arrived, Trouble> {
         let mut interims = 0;
         let mut is_sent = false;
-        let patience = Duration::from_millis(call.timeout_ms.into());
-        let arrived = self.errand.as_ref().map_or_else(Instant::now, |errand| errand.arrived);
         let mut is_broken = false;
         // Connecting may have outlived the bound that stood before.
-        self.line.alarm.set(Duration::from_millis(self.line.desk.options.body_stall_timeout_ms));
+        self.line.alarm.set(self.line.desk.options.body_stall_timeout_ms);
         poll_fn(|cx| {
             if !is_sent {
                 is_sent = self.send_on(cx, call, connection, &mut is_broken)?;
                 if is_sent {
-                    self.line
-                        .alarm
-                        .set_at(if call.is_streaming { Instant::now() } else { arrived } + patience);
+                    self.await_answer(call, connection.is_reused);
                 }
             }
             loop {
@@ -158,6 +158,16 @@ impl<S: Stream> Talk<S> {
         .await
     }
 
+    /// Sets the bound on waiting for the answer. What connecting took is taken off, what the client's body took is not.
+    fn await_answer(&self, call: &Call, is_reused: bool) {
+        let patience_ms = u64::from(call.timeout_ms);
+        if call.is_streaming || is_reused {
+            self.line.alarm.set(patience_ms);
+        } else {
+            self.line.alarm.set_at(self.arrived() + Duration::from_millis(patience_ms));
+        }
+    }
+
     /// Moves the call to the upstream; true once all of it is gone.
     fn send_on(
         &mut self,
@@ -169,7 +179,7 @@ impl<S: Stream> Talk<S> {
         if *is_broken {
             return Ok(false);
         }
-        let Self { line, input, errand, .. } = self;
+        let Self { shard, line, input, errand, .. } = self;
         let sent = call.upload.poll(cx, &mut line.stream, input, &mut connection.wire, &line.desk.buffers);
         match sent {
             Poll::Ready(Ok(())) => return Ok(true),
@@ -185,10 +195,9 @@ impl<S: Stream> Talk<S> {
             Poll::Pending => {}
         }
         if call.upload.has_moved() || *is_broken {
-            let stall = Duration::from_millis(line.desk.options.body_stall_timeout_ms);
-            line.alarm.set(stall);
-            let spent = errand.as_ref().map_or(Duration::ZERO, |errand| errand.arrived.elapsed());
-            if spent > Duration::from_millis(UPLOAD_TIME_MS_MAX) {
+            line.alarm.set(line.desk.options.body_stall_timeout_ms);
+            let spent_us = errand.as_ref().map_or(0, |errand| shard.us_since(errand.arrived_ns));
+            if spent_us > UPLOAD_TIME_MS_MAX * 1_000 {
                 return Err(Trouble::Refused(Refusal::Timeout));
             }
         }
@@ -210,7 +219,7 @@ impl<S: Stream> Talk<S> {
     /// Writes the head of the client's answer.
     fn compose(&mut self, head: &ReplyHead<'_, '_>) -> Option<Arrived> {
         let errand = self.errand.as_mut()?;
-        errand.integrate_us = u64::try_from(errand.arrived.elapsed().as_micros()).ok();
+        errand.integrate_us = Some(self.shard.us_since(errand.arrived_ns));
         errand.integration_status = Some(head.status);
         errand.status = head.status;
         // What has not been read of a request cannot be told from the next one.
@@ -300,9 +309,8 @@ impl<S: Stream> Talk<S> {
         let outcome = download.poll(cx, wire, input, &mut line.stream, &line.desk.buffers);
         if outcome.is_pending() {
             if download.has_moved() {
-                let write_stall = Duration::from_millis(line.desk.options.write_stall_timeout_ms);
-                let patience = Duration::from_millis(timeout_ms.into());
-                line.alarm.set(if download.waits_for_sink() { write_stall } else { patience });
+                let write_stall_ms = line.desk.options.write_stall_timeout_ms;
+                line.alarm.set(if download.waits_for_sink() { write_stall_ms } else { timeout_ms.into() });
             } else if line.alarm.has_rung() {
                 if download.waits_for_sink() {
                     line.desk.note_write_stall();
@@ -326,7 +334,7 @@ impl<S: Stream> Talk<S> {
         self.recycle(call);
         let Some(errand) = self.errand.as_mut() else { return Next::Gone };
         errand.close |= is_left_over;
-        errand.integrate_us = u64::try_from(errand.arrived.elapsed().as_micros()).ok();
+        errand.integrate_us = Some(self.shard.us_since(errand.arrived_ns));
         if rejection == Rejection::IntegrationTimeout {
             errand.integration_error = Some(rejection.message().to_owned());
         }

@@ -11,9 +11,10 @@ use crate::shard::Shard;
 
 /// Meters and logs a request whose answer has been sent, or could not be; `input` begins with its head if it is still there.
 pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u8], body_bytes: u64) {
-    let latency_us = u64::try_from(errand.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let Some(view) = &errand.view else { return };
+    let latency_us = shard.us_since(errand.arrived_ns);
     if let Some((stage, method)) = errand.route
-        && let Some(meter) = errand.view.meter(stage, method)
+        && let Some(meter) = view.meter(stage, method)
         && errand.status > 0
     {
         meter.record(&Observation {
@@ -25,14 +26,14 @@ pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u
     }
     let Some(log) = &shard.log else { return };
     let head = errand.head(input);
-    let snapshot = errand.view.snapshot();
+    let snapshot = view.snapshot();
     let stage = errand.route.and_then(|(stage, _)| snapshot.stages().get(stage));
     let method = stage.zip(errand.route).and_then(|(stage, (_, method))| stage.route(method));
     let response_type = errand.rejection.as_ref().map(Rejection::response_type);
     let host = errand.host.in_head(head);
     let record = Record {
-        request_id: Some(errand.identity.request.as_bytes()),
-        extended_request_id: Some(errand.identity.extended.as_bytes()),
+        request_id: Some(errand.identity.request()),
+        extended_request_id: Some(errand.identity.extended()),
         source_ip: Some(caller.address.as_bytes()),
         user_agent: errand.user_agent.map(|place| place.in_head(head)),
         request_time_ms: Some(errand.time_ms),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
@@ -24,11 +24,11 @@ impl Wire {
     /// Whether an idle stream seems to be open still: one that can be read from has been closed, or speaks out of turn.
     /// Asks the runtime only, not the system, as long as nothing has come.
     pub(super) fn is_quiet(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
         match self {
-            Self::Plain(stream) => stream.poll_read_ready(&mut cx).is_pending(),
+            Self::Plain(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_err(),
             // Session tickets may still be on their way; they are read here and are no data.
             Self::Encrypted(stream) => {
+                let mut cx = Context::from_waker(Waker::noop());
                 let mut byte = [0];
                 Pin::new(stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
             }

@@ -51,6 +51,10 @@ impl Answer {
 
 /// Appends `HTTP/1.1 status reason` with its line end.
 pub fn write_status_line(status: u16, out: &mut Vec<u8>) {
+    if status == 200 {
+        // Most are.
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
     out.extend_from_slice(b"HTTP/1.1 ");
     push_number(out, status.into());
     out.push(b' ');

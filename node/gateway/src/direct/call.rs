@@ -5,11 +5,11 @@ use tidegate_proto::compiled::{ArchivedCallV1, ArchivedIntegrationV1, ArchivedPa
 
 use super::{
     NotDirect, RawHead,
-    runs::{LowerName, Runs, push_number},
+    runs::{Runs, push_number},
 };
 use crate::{
     Routed,
-    transform::{Fate, Nominated, sends_no_body, to_upstream},
+    transform::{Fate, Known, Nominated, sends_no_body, to_upstream},
 };
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -90,8 +90,8 @@ impl<'s> Forward<'s> {
         out.extend_from_slice(self.call.authority.as_bytes());
         out.extend_from_slice(b"\r\n");
         let seen = copy_fields(head, out)?;
-        let is_forwarded = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(FORWARDED_FOR);
-        let before = head.fields.iter().filter(is_forwarded).map(|field| field.value);
+        let lines = head.fields.iter().zip(head.known);
+        let before = lines.filter(|(_, known)| **known == Known::ForwardedFor).map(|(field, _)| field.value);
         self.write_own(before, &seen, sender, out);
         Ok(())
     }
@@ -116,13 +116,14 @@ impl<'s> Forward<'s> {
         let mut seen = Seen::default();
         let nominated = Nominated::of(headers);
         for (name, value) in headers {
-            match name.as_str().as_bytes() {
-                b"x-forwarded-for" => seen.note_forwarded(value.as_bytes()),
-                b"x-forwarded-proto" | b"x-forwarded-port" => {}
-                lower if to_upstream(lower) != Fate::Pass || nominated.contains(name) => {}
-                lower => {
-                    seen.accept |= lower == b"accept";
-                    seen.user_agent |= lower == b"user-agent";
+            let lower = name.as_str().as_bytes();
+            match Known::of(lower) {
+                Known::ForwardedFor => seen.note_forwarded(value.as_bytes()),
+                Known::ForwardedProto | Known::ForwardedPort => {}
+                known if to_upstream(known) != Fate::Pass || nominated.contains(name) => {}
+                known => {
+                    seen.accept |= known == Known::Accept;
+                    seen.user_agent |= known == Known::UserAgent;
                     out.extend_from_slice(lower);
                     out.extend_from_slice(b": ");
                     out.extend_from_slice(value.as_bytes());
@@ -207,17 +208,16 @@ impl<'s> Forward<'s> {
 fn copy_fields<'r>(head: &RawHead<'r>, out: &mut Vec<u8>) -> Result<Seen<'r>, NotDirect> {
     let mut seen = Seen::default();
     let mut runs = Runs::begin(head.raw, head.fields, out);
-    for (index, field) in head.fields.iter().enumerate() {
-        let lower = LowerName::of(field.name);
-        match lower.as_bytes() {
-            b"accept" => seen.accept = true,
-            b"user-agent" => seen.user_agent = true,
-            b"x-forwarded-for" => {
+    for (index, (field, known)) in head.fields.iter().zip(head.known).enumerate() {
+        match *known {
+            Known::Accept => seen.accept = true,
+            Known::UserAgent => seen.user_agent = true,
+            Known::ForwardedFor => {
                 seen.note_forwarded(field.value);
                 runs.skip(index)?;
             }
-            b"x-forwarded-proto" | b"x-forwarded-port" => runs.skip(index)?,
-            name => match to_upstream(name) {
+            Known::ForwardedProto | Known::ForwardedPort => runs.skip(index)?,
+            known => match to_upstream(known) {
                 Fate::Pass => {}
                 Fate::Drop | Fate::Remap => runs.skip(index)?,
             },

@@ -2,22 +2,19 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{
-    NotDirect,
-    runs::{LowerName, Runs},
-};
-use crate::transform::{Fate, to_client};
+use super::{NotDirect, runs::Runs};
+use crate::transform::{Fate, Known, to_client};
 
 /// Prefix of a header that crosses under another name, as AWS spells it.
 const REMAPPED: &[u8] = b"x-amzn-Remapped-";
 
 /// The header under which a remapped one crosses.
-fn remapped(lower: &[u8]) -> HeaderName {
-    HeaderName::from_static(match lower {
-        b"connection" => "x-amzn-remapped-connection",
-        b"content-length" => "x-amzn-remapped-content-length",
-        b"date" => "x-amzn-remapped-date",
-        b"server" => "x-amzn-remapped-server",
+fn remapped(known: Known) -> HeaderName {
+    HeaderName::from_static(match known {
+        Known::Connection => "x-amzn-remapped-connection",
+        Known::ContentLength => "x-amzn-remapped-content-length",
+        Known::Date => "x-amzn-remapped-date",
+        Known::Server => "x-amzn-remapped-server",
         _ => "x-amzn-remapped-x-amzn-requestid",
     })
 }
@@ -32,12 +29,12 @@ pub fn reply_headers(
 ) -> Result<HeaderMap, NotDirect> {
     let mut headers = HeaderMap::with_capacity(fields.len() + 6);
     for field in fields {
-        let lower = LowerName::of(field.name);
-        let name = match to_client(lower.as_bytes()) {
+        let known = Known::of(field.name.as_bytes());
+        let name = match to_client(known) {
             _ if nominated(field.name) => continue,
             Fate::Drop => continue,
             Fate::Pass => HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NotDirect)?,
-            Fate::Remap => remapped(lower.as_bytes()),
+            Fate::Remap => remapped(known),
         };
         headers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| NotDirect)?);
     }
@@ -57,8 +54,8 @@ pub fn write_reply_fields(
 ) -> Result<(), NotDirect> {
     let mut runs = Runs::begin(raw, fields, out);
     for (index, field) in fields.iter().enumerate() {
-        let lower = LowerName::of(field.name);
-        match to_client(lower.as_bytes()) {
+        let known = Known::of(field.name.as_bytes());
+        match to_client(known) {
             _ if nominated(field.name) => runs.skip(index)?,
             Fate::Pass => {}
             Fate::Drop => runs.skip(index)?,

@@ -2,9 +2,6 @@
 
 use super::NotDirect;
 
-/// One more than the longest header name that any rule knows; longer ones pass.
-const KNOWN_BYTES_MAX: usize = 26;
-
 /// A copy in progress.
 pub(super) struct Runs<'r, 'o> {
     raw: &'r [u8],
@@ -58,84 +55,6 @@ impl<'r, 'o> Runs<'r, 'o> {
     /// Before the empty line that closes the head.
     fn end(&self) -> usize {
         self.raw.len().saturating_sub(2)
-    }
-}
-
-/// First letters of the names that some rule knows, one bit each, by length: most names are passed with one look.
-const KNOWN: [u32; KNOWN_BYTES_MAX] = {
-    const NAMES: [&str; 29] = [
-        "accept",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-md5",
-        "date",
-        "expect",
-        "host",
-        "keep-alive",
-        "max-forwards",
-        "proxy-connection",
-        "server",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-        "via",
-        "www-authenticate",
-        "x-amz-apigw-id",
-        "x-amzn-apigateway-api-id",
-        "x-amzn-errortype",
-        "x-amzn-requestid",
-        "x-amzn-trace-id",
-        "x-forwarded-for",
-        "x-forwarded-port",
-        "x-forwarded-proto",
-        "x-http-method-override",
-        "proxy-authenticate",
-    ];
-    let mut known = [0; KNOWN_BYTES_MAX];
-    let mut at = 0;
-    while at < NAMES.len() {
-        let name = NAMES[at].as_bytes();
-        known[name.len()] |= letter(name[0]);
-        at += 1;
-    }
-    known
-};
-
-const fn letter(byte: u8) -> u32 {
-    1 << (byte & 31)
-}
-
-/// A header name in lower case, without allocation; empty when no rule can know it.
-pub(super) struct LowerName {
-    bytes: [u8; KNOWN_BYTES_MAX],
-    length: usize,
-}
-
-impl LowerName {
-    pub(super) fn of(name: &str) -> Self {
-        let mut lower = Self { bytes: [0; KNOWN_BYTES_MAX], length: 0 };
-        let first = name.bytes().next().unwrap_or_default();
-        let known = KNOWN.get(name.len()).copied().unwrap_or_default();
-        if known & letter(first) != 0 {
-            for (place, byte) in lower.bytes.iter_mut().zip(name.bytes()) {
-                *place = byte.to_ascii_lowercase();
-            }
-            lower.length = name.len();
-        } else if first | 0x20 == b'p'
-            && name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("proxy-"))
-        {
-            // The one family that goes by its first letters.
-            lower.bytes[..6].copy_from_slice(b"proxy-");
-            lower.length = 6;
-        }
-        lower
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 

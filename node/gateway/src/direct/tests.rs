@@ -92,12 +92,14 @@ fn a_call_is_the_same_on_both_lines() {
         let address = address("api1.execute-api.x", path);
         let routed = snapshot.route(address, verb).unwrap();
         assert!(matches!(routed.plan(), Plan::Forward { .. }), "{path}");
-        let admitted = throttle(authorize(routed, &ApiKeyTable::default(), None).unwrap(), None, 0).unwrap();
+        let admitted =
+            throttle(authorize(routed, &ApiKeyTable::default(), || None).unwrap(), None, 0).unwrap();
         let headers = header_map(fields);
         let request = Request { verb, host: "gw", address, query, headers: &headers, facts: FACTS };
         let Ok(Step::Call(general, _)) = admitted.call(&request, None) else { panic!("no call for {path}") };
         let rest = address.unwrap().rest;
-        let raw = RawHead { verb, rest, query, fields, raw: head.as_bytes() };
+        let known: Vec<_> = fields.iter().map(|field| Known::of(field.name.as_bytes())).collect();
+        let raw = RawHead { verb, rest, query, fields, known: &known, raw: head.as_bytes() };
         let mut out = Vec::new();
         let Facts { source_ip, scheme, port, trace_id, .. } = FACTS;
         let sender = Sender { source_ip, scheme, port, trace_id: trace_id.as_bytes() };

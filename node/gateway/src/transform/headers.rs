@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::Known;
 use crate::{Facts, Fault, Rejection};
 
 /// Prefix of a response header that the gateway does not let through under its own name.
@@ -19,44 +20,46 @@ pub(crate) enum Fate {
 }
 
 /// Headers of one connection (RFC 9110 §7.6.1); they never cross.
-fn is_hop_by_hop(name: &[u8]) -> bool {
+const fn is_hop_by_hop(name: Known) -> bool {
     matches!(
         name,
-        b"connection"
-            | b"keep-alive"
-            | b"proxy-connection"
-            | b"te"
-            | b"trailer"
-            | b"transfer-encoding"
-            | b"upgrade"
-    ) || name.starts_with(b"proxy-")
+        Known::Connection
+            | Known::KeepAlive
+            | Known::ProxyFamily
+            | Known::Te
+            | Known::Trailer
+            | Known::TransferEncoding
+            | Known::Upgrade
+    )
 }
 
 /// A client's header on its way through `HTTP_PROXY`.
-pub(crate) fn to_upstream(name: &[u8]) -> Fate {
+pub(crate) const fn to_upstream(name: Known) -> Fate {
     match name {
-        b"host"
-        | b"content-length"
-        | b"content-encoding"
-        | b"content-md5"
-        | b"expect"
-        | b"max-forwards"
-        | b"server"
-        | b"via"
-        | b"www-authenticate"
-        | b"x-amzn-trace-id"
-        | b"x-amzn-apigateway-api-id"
-        | b"x-http-method-override" => Fate::Drop,
+        Known::Host
+        | Known::ContentLength
+        | Known::ContentEncoding
+        | Known::ContentMd5
+        | Known::Expect
+        | Known::MaxForwards
+        | Known::Server
+        | Known::Via
+        | Known::WwwAuthenticate
+        | Known::TraceId
+        | Known::ApiId
+        | Known::MethodOverride => Fate::Drop,
         _ if is_hop_by_hop(name) => Fate::Drop,
         _ => Fate::Pass,
     }
 }
 
 /// An upstream's header on its way through `HTTP_PROXY`.
-pub(crate) fn to_client(name: &[u8]) -> Fate {
+pub(crate) const fn to_client(name: Known) -> Fate {
     match name {
-        b"connection" | b"content-length" | b"date" | b"server" | b"x-amzn-requestid" => Fate::Remap,
-        b"via" | b"x-amz-apigw-id" | b"x-amzn-errortype" => Fate::Drop,
+        Known::Connection | Known::ContentLength | Known::Date | Known::Server | Known::RequestId => {
+            Fate::Remap
+        }
+        Known::Via | Known::ApigwId | Known::ErrorType => Fate::Drop,
         _ if is_hop_by_hop(name) => Fate::Drop,
         _ => Fate::Pass,
     }
@@ -70,7 +73,7 @@ pub(crate) fn mapped_to_client(name: &str) -> Fate {
         | "max-forwards" | "proxy-authenticate" | "server" | "trailer" | "upgrade" | "user-agent"
         | "www-authenticate" => Fate::Remap,
         "te" => Fate::Pass,
-        _ if is_hop_by_hop(name.as_bytes()) => Fate::Drop,
+        _ if is_hop_by_hop(Known::of(name.as_bytes())) => Fate::Drop,
         _ => Fate::Pass,
     }
 }
@@ -79,7 +82,7 @@ pub(crate) fn mapped_to_client(name: &str) -> Fate {
 pub(crate) fn mapped_to_upstream(name: &str) -> Fate {
     match name {
         "content-length" | "expect" | "via" => Fate::Drop,
-        _ if is_hop_by_hop(name.as_bytes()) => Fate::Drop,
+        _ if is_hop_by_hop(Known::of(name.as_bytes())) => Fate::Drop,
         _ => Fate::Pass,
     }
 }
@@ -89,7 +92,7 @@ pub(crate) fn proxied_to_upstream(from: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(from.len() + 4);
     let nominated = Nominated::of(from);
     for (name, value) in from {
-        if to_upstream(name.as_str().as_bytes()) == Fate::Pass && !nominated.contains(name) {
+        if to_upstream(Known::of(name.as_str().as_bytes())) == Fate::Pass && !nominated.contains(name) {
             out.append(name, value.clone());
         }
     }
@@ -117,7 +120,7 @@ pub(crate) fn proxied_to_client(from: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(from.len() + 4);
     let nominated = Nominated::of(from);
     for (name, value) in from {
-        match to_client(name.as_str().as_bytes()) {
+        match to_client(Known::of(name.as_str().as_bytes())) {
             _ if nominated.contains(name) => {}
             Fate::Pass => _ = out.append(name, value.clone()),
             Fate::Drop => {}

@@ -52,7 +52,7 @@ fn sent(
     let host = "api1.execute-api.eu-west-1.localhost:99";
     let request = Request { verb, host, address, query, headers: &headers, facts: FACTS };
     let routed = snapshot.route(address, verb)?;
-    let admitted = throttle(authorize(routed, &ApiKeyTable::default(), None)?, None, 0)?;
+    let admitted = throttle(authorize(routed, &ApiKeyTable::default(), || None)?, None, 0)?;
     let whole = (admitted.intake(&request)? == Intake::Whole).then_some(body.as_bytes());
     Ok(match admitted.call(&request, whole)? {
         Step::Call(call, _) => {
@@ -305,7 +305,8 @@ fn responses() {
         let address = address("h", "/_aws/execute-api/api1/dev");
         let request = Request { verb: "GET", host: "h", address, query: None, headers: &lines, facts: FACTS };
         let routed = snapshot.route(address, "GET").unwrap();
-        let admitted = throttle(authorize(routed, &ApiKeyTable::default(), None).unwrap(), None, 0).unwrap();
+        let admitted =
+            throttle(authorize(routed, &ApiKeyTable::default(), || None).unwrap(), None, 0).unwrap();
         let selected = admitted.select(StatusCode::from_u16(status).unwrap(), Carry::default()).unwrap();
         assert_eq!(selected.needs_body(&request), needs, "{status} {accept}");
         let upstream = headers(&[("x-up", "1"), ("x-up", "2"), ("content-type", "text/up")]);
@@ -323,12 +324,12 @@ fn keys_and_ceiling_refuse() {
     let table = Arc::new(StageTable::compile(&definition, &stage).unwrap());
     let snapshot = Snapshot::new(1, 1, "r", "a", vec![table]);
     let routed = snapshot.route(address("api1.execute-api.r", "/dev"), "GET").unwrap();
-    let refused = authorize(routed, &ApiKeyTable::default(), Some("any")).unwrap_err();
+    let refused = authorize(routed, &ApiKeyTable::default(), || Some("any")).unwrap_err();
     assert_eq!(refused, Rejection::InvalidApiKey);
 
     let open = self::snapshot("/", http_proxy("http://up/"));
     let routed = open.route(address("api1.execute-api.r", "/dev"), "GET").unwrap();
-    let authorized = authorize(routed, &ApiKeyTable::default(), None).unwrap();
+    let authorized = authorize(routed, &ApiKeyTable::default(), || None).unwrap();
     let bucket = tidegate_throttle::Bucket::new(1, 1);
     assert!(throttle(authorized, Some(&bucket), 5).is_ok());
     assert_eq!(throttle(authorized, Some(&bucket), 6).unwrap_err(), Rejection::Throttled);

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::limits::SWEEP_MS;
 
@@ -107,9 +107,8 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Every wait from now on must end within `bound`; counted from the last sweep, so a clock need not be read.
-    pub fn set(&self, bound: Duration) {
-        let bound_ms = u64::try_from(bound.as_millis()).unwrap_or(NEVER);
+    /// Every wait from now on must end within `bound_ms`; counted from the last sweep, so a clock need not be read.
+    pub fn set(&self, bound_ms: u64) {
         // Time has passed since the last sweep; a deadline may come late but not early.
         self.store(self.alarms.now_ms.get().saturating_add(bound_ms).saturating_add(SWEEP_MS));
     }
@@ -168,6 +167,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::Wake;
+    use std::time::Duration;
 
     #[derive(Default)]
     struct Count(AtomicUsize);
@@ -187,14 +187,14 @@ mod tests {
         let (alarms, count) = (Alarms::new(), Arc::new(Count::default()));
         let alarm = alarms.register(Waker::from(Arc::clone(&count)));
         let at = |ms| alarms.origin + Duration::from_millis(ms);
-        alarm.set(Duration::from_millis(1_000));
+        alarm.set(1_000);
         for (ms, rings, is_late) in
             [(999, 0, false), (1_000 + SWEEP_MS - 1, 0, false), (1_001 + SWEEP_MS, 1, true), (9_000, 1, true)]
         {
             alarms.sweep(at(ms));
             assert_eq!((count.0.load(Relaxed), timed_out(&alarm)), (rings, is_late), "after {ms} ms");
         }
-        alarm.set(Duration::from_millis(5));
+        alarm.set(5);
         assert!(!timed_out(&alarm));
         alarm.set_at(at(9_100));
         alarms.sweep(at(9_099));
@@ -211,7 +211,7 @@ mod tests {
         let (alarms, count) = (Alarms::new(), Arc::new(Count::default()));
         for _ in 0..100 {
             let alarm = alarms.register(Waker::from(Arc::clone(&count)));
-            alarm.set(Duration::ZERO);
+            alarm.set(0);
         }
         alarms.sweep(alarms.origin + Duration::from_secs(1));
         assert_eq!((count.0.load(Relaxed), alarms.slots.borrow().words.len()), (0, 1));

@@ -9,6 +9,9 @@ pub use crate::head::Framing;
 use crate::head::{is_host, is_lookalike, is_token, read_length};
 use crate::limits::HEADERS_CEILING;
 
+/// Most header lines that any head may have.
+pub const FIELDS_MAX: usize = HEADERS_CEILING;
+
 /// Room for the header lines of one head, on the stack of whoever reads it.
 pub type Slots<'b> = [MaybeUninit<httparse::Header<'b>>; HEADERS_CEILING];
 

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::time::Duration;
 
 use super::{Input, Line, Stream};
 use crate::limits::{LINGER_BYTES_MAX, LINGER_MS};
@@ -15,7 +14,7 @@ impl<S: Stream> Line<S> {
     /// What the stream says; there is nothing left to do then.
     pub async fn linger(mut self, mut input: Input) -> io::Result<()> {
         let Self { stream, alarm, desk, .. } = &mut self;
-        alarm.set(Duration::from_millis(LINGER_MS));
+        alarm.set(LINGER_MS);
         poll_fn(|cx| alarm.watch(Pin::new(&mut *stream).poll_shutdown(cx))).await?;
         let mut thrown = 0;
         while thrown < LINGER_BYTES_MAX {

@@ -62,6 +62,7 @@ pub struct Format {
     segments: Vec<Segment>,
     style: Style,
     has_request_id: bool,
+    has_phases: bool,
 }
 
 impl Format {
@@ -77,6 +78,7 @@ impl Format {
         let mut segments = Vec::new();
         let mut is_inside = false;
         let mut has_request_id = false;
+        let mut has_phases = false;
         let mut rest = source.as_str();
         while let Some(start) = rest.find(MARK) {
             let (literal, after) = rest.split_at(start);
@@ -86,6 +88,7 @@ impl Format {
             let after = after.get(MARK.len()..).unwrap_or_default();
             let (name, after) = split_name(after);
             has_request_id |= matches!(name, "requestId" | "extendedRequestId");
+            has_phases |= name.starts_with("tidegate.phase.");
             segments.push(match (find(name), name.strip_prefix("authorizer.")) {
                 (Some(read), _) => Segment::Variable { read, is_inside, is_constant: is_constant(name) },
                 (None, Some(name)) => Segment::Authorizer { name: name.to_owned(), is_inside },
@@ -95,12 +98,17 @@ impl Format {
         }
         check_literal(rest)?;
         push_literal(&mut segments, rest);
-        Ok(Self { segments, style: style_of(&source), has_request_id })
+        Ok(Self { segments, style: style_of(&source), has_request_id, has_phases })
     }
 
     /// Whether `$context.requestId` or `$context.extendedRequestId` is used, which AWS demands of every format.
     pub fn has_request_id(&self) -> bool {
         self.has_request_id
+    }
+
+    /// Whether times of single phases are used: measuring them costs a look at the clock each.
+    pub fn has_phases(&self) -> bool {
+        self.has_phases
     }
 
     /// The same format with the values that are the same for all requests of a node filled in from `record`.
@@ -177,6 +185,7 @@ impl Default for Format {
             segments: Vec::new(),
             style: Style::Json,
             has_request_id: false,
+            has_phases: false,
         })
     }
 }

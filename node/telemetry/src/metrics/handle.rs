@@ -20,7 +20,7 @@ impl Counter {
     /// Adds `count`.
     pub fn add(&self, count: u64) {
         if let Some(cell) = self.0.get(slot::index()) {
-            cell.0.fetch_add(count, Relaxed);
+            slot::add(&cell.0, count);
         }
     }
 
@@ -95,11 +95,12 @@ impl Cells {
         }
     }
 
+    /// Notes a value; only for cells of the current thread's slot.
     pub(crate) fn observe(&self, buckets: Buckets, value: u64) {
         if let Some(count) = self.counts.get(buckets.position(value)) {
-            count.fetch_add(1, Relaxed);
+            slot::add(count, 1);
         }
-        self.sum.fetch_add(value, Relaxed);
+        slot::add(&self.sum, value);
     }
 
     pub(crate) fn add_to(&self, buckets: Buckets, distribution: &mut Distribution) {

@@ -94,7 +94,7 @@ impl RouteMetrics {
         let Some(slot) = self.slots.get(slot::index()) else { return };
         let block = slot.get_or_init(|| Box::new(Block::new()));
         if let Some(count) = block.codes.get(code_place(observation.status)) {
-            count.fetch_add(1, Relaxed);
+            slot::add(count, 1);
         }
         block.latency.observe(BUCKETS, observation.latency_us);
         if let Some(integration_us) = observation.integration_us {
@@ -102,10 +102,10 @@ impl RouteMetrics {
         }
         let [hits, misses] = &block.cache;
         match observation.cache {
-            CacheOutcome::Off => 0,
-            CacheOutcome::Hit => hits.fetch_add(1, Relaxed),
-            CacheOutcome::Miss => misses.fetch_add(1, Relaxed),
-        };
+            CacheOutcome::Off => {}
+            CacheOutcome::Hit => slot::add(hits, 1),
+            CacheOutcome::Miss => slot::add(misses, 1),
+        }
     }
 
     /// Everything counted so far.
@@ -137,13 +137,22 @@ impl RouteMetrics {
 
 /// The place of a status among the counts; nonsense counts as a server error.
 fn code_place(status: u16) -> usize {
-    match CODES.binary_search(&status) {
-        Ok(place) => place,
-        Err(_) => {
-            let class = usize::from(status / 100);
-            CODES.len() + if (1..=5).contains(&class) { class - 1 } else { 4 }
+    const PLACES: [u8; 600] = {
+        let mut places = [0; 600];
+        let mut status = 0;
+        while status < places.len() {
+            let class = status / 100;
+            places[status] = (CODES.len() + if class == 0 { 4 } else { class - 1 }) as u8;
+            status += 1;
         }
-    }
+        let mut at = 0;
+        while at < CODES.len() {
+            places[CODES[at] as usize] = at as u8;
+            at += 1;
+        }
+        places
+    };
+    PLACES.get(usize::from(status)).map_or(CODES.len() + 4, |place| usize::from(*place))
 }
 
 /// What one route has counted; the source of CloudWatch-like figures (Count, 4XXError, Latency, …).
