@@ -26,7 +26,8 @@ fn decide() -> Case {
     let mut now_ns = 0;
     Case::new(format!("route of {ROUTES}, key, {LIMITS} limits"), move || {
         now_ns += 1_000;
-        let address = Address { api: API, stage: STAGE, rest: black_box(paths.turn()), by_host: true };
+        let address =
+            Address { api: API.as_bytes(), stage: STAGE, rest: black_box(paths.turn()), by_host: true };
         let decided = snapshot
             .route(Some(address), "GET")
             .and_then(|routed| authorize(routed, &keys, || black_box(Some("0123456789abcdef01234"))))

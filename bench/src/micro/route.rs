@@ -43,10 +43,13 @@ fn miss(routes: usize) -> Case {
 fn read_address() -> Case {
     let host = format!("{API}.execute-api.eu-west-1.amazonaws.com");
     Case::new("read the address", move || {
-        let _ = black_box(address(black_box(&host), black_box("/prod/service-001/resource-00100/7919")));
+        let _ = black_box(address(
+            black_box(host.as_bytes()),
+            black_box("/prod/service-001/resource-00100/7919"),
+        ));
     })
 }
 
 fn at(path: &str) -> Address<'_> {
-    Address { api: API, stage: STAGE, rest: path, by_host: true }
+    Address { api: API.as_bytes(), stage: STAGE, rest: path, by_host: true }
 }

@@ -168,10 +168,9 @@ impl<S: Stream> Talk<S> {
             }
             Decision::Answer(ready) => Verdict::Answer(ready),
             Decision::Call(call) => {
-                if call.is_streaming {
-                    self.input.consume(errand.used, &self.line.desk.buffers);
-                    errand.used = 0;
-                }
+                // While the answer is awaited, the input is free for what comes next.
+                self.input.consume(errand.used, &self.line.desk.buffers);
+                errand.used = 0;
                 Verdict::Call(call)
             }
         };
@@ -237,7 +236,6 @@ impl<S: Stream> Talk<S> {
         report::report(&self.shard, &self.caller, errand, self.input.filled(), body_bytes);
         let close = errand.close;
         self.input.consume(errand.used, &self.line.desk.buffers);
-        self.line.desk.buffers.recycle(std::mem::take(&mut errand.kept));
         self.errand.give_back(&self.shard.errands);
         match (is_whole, close) {
             (false, _) => Next::Gone,

@@ -63,7 +63,7 @@ impl Visit {
         Request {
             verb: verb(&self.head.method, &self.head.headers),
             host,
-            address: address(host, self.head.uri.path()),
+            address: address(host.as_bytes(), self.head.uri.path()),
             query: self.head.uri.query(),
             headers: &self.head.headers,
             facts: Facts {

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address<'r> {
     /// Id of the API, in the spelling of the request.
-    pub api: &'r str,
+    pub api: &'r [u8],
     /// Stage name.
     pub stage: &'r str,
     /// What follows the stage: empty, or starting with a slash.
@@ -15,7 +15,7 @@ pub struct Address<'r> {
 
 /// The address in `host` and `path`: `{api}.execute-api.…/{stage}/…`, `/_aws/execute-api/{api}/{stage}/…` or
 /// `/restapis/{api}/{stage}/_user_request_/…`.
-pub fn address<'r>(host: &'r str, path: &'r str) -> Option<Address<'r>> {
+pub fn address<'r>(host: &'r [u8], path: &'r str) -> Option<Address<'r>> {
     if let Some((api, suffix)) = host_and_rest(host)
         && is_execute_api(suffix)
         && !api.is_empty()
@@ -26,25 +26,25 @@ pub fn address<'r>(host: &'r str, path: &'r str) -> Option<Address<'r>> {
     if let Some(after) = path.strip_prefix("/_aws/execute-api/") {
         let (api, rest) = head_and_rest(after);
         let (stage, rest) = head_and_rest(rest.strip_prefix('/')?);
-        return Some(Address { api, stage, rest, by_host: false });
+        return Some(Address { api: api.as_bytes(), stage, rest, by_host: false });
     }
     let (api, rest) = head_and_rest(path.strip_prefix("/restapis/")?);
     let (stage, rest) = head_and_rest(rest.strip_prefix('/')?);
     let rest =
         rest.strip_prefix("/_user_request_").filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-    Some(Address { api, stage, rest, by_host: false })
+    Some(Address { api: api.as_bytes(), stage, rest, by_host: false })
 }
 
-fn is_execute_api(suffix: &str) -> bool {
-    const LABEL: &str = "execute-api";
+fn is_execute_api(suffix: &[u8]) -> bool {
+    const LABEL: &[u8] = b"execute-api";
     let (label, rest) = suffix.split_at_checked(LABEL.len()).unwrap_or_default();
-    label.eq_ignore_ascii_case(LABEL) && matches!(rest.as_bytes().first(), None | Some(b'.' | b':'))
+    label.eq_ignore_ascii_case(LABEL) && matches!(rest.first(), None | Some(b'.' | b':'))
 }
 
 // Plain loops: what they look for is a few bytes away, where a vectorised search costs more than it saves.
 
-fn host_and_rest(host: &str) -> Option<(&str, &str)> {
-    let dot = host.bytes().position(|byte| byte == b'.')?;
+fn host_and_rest(host: &[u8]) -> Option<(&[u8], &[u8])> {
+    let dot = host.iter().position(|byte| *byte == b'.')?;
     Some((host.get(..dot)?, host.get(dot + 1..)?))
 }
 
@@ -58,8 +58,12 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let host = |api, stage, rest| Some(Address { api, stage, rest, by_host: true });
-        let path = |api, stage, rest| Some(Address { api, stage, rest, by_host: false });
+        let host = |api: &'static str, stage, rest| {
+            Some(Address { api: api.as_bytes(), stage, rest, by_host: true })
+        };
+        let path = |api: &'static str, stage, rest| {
+            Some(Address { api: api.as_bytes(), stage, rest, by_host: false })
+        };
         for (name, target, expect) in [
             ("abc123.execute-api.eu-west-1.localhost:8080", "/dev/pets/1", host("abc123", "dev", "/pets/1")),
             ("ABC123.Execute-Api.eu-west-1.amazonaws.com", "/dev", host("ABC123", "dev", "")),
@@ -79,7 +83,7 @@ mod tests {
             ("", "/", None),
             ("", "*", None),
         ] {
-            assert_eq!(address(name, target), expect, "{name} {target}");
+            assert_eq!(address(name.as_bytes(), target), expect, "{name} {target}");
         }
     }
 }

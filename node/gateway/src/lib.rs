@@ -28,5 +28,5 @@ pub use router::{PathRanges, verb_index};
 pub use snapshot::Snapshot;
 pub use table::{LoadError, Route, StageTable};
 pub use transform::{
-    Call, CallBody, Carry, Intake, Known, Response, ResponseBody, Selected, Step, is_protected,
+    Call, CallBody, Carry, Intake, Known, Response, ResponseBody, Selected, Step, is_name, is_protected,
 };

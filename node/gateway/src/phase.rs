@@ -168,9 +168,9 @@ impl<'s> Admitted<'s> {
 }
 
 /// API ids are lower-case, host labels are not always.
-fn lower<'b>(api: &str, buffer: &'b mut [u8; 63]) -> Option<&'b str> {
+fn lower<'b>(api: &[u8], buffer: &'b mut [u8; 63]) -> Option<&'b [u8]> {
     let out = buffer.get_mut(..api.len())?;
-    out.copy_from_slice(api.as_bytes());
+    out.copy_from_slice(api);
     out.make_ascii_lowercase();
-    std::str::from_utf8(out).ok()
+    Some(out)
 }

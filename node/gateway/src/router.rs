@@ -127,7 +127,8 @@ impl Walk<'_> {
 
     fn segment_end(&self, at: usize) -> usize {
         let rest = self.path.get(at..).unwrap_or_default();
-        at + memchr::memchr(b'/', rest).unwrap_or(rest.len())
+        // Segments are short: a plain loop is quicker than a search that starts up.
+        at + rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())
     }
 
     /// Records a parameter and returns the count to go back to.

@@ -103,16 +103,18 @@ impl Snapshot {
     }
 
     /// The stage of an API; `index` is its place in [`Self::stages`].
-    pub fn stage(&self, api: &str, stage: &str) -> Option<(usize, &Arc<StageTable>)> {
-        let wanted = router::head(api.as_bytes(), 0);
+    pub fn stage(&self, api: impl AsRef<[u8]>, stage: &str) -> Option<(usize, &Arc<StageTable>)> {
+        let api = api.as_ref();
+        let wanted = router::head(api, 0);
         let (mut low, mut high) = (0, self.stages.len());
         while low < high {
             let middle = low.midpoint(high);
             let order = self.heads.get(middle)?.cmp(&wanted);
             let order = match order {
-                Ordering::Equal => {
-                    self.stages.get(middle).map(|have| (have.api(), have.name()).cmp(&(api, stage)))?
-                }
+                Ordering::Equal => self
+                    .stages
+                    .get(middle)
+                    .map(|have| (have.api().as_bytes(), have.name()).cmp(&(api, stage)))?,
                 decided => decided,
             };
             match order {

@@ -20,6 +20,9 @@ use crate::{
     upstream::Shelf,
 };
 
+/// What the head of a call usually needs: room for it is made once.
+const CALL_BYTES: usize = 1_024;
+
 /// What to do with the bytes at hand.
 pub(super) enum Decision {
     /// Wait for more.
@@ -132,7 +135,7 @@ impl Site<'_> {
         errand.identity = self.shard.identities.borrow_mut().identify(errand.time_ms);
         errand.method = place(head.method.as_bytes());
         errand.path = place(head.path.as_bytes());
-        errand.host = place(head.host.as_bytes());
+        errand.host = place(head.host);
         errand.user_agent = marks.user_agent;
         errand.trace = marks.kept_trace().map(|trace| place(trace.as_bytes()));
         errand.route = None;
@@ -186,15 +189,19 @@ impl Site<'_> {
         let raw = RawHead { verb: head.method, rest, query, fields, known: sight.known, raw };
         let verb = forward.verb(head.method);
         let is_head = verb == "HEAD";
-        let mut out = self.desk.buffers.output();
+        let small = sight.body.filter(|body| body.len() <= COALESCE_BYTES_MAX);
+        let mut out = match small {
+            Some([]) => std::mem::take(&mut errand.room),
+            Some(_) | None => self.desk.buffers.output(),
+        };
+        out.reserve(CALL_BYTES);
         let Caller { address: source_ip, scheme, port } = self.caller;
         let sender = Sender { source_ip, scheme, port: *port, trace_id: errand.trace(head.raw) };
         if is_head != (head.method == "HEAD") || forward.write(&raw, &sender, &mut out).is_err() {
-            self.desk.buffers.recycle(out);
+            errand.take_back(out, &self.desk.buffers);
             return None;
         }
         push_framing(head.framing, verb, &mut out);
-        let small = sight.body.filter(|body| body.len() <= COALESCE_BYTES_MAX);
         let span = match (small, head.framing) {
             (Some(body), _) => {
                 out.extend_from_slice(body);
@@ -206,10 +213,11 @@ impl Site<'_> {
         };
         let is_streaming = small.is_none();
         if is_streaming {
-            // The input belongs to the body from here on.
-            errand.kept = self.desk.buffers.output();
-            errand.kept.extend_from_slice(head.raw);
+            // The rest of the input is the body's.
             errand.used = head.raw.len();
+        }
+        if self.shard.log.is_some() {
+            errand.keep(head.raw);
         }
         if self.shard.log.as_ref().is_some_and(|log| log.format.has_phases()) {
             errand.decide_us = Some(self.shard.us_since(errand.arrived_ns));

@@ -3,8 +3,11 @@
 use std::cell::RefCell;
 
 use tidegate_gateway::{Known, Rejection};
-use tidegate_listener::direct::Line;
-use tidegate_proto::limits::{ERRAND_BOXES_MAX, TRACE_BYTES_MAX};
+use tidegate_listener::{
+    direct::{Buffers, Line},
+    limits::INPUT_BYTES,
+};
+use tidegate_proto::limits::{ERRAND_BOXES_MAX, ERRAND_BYTES_MAX, TRACE_BYTES_MAX};
 
 use crate::{identity::Identity, publish::View};
 
@@ -56,8 +59,11 @@ impl Place {
 pub(crate) struct Errand {
     /// Bytes of the input that are the request's, as far as they are still there.
     pub(super) used: usize,
-    /// The head, when the input had to be given to the body.
-    pub(super) kept: Vec<u8>,
+    /// The head for the log, once the input has moved on.
+    kept: Vec<u8>,
+    /// Room for the head of a call. A call that waits for its answer holds these few bytes, and none of the large buffers: many
+    /// that wait would push each other out of the processor's cache.
+    pub(super) room: Vec<u8>,
     /// What is served to this request; there is one as long as there is a request.
     pub(super) view: Option<View>,
     /// On the clock of [`crate::shard::Shard::now_ns`].
@@ -132,6 +138,23 @@ impl<'b> Marks<'b> {
 }
 
 impl Errand {
+    /// Keeps the head, as the input will not.
+    pub(super) fn keep(&mut self, head: &[u8]) {
+        self.kept.extend_from_slice(head);
+    }
+
+    /// Takes the buffer of a call that is done with it.
+    pub(super) fn take_back(&mut self, mut buffer: Vec<u8>, buffers: &Buffers) {
+        match buffer.capacity() {
+            0 => {}
+            1..INPUT_BYTES => {
+                buffer.clear();
+                self.room = buffer;
+            }
+            INPUT_BYTES.. => buffers.recycle(buffer),
+        }
+    }
+
     /// The head's bytes.
     pub(super) fn head<'h>(&'h self, input: &'h [u8]) -> &'h [u8] {
         if self.kept.is_empty() { input } else { &self.kept }
@@ -166,7 +189,10 @@ impl Boxes {
         errand.view = None;
         errand.rejection = None;
         errand.integration_error = None;
-        errand.kept = Vec::new();
+        for bytes in [&mut errand.kept, &mut errand.room] {
+            bytes.clear();
+            bytes.shrink_to(ERRAND_BYTES_MAX);
+        }
         let mut boxes = self.0.borrow_mut();
         if boxes.len() < ERRAND_BOXES_MAX {
             boxes.push(errand);

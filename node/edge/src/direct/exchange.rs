@@ -122,6 +122,9 @@ impl<S: Stream> Talk<S> {
                 is_sent = self.send_on(cx, call, connection, &mut is_broken)?;
                 if is_sent {
                     self.await_answer(call, connection.is_reused);
+                    if !(call.may_repeat && connection.is_reused) {
+                        self.recycle(call);
+                    }
                 }
             }
             loop {
@@ -338,11 +341,10 @@ impl<S: Stream> Talk<S> {
         if rejection == Rejection::IntegrationTimeout {
             errand.integration_error = Some(rejection.message().to_owned());
         }
-        let is_head = errand.method.in_head(errand.head(self.input.filled())) == b"HEAD";
         let mut out = self.line.desk.buffers.output();
         let pages = &self.shard.pages;
         let body_bytes =
-            pages.with(&rejection, |page| write_answer(&self.shard, page, errand, is_head, &mut out));
+            pages.with(&rejection, |page| write_answer(&self.shard, page, errand, call.is_head, &mut out));
         errand.rejection = Some(rejection);
         let sent = self.send(&out).await;
         self.line.desk.buffers.recycle(out);
@@ -361,8 +363,10 @@ impl<S: Stream> Talk<S> {
         }
     }
 
-    fn recycle(&self, call: &mut Call) {
-        self.line.desk.buffers.recycle(call.upload.take_buffer());
+    fn recycle(&mut self, call: &mut Call) {
+        if let Some(errand) = self.errand.as_mut() {
+            errand.take_back(call.upload.take_buffer(), &self.line.desk.buffers);
+        }
     }
 }
 

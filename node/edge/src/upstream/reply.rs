@@ -4,6 +4,7 @@
 use std::mem::MaybeUninit;
 
 use httparse::Header;
+use tidegate_gateway::is_name;
 use tidegate_listener::direct::head::Slots;
 
 /// Why an answer is refused.
@@ -126,16 +127,17 @@ impl Found {
     fn among(fields: &[Header<'_>]) -> Result<Self, ReplyError> {
         let mut found = Self::default();
         for Header { name, value } in fields {
+            let is = |lower: &str| is_name(name.as_bytes(), lower.as_bytes());
             match name.len() {
-                10 if name.eq_ignore_ascii_case("connection") => found.note_connection(value),
-                14 if name.eq_ignore_ascii_case("content-length") => {
+                10 if is("connection") => found.note_connection(value),
+                14 if is("content-length") => {
                     let length = number(value).ok_or(ReplyError::Framing)?;
                     if found.length.is_some_and(|before| before != length) {
                         return Err(ReplyError::Framing);
                     }
                     found.length = Some(length);
                 }
-                17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                17 if is("transfer-encoding") => {
                     if found.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                         return Err(ReplyError::Framing);
                     }

@@ -89,7 +89,7 @@ fn a_call_is_the_same_on_both_lines() {
         let head = format!("{lines}\r\n");
         let mut room = [httparse::EMPTY_HEADER; 64];
         let fields = fields(head.as_bytes(), &mut room);
-        let address = address("api1.execute-api.x", path);
+        let address = address(b"api1.execute-api.x", path);
         let routed = snapshot.route(address, verb).unwrap();
         assert!(matches!(routed.plan(), Plan::Forward { .. }), "{path}");
         let admitted =
@@ -168,7 +168,7 @@ fn methods_take_the_short_line_when_nothing_but_the_head_matters() {
         let definition = testing::definition(&[(path, "GET", Some(integration))]);
         let snapshot = snapshot(&definition);
         let plan =
-            snapshot.route(address("api1.execute-api.x", &format!("/dev{path}")), "GET").unwrap().plan();
+            snapshot.route(address(b"api1.execute-api.x", &format!("/dev{path}")), "GET").unwrap().plan();
         let found = match plan {
             Plan::General => "general",
             Plan::Forward { .. } => "forward",

@@ -141,13 +141,31 @@ impl Known {
             && row.letters & letter(first) != 0
         {
             let rows = NAMES.get(usize::from(row.start)..usize::from(row.end)).unwrap_or_default();
-            let found = rows.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+            let found = rows.iter().find(|(known, _)| is_name(name, known.as_bytes()));
             return found.map_or(Self::Other, |(_, known)| *known);
         }
         let is_family =
             first | 0x20 == b'p' && name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"proxy-"));
         if is_family { Self::ProxyFamily } else { Self::Other }
     }
+}
+
+/// Whether the name of a header line is `lower`, which is in lower case. Eight letters are compared at once: of the bytes that a name
+/// may hold, only the two cases of a letter differ in nothing but the sixth bit.
+pub fn is_name(name: &[u8], lower: &[u8]) -> bool {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    if name.len() != lower.len() {
+        return false;
+    }
+    let same = |(one, other): (&[u8; 8], &[u8; 8])| {
+        u64::from_ne_bytes(*one) | CASE == u64::from_ne_bytes(*other) | CASE
+    };
+    let ((eights, rest), (lower_eights, lower_rest)) = (name.as_chunks(), lower.as_chunks());
+    eights.iter().zip(lower_eights).all(same)
+        && match (name.last_chunk(), lower.last_chunk()) {
+            (Some(last), Some(lower_last)) => same((last, lower_last)),
+            _ => rest.iter().zip(lower_rest).all(|(one, other)| one | 0x20 == other | 0x20),
+        }
 }
 
 #[cfg(test)]
@@ -174,6 +192,25 @@ mod tests {
             ("", Known::Other),
         ] {
             assert_eq!(Known::of(name.as_bytes()), known, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_the_same_in_any_case() {
+        for name in
+            ["te", "host", "trailer", "content-length", "transfer-encoding", "x-amzn-apigateway-api-id"]
+        {
+            assert!(
+                is_name(name.as_bytes(), name.as_bytes())
+                    && is_name(name.to_ascii_uppercase().as_bytes(), name.as_bytes()),
+                "{name}"
+            );
+            for at in 0..name.len() {
+                let mut other = name.to_owned().into_bytes();
+                other[at] = b'7';
+                assert!(!is_name(&other, name.as_bytes()), "{name} {at}");
+            }
+            assert!(!is_name(&name.as_bytes()[1..], name.as_bytes()));
         }
     }
 

@@ -48,7 +48,7 @@ fn sent(
 ) -> Result<String, Rejection> {
     let headers = headers(lines);
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let address = address("api1.execute-api.eu-west-1.localhost:99", path);
+    let address = address(b"api1.execute-api.eu-west-1.localhost:99", path);
     let host = "api1.execute-api.eu-west-1.localhost:99";
     let request = Request { verb, host, address, query, headers: &headers, facts: FACTS };
     let routed = snapshot.route(address, verb)?;
@@ -302,7 +302,7 @@ fn responses() {
         ),
     ] {
         let lines = headers(&[("accept", accept)]);
-        let address = address("h", "/_aws/execute-api/api1/dev");
+        let address = address(b"h", "/_aws/execute-api/api1/dev");
         let request = Request { verb: "GET", host: "h", address, query: None, headers: &lines, facts: FACTS };
         let routed = snapshot.route(address, "GET").unwrap();
         let admitted =
@@ -323,12 +323,12 @@ fn keys_and_ceiling_refuse() {
     let stage = Stage { stage_name: "dev".into(), ..Stage::default() };
     let table = Arc::new(StageTable::compile(&definition, &stage).unwrap());
     let snapshot = Snapshot::new(1, 1, "r", "a", vec![table]);
-    let routed = snapshot.route(address("api1.execute-api.r", "/dev"), "GET").unwrap();
+    let routed = snapshot.route(address(b"api1.execute-api.r", "/dev"), "GET").unwrap();
     let refused = authorize(routed, &ApiKeyTable::default(), || Some("any")).unwrap_err();
     assert_eq!(refused, Rejection::InvalidApiKey);
 
     let open = self::snapshot("/", http_proxy("http://up/"));
-    let routed = open.route(address("api1.execute-api.r", "/dev"), "GET").unwrap();
+    let routed = open.route(address(b"api1.execute-api.r", "/dev"), "GET").unwrap();
     let authorized = authorize(routed, &ApiKeyTable::default(), || None).unwrap();
     let bucket = tidegate_throttle::Bucket::new(1, 1);
     assert!(throttle(authorized, Some(&bucket), 5).is_ok());

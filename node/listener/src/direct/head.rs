@@ -41,7 +41,7 @@ pub struct Head<'b, 's> {
     /// Query string without the question mark.
     pub query: Option<&'b str>,
     /// Value of Host.
-    pub host: &'b str,
+    pub host: &'b [u8],
     /// The header lines as they came.
     pub fields: &'s [httparse::Header<'b>],
     /// All bytes of the head.
@@ -143,7 +143,7 @@ fn is_plain(target: &str) -> bool {
 /// What the header lines say about framing and connection.
 #[derive(Default)]
 struct Found<'b> {
-    host: Option<&'b str>,
+    host: Option<&'b [u8]>,
     length: Option<u64>,
     is_chunked: bool,
     close: bool,
@@ -167,7 +167,7 @@ impl<'b> Found<'b> {
                 if self.host.is_some() || !is_host(value) {
                     return None;
                 }
-                self.host = Some(std::str::from_utf8(value).ok()?);
+                self.host = Some(value);
             }
             6 if is("expect") => return None,
             7 if is("upgrade") => return None,
@@ -275,7 +275,10 @@ mod tests {
         let bytes = b"PUT /a/b?x=1?y HTTP/1.1\r\nHost: h:1\r\nX-A:  v \r\n\r\nrest";
         let mut room = slots();
         let Reading::Complete(head) = read(bytes, 100, &mut room) else { panic!("not read") };
-        assert_eq!((head.method, head.path, head.query, head.host), ("PUT", "/a/b", Some("x=1?y"), "h:1"));
+        assert_eq!(
+            (head.method, head.path, head.query, head.host),
+            ("PUT", "/a/b", Some("x=1?y"), &b"h:1"[..])
+        );
         assert_eq!(head.raw.len(), bytes.len() - 4);
         assert_eq!(offset(head.raw, head.fields[1].name.as_bytes()), 36);
         assert_eq!(head.fields[1].value, b"v");

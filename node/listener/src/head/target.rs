@@ -39,9 +39,8 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
             None => (false, &[][..]),
         },
         None => {
-            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-            let (name, rest) = value.split_at(end);
-            (!name.is_empty() && name.iter().all(|&byte| is_host_byte(byte)), rest)
+            let end = value.iter().position(|&byte| !is_host_byte(byte)).unwrap_or(value.len());
+            (end > 0, value.get(end..).unwrap_or_default())
         }
     };
     name_is_good && is_port(rest)
