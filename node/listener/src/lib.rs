@@ -20,6 +20,7 @@ mod peers;
 mod refusal;
 mod service;
 mod sniff;
+mod sweep;
 pub mod tls;
 mod work;
 
