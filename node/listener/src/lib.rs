@@ -17,6 +17,7 @@ pub mod head;
 pub mod limits;
 mod options;
 mod peers;
+mod plain;
 mod refusal;
 mod service;
 mod sniff;

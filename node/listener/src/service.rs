@@ -22,11 +22,12 @@ use tokio::{task, time};
 
 use crate::bind::bind;
 use crate::body::Body;
-use crate::connection::{Accepted, Connection, Phase, Shared, serve, serve_direct};
+use crate::connection::{Accepted, Connection, Phase, Shared, serve};
 use crate::counters::{CounterValues, Counters};
 use crate::direct::Direct;
 use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS};
 use crate::options::Options;
+use crate::plain::serve_plain;
 use crate::refusal::Refusal;
 use crate::sweep::Sweeper;
 use crate::tls::{self, Terminator};
@@ -198,7 +199,7 @@ impl Service {
             let (direct, handler) = (direct.clone(), handler.clone());
             let (desk, shared) = (sweeper.desk(), Arc::clone(&shared));
             match shared.tls {
-                None => task::spawn_local(serve_direct(accepted, direct, handler, desk, shared, Here)),
+                None => task::spawn_local(serve_plain(accepted, direct, handler, desk, shared, Here)),
                 Some(_) => {
                     task::spawn_local(tls::serve_direct(accepted, direct, handler, desk, shared, Here))
                 }
