@@ -80,6 +80,11 @@ impl Addresses {
         book.changed |= book.nodes.len() != before;
     }
 
+    /// Whether there is something to write.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.lock().changed
+    }
+
     /// Writes the book when it has changed. Blocking.
     pub(crate) fn save(&self) -> io::Result<()> {
         let (path, stored) = {

@@ -4,5 +4,6 @@ pub(crate) mod group;
 pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod network;
+pub(crate) mod pulse;
 pub(crate) mod serve;
 pub(crate) mod types;

@@ -7,8 +7,9 @@ use crate::{
     limits, members,
     node::Node,
     raft::{
-        group::{Ground, Group, stopped},
+        group::{Ground, Group},
         network::Network,
+        pulse,
         serve::Desk,
     },
     reconcile,
@@ -167,6 +168,7 @@ impl Service {
         let mut tasks = vec![runtime::spawn_scoped(self.node.transport.serve(desk))];
         for group in self.node.groups.values() {
             tasks.push(runtime::spawn_scoped(reconcile::run(self.node.clone(), group.clone())));
+            tasks.push(runtime::spawn_scoped(pulse::run(group.clone())));
         }
         tasks.push(runtime::spawn_scoped(keep_addresses(self.node.clone())));
         tasks
@@ -267,12 +269,11 @@ async fn log_failed(health: Watch) -> Error {
     }
 }
 
+/// The channel of server states, which a core closes when it ends: the one with the reason in it changes with every heartbeat.
 async fn core_failed(group: &Group) -> Error {
-    let mut metrics = group.raft.metrics();
-    match metrics.wait_until(|m| m.running_state.is_err()).await {
-        Ok(last) => last.running_state.err().map_or(Error::Stopped, |fatal| stopped(&fatal)),
-        Err(_) => Error::Stopped,
-    }
+    let mut states = group.raft.server_metrics();
+    while group.ended().is_none() && states.changed().await.is_ok() {}
+    group.ended().unwrap_or(Error::Stopped)
 }
 
 /// Saves the address book when it changes and forgets nodes that left every group.
@@ -282,6 +283,9 @@ async fn keep_addresses(node: Arc<Node>) {
         let memberships: Vec<_> = node.groups.values().map(|group| group.membership()).collect();
         if memberships.iter().any(|m| m.get_node(&node.id).is_some()) {
             node.addresses.retain(|id| memberships.iter().any(|m| m.get_node(&id).is_some()));
+        }
+        if !node.addresses.has_changed() {
+            continue;
         }
         let saving = node.clone();
         if let Some(Err(error)) = runtime::blocking(move || saving.addresses.save()).await {

@@ -17,9 +17,11 @@ pub mod head;
 pub mod limits;
 mod options;
 mod peers;
+mod plain;
 mod refusal;
 mod service;
 mod sniff;
+mod sweep;
 pub mod tls;
 mod work;
 

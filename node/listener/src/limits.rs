@@ -77,6 +77,10 @@ pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
 
 /// How often deadlines of the fast path are looked at: what one may be late by.
 pub const SWEEP_MS: u64 = 50;
+/// How often buffers that were not needed are freed: what a burst left is gone within two seconds.
+pub(crate) const TRIM_MS: u64 = 250;
+/// How long a shard is without connections until its sweeper rests; by then a burst's buffers are freed.
+pub(crate) const REST_MS: u64 = 15_000;
 /// Bytes of one buffer: holds the largest head with the start of its body.
 pub const INPUT_BYTES: usize = 16 * 1024;
 /// Bytes of a buffer for long streams, where each call costs more than the copying.

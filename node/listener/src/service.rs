@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
@@ -22,12 +22,14 @@ use tokio::{task, time};
 
 use crate::bind::bind;
 use crate::body::Body;
-use crate::connection::{Accepted, Connection, Phase, Shared, serve, serve_direct};
+use crate::connection::{Accepted, Connection, Phase, Shared, serve};
 use crate::counters::{CounterValues, Counters};
-use crate::direct::{Desk, Direct};
-use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS, SWEEP_MS};
+use crate::direct::Direct;
+use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS};
 use crate::options::Options;
+use crate::plain::serve_plain;
 use crate::refusal::Refusal;
+use crate::sweep::Sweeper;
 use crate::tls::{self, Terminator};
 
 /// Connection ids are unique over all listeners of the process.
@@ -191,13 +193,13 @@ impl Service {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let shared = Arc::clone(&self.shared);
-        let desk = Rc::new(Desk::new(&shared));
-        let sweeping = task::spawn_local(sweep(Rc::clone(&desk), Arc::clone(&shared)));
+        let sweeper = Sweeper::new(&shared);
+        let sweeping = task::spawn_local(Rc::clone(&sweeper).run());
         let spawn = move |accepted| {
             let (direct, handler) = (direct.clone(), handler.clone());
-            let (desk, shared) = (Rc::clone(&desk), Arc::clone(&shared));
+            let (desk, shared) = (sweeper.desk(), Arc::clone(&shared));
             match shared.tls {
-                None => task::spawn_local(serve_direct(accepted, direct, handler, desk, shared, Here)),
+                None => task::spawn_local(serve_plain(accepted, direct, handler, desk, shared, Here)),
                 Some(_) => {
                     task::spawn_local(tls::serve_direct(accepted, direct, handler, desk, shared, Here))
                 }
@@ -291,24 +293,6 @@ struct Here;
 impl<F: Future + 'static> Executor<F> for Here {
     fn execute(&self, future: F) {
         task::spawn_local(future);
-    }
-}
-
-/// Keeps the deadlines of the fast path, frees what it does not need, and tells its connections when draining begins.
-async fn sweep(desk: Rc<Desk>, shared: Arc<Shared>) {
-    const TRIM_SWEEPS: u64 = 1_000 / SWEEP_MS;
-    let mut told = Phase::Serving;
-    for sweeps in 1_u64.. {
-        time::sleep(Duration::from_millis(SWEEP_MS)).await;
-        desk.sweep(Instant::now());
-        if sweeps.is_multiple_of(TRIM_SWEEPS) {
-            desk.buffers.trim();
-        }
-        let phase = *shared.phase.borrow();
-        if phase > told {
-            desk.alarms.drain(phase == Phase::Cutting);
-            told = phase;
-        }
     }
 }
 

@@ -18,6 +18,8 @@ pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Unwritten log bytes of one slot from which on the writer is woken before its time: few enough to still be in the processor's
 /// cache when they are written.
 pub(crate) const LOG_WAKE_BYTES: usize = 128 * 1024;
+/// Room that a buffer of the access log keeps when few lines come.
+pub(crate) const LOG_KEPT_BYTES: usize = 16 << 10;
 /// Default bound of unwritten log bytes of one slot.
 pub const LOG_SLOT_BYTES_MAX: usize = 1024 * 1024;
 

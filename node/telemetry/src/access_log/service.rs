@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
-use tokio::time;
+use tokio::{task, time};
 
 use super::format::Format;
 use super::record::Record;
-use crate::limits::{LINE_BYTES_MAX, LOG_SLOT_BYTES_MAX, LOG_WAKE_BYTES, SLOTS};
+use crate::limits::{LINE_BYTES_MAX, LOG_KEPT_BYTES, LOG_SLOT_BYTES_MAX, LOG_WAKE_BYTES, SLOTS};
 use crate::metrics::Registry;
 use crate::slot;
 
@@ -95,6 +95,19 @@ struct Slot {
     lines: u64,
 }
 
+impl Slot {
+    /// Empties it; what was mostly unused becomes half as large.
+    fn reset(&mut self) {
+        let room = self.bytes.capacity();
+        if self.bytes.len() < room / 4 {
+            self.bytes.clear();
+            self.bytes.shrink_to((room / 2).max(LOG_KEPT_BYTES));
+        }
+        self.bytes.clear();
+        self.lines = 0;
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     slots: [Mutex<Slot>; SLOTS],
@@ -134,7 +147,7 @@ impl Service {
         let output = match options.destination {
             Destination::Stdout => Output::Stdout(tokio::io::stdout()),
             Destination::File(path) => match open(&path) {
-                Ok(file) => Output::File { path, file: Some(tokio::fs::File::from_std(file)) },
+                Ok(file) => Output::File { path, file: Some(Arc::new(file)) },
                 Err(source) => return Err(Error::Open { path, source }),
             },
         };
@@ -173,7 +186,7 @@ impl Service {
         }
     }
 
-    /// Each slot has a buffer to swap with, so that both keep the size that its thread needs.
+    /// Each slot has a buffer to swap with, so that both keep the size that its thread needs, and little once it needs less.
     async fn flush(&mut self, batches: &mut [Slot; SLOTS]) {
         if self.shared.must_reopen.swap(false, Relaxed)
             && let Err(error) = self.output.reopen()
@@ -184,13 +197,12 @@ impl Service {
             let (Some(slot), Some(batch)) = (self.shared.slots.get(place), batches.get_mut(place)) else {
                 continue;
             };
-            batch.bytes.clear();
-            batch.lines = 0;
+            batch.reset();
             std::mem::swap(batch, &mut slot.lock().unwrap_or_else(PoisonError::into_inner));
             if batch.bytes.is_empty() {
                 continue;
             }
-            match self.output.write(&batch.bytes).await {
+            match self.output.write(&mut batch.bytes).await {
                 Ok(()) => {
                     self.shared.written.fetch_add(batch.lines, Relaxed);
                 }
@@ -267,11 +279,11 @@ impl Handle {
 #[derive(Debug)]
 enum Output {
     Stdout(tokio::io::Stdout),
-    File { path: PathBuf, file: Option<tokio::fs::File> },
+    File { path: PathBuf, file: Option<Arc<File>> },
 }
 
 impl Output {
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    async fn write(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
         match self {
             Self::Stdout(stdout) => {
                 stdout.write_all(bytes).await?;
@@ -280,11 +292,20 @@ impl Output {
             Self::File { path, file } => {
                 let target = match file {
                     Some(target) => target,
-                    None => file.insert(tokio::fs::File::from_std(open(path)?)),
+                    None => file.insert(Arc::new(open(path)?)),
                 };
-                let outcome = match target.write_all(bytes).await {
-                    Ok(()) => target.flush().await,
-                    Err(error) => Err(error),
+                let (target, whole) = (Arc::clone(target), std::mem::take(bytes));
+                // The buffer itself goes to the thread that may block, and comes back: nothing is copied.
+                let written = task::spawn_blocking(move || {
+                    let outcome = (&*target).write_all(&whole);
+                    (whole, outcome)
+                });
+                let outcome = match written.await {
+                    Ok((whole, outcome)) => {
+                        *bytes = whole;
+                        outcome
+                    }
+                    Err(ended) => Err(ended.into()),
                 };
                 if outcome.is_err() {
                     // The next write opens anew: the volume may have been replaced.
@@ -298,7 +319,7 @@ impl Output {
     fn reopen(&mut self) -> io::Result<()> {
         if let Self::File { path, file } = self {
             *file = None;
-            *file = Some(tokio::fs::File::from_std(open(path)?));
+            *file = Some(Arc::new(open(path)?));
         }
         Ok(())
     }
@@ -306,4 +327,19 @@ impl Output {
 
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_keeps_the_size_that_is_needed() {
+        let mut slot = Slot { bytes: Vec::with_capacity(1 << 20), lines: 1 };
+        slot.bytes.resize(1 << 18, b'x');
+        slot.reset();
+        assert_eq!((slot.bytes.capacity(), slot.bytes.len(), slot.lines), (1 << 20, 0, 0));
+        (0..10).for_each(|_| slot.reset());
+        assert_eq!(slot.bytes.capacity(), LOG_KEPT_BYTES);
+    }
 }

@@ -1,0 +1,51 @@
+//! A plain connection on the fast path, in as little memory as it can be: ten thousand idle ones hold ten thousand of these
+//! futures. What it does is what [`crate::connection::serve_direct`] does for the encrypted ones.
+
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use hyper::rt::bounds::Http2ServerConnExec;
+
+use crate::body::{Body, Reply};
+use crate::connection::{Accepted, Connection, Shared, serve};
+use crate::direct::{Desk, Direct, Handover, Line, Stream};
+use crate::dispatch::Answer;
+
+/// Serves one connection on the fast path as far as it is plain, and from there as [`serve`] does.
+///
+/// Not an `async fn`: that would hold its arguments once as they came and once as they are used.
+pub(crate) fn serve_plain<S, D, H, F, B, E>(
+    accepted: Accepted<S>,
+    direct: D,
+    handler: H,
+    desk: Rc<Desk>,
+    shared: Arc<Shared>,
+    executor: E,
+) -> impl Future<Output = ()>
+where
+    S: Stream,
+    D: Direct,
+    H: Fn(Request<Body>, Connection) -> F,
+    F: Future<Output = Response<B>> + 'static,
+    B: HttpBody<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: Http2ServerConnExec<Answer<F>, Reply<B>>,
+{
+    let Accepted { stream, id, peer, local, permit, negotiated, .. } = accepted;
+    async move {
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let alarm = desk.alarms.register(waker);
+        let line = Line { stream, id, peer, local, is_encrypted: negotiated.is_some(), alarm, desk };
+        if let Some(Handover { stream, ahead }) = direct.serve(line).await {
+            let ahead = BytesMut::from(ahead.as_slice());
+            // Apart from this task's own memory: most connections never come here, and the server's state is large.
+            let accepted = Accepted { stream, ahead, id, peer, local, permit, negotiated };
+            Box::pin(serve(accepted, handler, shared, executor)).await;
+        }
+    }
+}
