@@ -91,3 +91,5 @@ pub(crate) const BUFFERS_KEPT_MAX: usize = 1_024;
 pub(crate) const LARGE_BUFFERS_KEPT_MAX: usize = 32;
 /// Sessions of TLS 1.2 clients without tickets that one listener remembers.
 pub(crate) const SESSIONS_MAX: usize = 1_024;
+/// Session tickets that follow a handshake: a client of an API keeps one connection, and gets a new ticket when it resumes.
+pub(crate) const TICKETS_PER_HANDSHAKE: usize = 1;

@@ -29,7 +29,7 @@ use crate::body::{Body, Reply};
 use crate::connection::{self, Accepted, Connection, Phase, Protocol, Shared};
 use crate::direct::{Desk, Direct};
 use crate::dispatch::Answer;
-use crate::limits::SESSIONS_MAX;
+use crate::limits::{SESSIONS_MAX, TICKETS_PER_HANDSHAKE};
 use crate::options::Options;
 
 pub use certificates::{Certificates, Table};
@@ -70,6 +70,7 @@ impl Terminator {
         };
         config.ticketer = Arc::new(settings.tickets.clone());
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+        config.send_tls13_tickets = TICKETS_PER_HANDSHAKE;
         // A request in early data could be replayed (RFC 8446 §8).
         config.max_early_data_size = 0;
         Ok(Self {

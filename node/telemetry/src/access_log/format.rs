@@ -39,28 +39,45 @@ pub enum FormatError {
 #[derive(Clone, Debug)]
 enum Segment {
     Literal(String),
-    /// A variable of the table; `is_inside` tells whether the literal before it left a JSON string open.
+    /// A variable of the table.
     Variable {
         read: Read,
-        is_inside: bool,
+        place: Place,
         is_constant: bool,
     },
     /// `$context.authorizer.NAME`, whose names the author of the authorizer chooses.
     Authorizer {
         name: String,
-        is_inside: bool,
+        place: Place,
     },
     /// A name nobody knows: always missing, as in AWS.
     Unknown {
-        is_inside: bool,
+        place: Place,
     },
+}
+
+/// What stands around a value.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// The escapes that hold here. Quoted fields of a line of text have the same as JSON.
+    style: Style,
+    /// The literal before left a JSON string open.
+    is_inside: bool,
+    /// Outside a JSON string text brings its own quotes, so that a line stays JSON and a value cannot add members.
+    is_bare_json: bool,
+}
+
+impl Place {
+    fn new(style: Style, is_inside: bool) -> Self {
+        let escapes = if style == Style::Text && is_inside { Style::Json } else { style };
+        Self { style: escapes, is_inside, is_bare_json: style == Style::Json && !is_inside }
+    }
 }
 
 /// A compiled access-log format.
 #[derive(Clone, Debug)]
 pub struct Format {
     segments: Vec<Segment>,
-    style: Style,
     has_request_id: bool,
     has_phases: bool,
 }
@@ -75,6 +92,7 @@ impl Format {
             return Err(FormatError::TooLong(source.len()));
         }
         let source: String = source.trim().chars().filter(|character| !character.is_control()).collect();
+        let style = style_of(&source);
         let mut segments = Vec::new();
         let mut is_inside = false;
         let mut has_request_id = false;
@@ -89,16 +107,17 @@ impl Format {
             let (name, after) = split_name(after);
             has_request_id |= matches!(name, "requestId" | "extendedRequestId");
             has_phases |= name.starts_with("tidegate.phase.");
+            let place = Place::new(style, is_inside);
             segments.push(match (find(name), name.strip_prefix("authorizer.")) {
-                (Some(read), _) => Segment::Variable { read, is_inside, is_constant: is_constant(name) },
-                (None, Some(name)) => Segment::Authorizer { name: name.to_owned(), is_inside },
-                (None, None) => Segment::Unknown { is_inside },
+                (Some(read), _) => Segment::Variable { read, place, is_constant: is_constant(name) },
+                (None, Some(name)) => Segment::Authorizer { name: name.to_owned(), place },
+                (None, None) => Segment::Unknown { place },
             });
             rest = after;
         }
         check_literal(rest)?;
         push_literal(&mut segments, rest);
-        Ok(Self { segments, style: style_of(&source), has_request_id, has_phases })
+        Ok(Self { segments, has_request_id, has_phases })
     }
 
     /// Whether `$context.requestId` or `$context.extendedRequestId` is used, which AWS demands of every format.
@@ -119,9 +138,9 @@ impl Format {
         for segment in &self.segments {
             match segment {
                 Segment::Literal(text) => literal.push_str(text),
-                Segment::Variable { read, is_inside, is_constant: true } => {
+                Segment::Variable { read, place, is_constant: true } => {
                     let mut out = Vec::new();
-                    self.render_value(read(record), *is_inside, &mut out);
+                    render_value(read(record), *place, &mut out);
                     literal.push_str(&String::from_utf8_lossy(&out));
                 }
                 other => {
@@ -137,53 +156,53 @@ impl Format {
     /// Appends one line without its end.
     pub fn render(&self, record: &Record<'_>, out: &mut Vec<u8>) {
         for segment in &self.segments {
-            let (value, is_inside) = match segment {
+            let (value, place) = match segment {
                 Segment::Literal(literal) => {
                     out.extend_from_slice(literal.as_bytes());
                     continue;
                 }
-                Segment::Variable { read, is_inside, .. } => (read(record), *is_inside),
-                Segment::Authorizer { name, is_inside } => {
+                Segment::Variable { read, place, .. } => (read(record), *place),
+                Segment::Authorizer { name, place } => {
                     let found = record.authorizer.iter().find(|(known, _)| known == name);
-                    (found.map_or(Value::Missing, |(_, value)| Value::Text(value.as_bytes())), *is_inside)
+                    (found.map_or(Value::Missing, |(_, value)| Value::Text(value.as_bytes())), *place)
                 }
-                Segment::Unknown { is_inside } => (Value::Missing, *is_inside),
+                Segment::Unknown { place } => (Value::Missing, *place),
             };
-            self.render_value(value, is_inside, out);
+            render_value(value, place, out);
         }
     }
+}
 
-    /// Outside a JSON string text brings its own quotes, so that a line stays JSON and a value cannot add members.
-    fn render_value(&self, value: Value<'_>, is_inside: bool, out: &mut Vec<u8>) {
-        let is_bare_json = self.style == Style::Json && !is_inside;
-        let brings_quotes = match value {
-            Value::Number(_) => false,
-            Value::Quoted(_) => !is_inside,
-            Value::Missing | Value::Text(_) | Value::Own(_) | Value::Time(_) => is_bare_json,
-        };
-        if brings_quotes {
-            out.push(b'"');
-        }
-        // Quoted fields of a line of text have the same escapes as JSON.
-        let style = if self.style == Style::Text && is_inside { Style::Json } else { self.style };
-        match value {
-            Value::Missing => out.push(b'-'),
-            Value::Own(text) => out.extend_from_slice(text),
-            Value::Text(text) | Value::Quoted(text) => escape::write(style, text, out),
-            Value::Number(number) => digits::write(number, 1, out),
-            Value::Time(epoch_ms) => clock::write_clf(epoch_ms, out),
-        }
-        if brings_quotes {
-            out.push(b'"');
-        }
+fn render_value(value: Value<'_>, place: Place, out: &mut Vec<u8>) {
+    match value {
+        Value::Number(number) => digits::write(number, 1, out),
+        Value::Quoted(text) if place.is_inside => escape::write(place.style, text, out),
+        Value::Quoted(text) => quoted(out, |out| escape::write(place.style, text, out)),
+        plain if place.is_bare_json => quoted(out, |out| render_plain(plain, place.style, out)),
+        plain => render_plain(plain, place.style, out),
     }
+}
+
+fn render_plain(value: Value<'_>, style: Style, out: &mut Vec<u8>) {
+    match value {
+        Value::Own(text) => out.extend_from_slice(text),
+        Value::Text(text) | Value::Quoted(text) => escape::write(style, text, out),
+        Value::Missing => out.push(b'-'),
+        Value::Time(epoch_ms) => clock::write_clf(epoch_ms, out),
+        Value::Number(number) => digits::write(number, 1, out),
+    }
+}
+
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
 }
 
 impl Default for Format {
     fn default() -> Self {
         Self::parse(DEFAULT_FORMAT).unwrap_or(Self {
             segments: Vec::new(),
-            style: Style::Json,
             has_request_id: false,
             has_phases: false,
         })

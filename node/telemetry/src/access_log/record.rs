@@ -61,7 +61,7 @@ pub struct Record<'a> {
     pub route_key: Option<&'a str>,
     /// `$context.status`.
     pub status: Option<u16>,
-    /// `$context.protocol`, such as `HTTP/1.1`.
+    /// `$context.protocol`, such as `HTTP/1.1`; made by the gateway, so it is not escaped.
     pub protocol: Option<&'a str>,
     /// `$context.responseLength`, in bytes.
     pub response_bytes: Option<u64>,

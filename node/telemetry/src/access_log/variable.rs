@@ -65,7 +65,7 @@ const VARIABLES: &[(&str, Read)] = &[
     ("resourceId", |r| text(r.resource_id)),
     ("routeKey", |r| text(r.route_key)),
     ("status", |r| number(r.status)),
-    ("protocol", |r| text(r.protocol)),
+    ("protocol", |r| own(r.protocol.map(str::as_bytes))),
     ("responseLength", |r| number(r.response_bytes)),
     ("dataProcessed", |r| number(r.response_bytes)),
     ("responseLatency", |r| number(r.response_latency_ms)),
