@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     body::{BodyFault, ClientBody, Sending, Upload},
-    upstream::{Failure, Reply, Upstream, UpstreamBody, Wired},
+    upstream::{Failure, Reply, ReplyBody, Upstream, Wired},
     visit::Trail,
 };
 
@@ -23,10 +23,16 @@ pub(crate) struct Taken {
     /// All of it, when the mapping needs it.
     pub(crate) whole: Option<Bytes>,
     stream: Option<ClientBody>,
-    upload: Rc<Upload>,
+    /// Absent where there was nothing to take in.
+    upload: Option<Rc<Upload>>,
 }
 
 impl Taken {
+    /// There is no body.
+    pub(crate) fn nothing() -> Self {
+        Self { whole: None, stream: None, upload: None }
+    }
+
     /// Takes in what `intake` asks for.
     ///
     /// # Errors
@@ -37,13 +43,13 @@ impl Taken {
         }
         let (stream, upload) = ClientBody::new(body, BODY_BYTES_MAX);
         let taken = match intake {
-            Intake::Stream => return Ok(Self { whole: None, stream: Some(stream), upload }),
+            Intake::Stream => return Ok(Self { whole: None, stream: Some(stream), upload: Some(upload) }),
             // Read before the call all the same: a request that breaks its framing is answered 400, so it must not be sent.
             Intake::Nothing => forget(stream).await.map(|()| None),
             Intake::Whole => stream.collect().await.map(|whole| Some(whole.to_bytes())),
         };
         match taken {
-            Ok(whole) => Ok(Self { whole, stream: None, upload }),
+            Ok(whole) => Ok(Self { whole, stream: None, upload: Some(upload) }),
             Err(_) if upload.is_too_large() => {
                 upload.discard_rest().await;
                 Err(Rejection::RequestTooLarge)
@@ -69,16 +75,17 @@ async fn forget(mut body: ClientBody) -> Result<(), BodyFault> {
     Ok(())
 }
 
-/// Reads the body of a request that is rejected, within bounds, so that the connection can serve the next one. A client that
-/// waits to be asked for its body is not asked; in HTTP/2 what is left of a request is in nobody's way.
-pub(crate) async fn pass_over(body: Body, head: &Parts) {
-    if body.is_end_stream()
-        || head.version == Version::HTTP_2
-        || head.headers.contains_key(header::EXPECT)
-        || body.size_hint().lower() > BODY_BYTES_MAX
-    {
-        return;
-    }
+/// Whether the next request cannot come before this body has been passed over. A client that waits to be asked for its body
+/// is not asked; in HTTP/2 what is left of a request is in nobody's way.
+pub(crate) fn is_in_the_way(body: &Body, head: &Parts) -> bool {
+    !body.is_end_stream()
+        && head.version != Version::HTTP_2
+        && !head.headers.contains_key(header::EXPECT)
+        && body.size_hint().lower() <= BODY_BYTES_MAX
+}
+
+/// Reads the body of a request that is rejected, within bounds, so that the connection can serve the next one.
+pub(crate) async fn pass_over(body: Body) {
     let mut body = Limited::new(body, DISCARD_BYTES_MAX);
     let reading = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
     let _ = timeout(Duration::from_millis(DISCARD_TIME_MS_MAX), reading).await;
@@ -89,31 +96,34 @@ pub(crate) struct Arrived {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     bare_length: Option<u64>,
-    body: Option<UpstreamBody>,
+    body: Option<ReplyBody>,
     deadline: Instant,
 }
 
 /// What the client gets.
 pub(crate) struct Answer {
     pub(crate) response: Response,
-    pub(crate) stream: Option<UpstreamBody>,
+    pub(crate) stream: Option<ReplyBody>,
 }
 
 /// Calls upstream, a second time where that cannot be noticed.
 pub(crate) async fn integrate(
     upstream: &Upstream,
-    wired: &Wired,
+    mut wired: Wired,
     body: CallBody,
     taken: &mut Taken,
     trail: &mut Trail,
 ) -> Result<Arrived, Rejection> {
-    let mut deadline = Deadline::new(wired.timeout_ms);
+    let mut deadline = Deadline::new(wired.timeout_ms, trail.lap().into());
     let may_repeat = wired.is_idempotent && body != CallBody::Stream;
     let sending = taken.sending(body.clone());
-    let mut outcome = within(&mut deadline, upstream.exchange(wired, sending, true), taken, trail).await;
+    wired.frame(&sending);
+    let exchange = pin!(upstream.exchange(&wired, sending, true));
+    let mut outcome = within(&mut deadline, exchange, taken, trail).await;
     if may_repeat && matches!(outcome, Err(Ended::Failed(Failure::Stale(_)))) && upstream.may_retry() {
         let sending = taken.sending(body);
-        outcome = within(&mut deadline, upstream.exchange(wired, sending, false), taken, trail).await;
+        let exchange = Box::pin(upstream.exchange(&wired, sending, false));
+        outcome = Box::pin(within(&mut deadline, exchange, taken, trail)).await;
     }
     match outcome {
         Ok(reply) if reply.status.is_informational() => Err(Rejection::IntegrationFailure(Fault::Answer)),
@@ -141,8 +151,8 @@ struct Deadline {
 }
 
 impl Deadline {
-    fn new(timeout_ms: u32) -> Self {
-        let (now, patience) = (Instant::now(), Duration::from_millis(timeout_ms.into()));
+    fn new(timeout_ms: u32, now: Instant) -> Self {
+        let patience = Duration::from_millis(timeout_ms.into());
         Self {
             at: now + patience,
             patience,
@@ -163,22 +173,21 @@ impl Deadline {
 
 async fn within(
     deadline: &mut Deadline,
-    exchange: impl Future<Output = Result<Reply, Failure>>,
+    mut exchange: impl Future<Output = Result<Reply, Failure>> + Unpin,
     taken: &Taken,
     trail: &mut Trail,
 ) -> Result<Reply, Ended> {
-    let mut exchange = pin!(exchange);
     loop {
-        match timeout_at(deadline.at, exchange.as_mut()).await {
+        match timeout_at(deadline.at, &mut exchange).await {
             Ok(Ok(reply)) => return Ok(reply),
-            Ok(Err(_)) if taken.upload.is_too_large() => {
+            Ok(Err(_)) if taken.upload.as_ref().is_some_and(|upload| upload.is_too_large()) => {
                 return Err(Ended::Refused(Rejection::RequestTooLarge));
             }
             Ok(Err(failure)) => {
                 trail.integration_error = Some(failure.to_string());
                 return Err(Ended::Failed(failure));
             }
-            Err(_) if deadline.extend(&taken.upload) => {}
+            Err(_) if taken.upload.as_ref().is_some_and(|upload| deadline.extend(upload)) => {}
             Err(_) => {
                 trail.integration_error = Some(Rejection::IntegrationTimeout.message().to_owned());
                 return Err(Ended::Refused(Rejection::IntegrationTimeout));
@@ -193,7 +202,11 @@ impl Arrived {
     /// # Errors
     /// `IntegrationTimeout`; `IntegrationFailure` for a body that breaks off or is too large to map.
     pub(crate) async fn collect(&mut self, trail: &mut Trail) -> Result<Bytes, Rejection> {
-        let Some(mut body) = self.body.take() else { return Ok(Bytes::new()) };
+        let mut body = match self.body.take() {
+            None => return Ok(Bytes::new()),
+            Some(ReplyBody::Whole(whole)) => return Ok(whole),
+            Some(ReplyBody::Stream(body)) => body,
+        };
         let mut whole = Vec::new();
         let reading = async {
             while let Some(frame) = body.frame().await {

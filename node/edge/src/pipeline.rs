@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use http::Response;
+use http_body::Body as _;
 use tidegate_gateway::{
     Admitted, CallBody, Intake, Plan, RawHead, Rejection, Request, Sender, Step, authorize, throttle,
 };
@@ -17,54 +18,74 @@ use crate::{
 };
 
 /// Answers one request.
-pub(crate) async fn serve(
+pub(crate) fn serve(
     shard: Rc<Shard>,
     request: http::Request<Body>,
     connection: Connection,
-) -> Response<Outgoing> {
+) -> impl Future<Output = Response<Outgoing>> {
     let (visit, body) = Visit::begin(&shard, request, connection);
-    let mut trail = Trail::begin(visit.arrived);
-    let outcome = answer(&shard, &visit, body, &mut trail).await;
-    respond::respond(&shard, visit, trail, outcome)
+    async move {
+        let mut trail = Trail::begin(visit.arrived);
+        let outcome = answer(&shard, &visit, body, &mut trail).await;
+        respond::respond(&shard, visit, trail, outcome)
+    }
 }
 
+/// What is rare or slow anyway has its memory apart: every request under way pays for this future's size.
 async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> Result<Answer, Rejection> {
     let request = visit.request();
     let admitted = match admit(shard, visit, &request, trail) {
         Ok(admitted) => admitted,
         Err(rejection) => {
-            integrate::pass_over(body, &visit.head).await;
+            if integrate::is_in_the_way(&body, &visit.head) {
+                Box::pin(integrate::pass_over(body)).await;
+            }
             return Err(rejection);
         }
     };
     let intake = admitted.intake(&request)?;
-    let mut taken = Taken::take(intake, body).await?;
-    if let Some(wired) = forward(shard, visit, &admitted) {
-        let body = if intake == Intake::Stream { CallBody::Stream } else { CallBody::Empty };
-        trail.phases.request_transform_us = trail.lap_us();
-        let reply = integrate::integrate(&shard.upstream, &wired, body, &mut taken, trail).await;
-        trail.phases.integrate_us = trail.lap_us();
-        return Ok(Answer::forwarded(reply?));
-    }
-    let (call, carry) = match admitted.call(&request, taken.whole.as_deref())? {
+    let mut taken = match intake {
+        Intake::Nothing if body.is_end_stream() => Taken::nothing(),
+        intake => Box::pin(Taken::take(intake, body)).await?,
+    };
+    let Some(wired) = forward(shard, visit, &request, &admitted) else {
+        return Box::pin(map(shard, &request, &admitted, &mut taken, trail)).await;
+    };
+    let body = if intake == Intake::Stream { CallBody::Stream } else { CallBody::Empty };
+    // Everything before the call is one decision, and timed as one.
+    trail.phases.route_us = trail.lap_us();
+    let reply = integrate::integrate(&shard.upstream, wired, body, &mut taken, trail).await;
+    trail.phases.integrate_us = trail.lap_us();
+    Ok(Answer::forwarded(reply?))
+}
+
+/// Answers a request whose call or whose answer is made of more than heads.
+async fn map(
+    shard: &Shard,
+    request: &Request<'_>,
+    admitted: &Admitted<'_>,
+    taken: &mut Taken,
+    trail: &mut Trail,
+) -> Result<Answer, Rejection> {
+    let (call, carry) = match admitted.call(request, taken.whole.as_deref())? {
         Step::Respond(response) => return Ok(Answer::local(response)),
         Step::Call(call, carry) => (call, carry),
     };
     let wired = Wired::of(&call, &shard.upstream);
     trail.phases.request_transform_us = trail.lap_us();
-    let reply = integrate::integrate(&shard.upstream, &wired, call.body, &mut taken, trail).await;
+    let reply = integrate::integrate(&shard.upstream, wired, call.body, taken, trail).await;
     trail.phases.integrate_us = trail.lap_us();
     let mut reply = reply?;
     let selected = admitted.select(reply.status, carry)?;
-    if selected.needs_body(&request) {
+    if selected.needs_body(request) {
         let whole = reply.collect(trail).await;
         let waited = trail.lap_us();
         trail.phases.integrate_us = trail.phases.integrate_us.zip(waited).map(|(head, body)| head + body);
-        let response = selected.respond(&request, &reply.headers, Some(whole?))?;
+        let response = selected.respond(request, &reply.headers, Some(whole?))?;
         trail.phases.response_transform_us = trail.lap_us();
         return Ok(Answer::from_upstream(response, reply));
     }
-    let response = selected.respond(&request, &reply.headers, None)?;
+    let response = selected.respond(request, &reply.headers, None)?;
     trail.phases.response_transform_us = trail.lap_us();
     Ok(Answer::from_upstream(response, reply))
 }
@@ -78,20 +99,24 @@ fn admit<'s>(
 ) -> Result<Admitted<'s>, Rejection> {
     let routed = visit.snapshot().route(request.address, request.verb)?;
     trail.routed(&routed);
-    trail.phases.route_us = trail.lap_us();
+    let is_forwarded = matches!(routed.plan(), Plan::Forward { .. });
+    if !is_forwarded {
+        trail.phases.route_us = trail.lap_us();
+    }
     let authorized = authorize(routed, &shard.keys, || request.api_key())?;
     let admitted = throttle(authorized, shard.ceiling.as_deref(), shard.monotonic_ns(visit.arrived))?;
-    trail.phases.throttle_us = trail.lap_us();
+    if !is_forwarded {
+        trail.phases.throttle_us = trail.lap_us();
+    }
     Ok(admitted)
 }
 
 /// The call of a method that needs nothing but the request's head, written without a detour.
-fn forward(shard: &Shard, visit: &Visit, admitted: &Admitted<'_>) -> Option<Wired> {
+fn forward(shard: &Shard, visit: &Visit, request: &Request<'_>, admitted: &Admitted<'_>) -> Option<Wired> {
     let routed = admitted.routed();
     let Plan::Forward { target } = routed.plan() else { return None };
     let forward = admitted.forward()?;
     let shelf = visit.view.shelf(routed.stage_index(), target, &shard.upstream)?;
-    let request = visit.request();
     let (verb, facts) = (request.verb, &request.facts);
     let head =
         RawHead { verb, rest: request.rest(), query: request.query, fields: &[], known: &[], raw: &[] };

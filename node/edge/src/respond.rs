@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -19,7 +20,7 @@ use crate::{
     identity::Identity,
     integrate::Answer,
     shard::Shard,
-    upstream::UpstreamBody,
+    upstream::{ReplyBody, UpstreamBody},
     visit::{Trail, Visit},
 };
 
@@ -100,13 +101,16 @@ pub(crate) fn respond(
     };
     let identity = &visit.identity;
     for (name, value) in [(REQUEST_ID, identity.request()), (EXTENDED_ID, identity.extended())] {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
+        if let Ok(mut value) = HeaderValue::from_bytes(value) {
+            // Kept out of the compression table of HTTP/2, where a value that never comes again costs each later one a look.
+            value.set_sensitive(true);
             headers.insert(name, value);
         }
     }
     trail.status = status.as_u16();
     trail.phases.respond_us = trail.lap_us();
-    trail.latency_us = u64::try_from(visit.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let latency = trail.lap().saturating_duration_since(visit.arrived);
+    trail.latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
     if let Some((stage, method)) = trail.route
         && let Some(meter) = visit.view.meter(stage, method)
     {
@@ -132,7 +136,10 @@ fn answered(mut answer: Answer, method: &Method) -> (StatusCode, HeaderMap, Sour
     let source = match (answer.response.body, answer.stream) {
         _ if is_bodiless => Source::Bytes(None),
         (ResponseBody::Bytes(bytes), _) => whole(bytes, method, &mut answer.response.headers),
-        (ResponseBody::Stream, Some(stream)) => Source::Upstream(Box::new(stream)),
+        (ResponseBody::Stream, Some(ReplyBody::Whole(bytes))) => {
+            Source::Bytes(Some(bytes).filter(|bytes| !bytes.is_empty()))
+        }
+        (ResponseBody::Stream, Some(ReplyBody::Stream(stream))) => Source::Upstream(stream),
         (ResponseBody::Stream, None) => Source::Bytes(None),
     };
     (status, answer.response.headers, source)
@@ -171,13 +178,12 @@ pub(crate) struct Outgoing {
 
 enum Source {
     Bytes(Option<Bytes>),
-    /// Apart, because most answers of this line are bytes.
     Upstream(Box<UpstreamBody>),
 }
 
 /// A line of the access log, written when the body has ended, however it ended.
 struct Line {
-    log: Log,
+    log: Rc<Log>,
     visit: Visit,
     trail: Trail,
     bytes: u64,

@@ -30,7 +30,8 @@ pub(crate) struct Shard {
     pub(crate) upstream: Rc<Upstream>,
     pub(crate) keys: ApiKeyTable,
     pub(crate) ceiling: Option<Arc<Bucket>>,
-    pub(crate) log: Option<Log>,
+    /// Requests count references to it in memory of their own thread.
+    pub(crate) log: Option<Rc<Log>>,
     pub(crate) pages: Pages,
     pub(crate) errands: Boxes,
     /// The date as answers carry it.
@@ -61,7 +62,7 @@ impl Shard {
             upstream: Rc::new(upstream),
             keys: ApiKeyTable::default(),
             ceiling,
-            log,
+            log: log.map(Rc::new),
             pages: Pages::new(),
             errands: Boxes::default(),
             date: RefCell::new([b' '; DATE_BYTES]),

@@ -20,7 +20,7 @@ use connect::Counted;
 use pool::Pool;
 use reply::{Reading, ReplyHead};
 
-pub(crate) use exchange::{Reply, UpstreamBody, Wired};
+pub(crate) use exchange::{Reply, ReplyBody, UpstreamBody, Wired};
 pub(crate) use pool::{Kind, Shelf};
 pub(crate) use tls::{Roots, Tls};
 pub(crate) use wire::Wire;

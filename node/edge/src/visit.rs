@@ -1,14 +1,18 @@
 //! One request on its way through the shard: what it is, what it was given, and what became of it.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    io::Write,
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
-use http::{Version, request::Parts};
+use http::{Version, header, request::Parts};
 use tidegate_gateway::{Facts, Rejection, Request, Routed, Snapshot, address, verb};
 use tidegate_listener::{Body, Connection, Scheme};
 use tidegate_telemetry::access_log::{PhaseTimes, Record};
 
 use crate::{
-    identity::{Identity, kept_trace},
+    identity::{Identity, TRACE_HEADER, kept_trace},
     publish::View,
     shard::Shard,
 };
@@ -21,9 +25,22 @@ pub(crate) struct Visit {
     pub(crate) arrived: Instant,
     local: SocketAddr,
     scheme: Scheme,
-    source_ip: String,
+    source_ip: AddressText,
     time_ms: u64,
+    /// Whether there are lines that are rare and looked for often.
+    has_trace: bool,
+    has_override: bool,
 }
+
+/// An address as text.
+struct AddressText {
+    bytes: [u8; ADDRESS_BYTES_MAX],
+    length: usize,
+}
+
+/// The longest text of an address has eight groups of four digits; those that end in dots are shorter.
+const ADDRESS_BYTES_MAX: usize = 39;
+const OVERRIDE_HEADER: &str = "x-http-method-override";
 
 /// What became of a request, written down phase by phase.
 #[derive(Debug)]
@@ -48,8 +65,23 @@ impl Visit {
         let time_ms = shard.wall_ms(shard.monotonic_ns(arrived));
         let identity = shard.identities.borrow_mut().identify(time_ms);
         let Connection { peer, local, scheme, .. } = connection;
-        let source_ip = peer.ip().to_string();
-        (Self { view: shard.view(), head, identity, arrived, local, scheme, source_ip, time_ms }, body)
+        let source_ip = AddressText::of(peer.ip());
+        let view = shard.view();
+        let has = |name: &str| head.headers.keys().any(|key| key.as_str() == name);
+        let (has_trace, has_override) = (has(TRACE_HEADER), has(OVERRIDE_HEADER));
+        let visit = Self {
+            view,
+            head,
+            identity,
+            arrived,
+            local,
+            scheme,
+            source_ip,
+            time_ms,
+            has_trace,
+            has_override,
+        };
+        (visit, body)
     }
 
     /// The snapshot that serves this request from its first phase to its last.
@@ -61,7 +93,7 @@ impl Visit {
     pub(crate) fn request(&self) -> Request<'_> {
         let host = self.host();
         Request {
-            verb: verb(&self.head.method, &self.head.headers),
+            verb: self.verb(),
             host,
             address: address(host.as_bytes(), self.head.uri.path()),
             query: self.head.uri.query(),
@@ -70,7 +102,7 @@ impl Visit {
                 request_id: text(self.identity.request()),
                 extended_request_id: text(self.identity.extended()),
                 trace_id: self.trace(),
-                source_ip: &self.source_ip,
+                source_ip: self.source_ip.as_str(),
                 protocol: self.protocol(),
                 scheme: self.scheme.as_str(),
                 port: self.local.port(),
@@ -81,7 +113,7 @@ impl Visit {
 
     /// The facts for a line of the access log.
     pub(crate) fn record<'a>(&'a self, trail: &'a Trail, response_bytes: u64) -> Record<'a> {
-        let request = self.request();
+        let host = self.host();
         let stage = trail.route.and_then(|(stage, _)| self.snapshot().stages().get(stage));
         let method = stage.zip(trail.route).and_then(|(stage, (_, method))| stage.route(method));
         let response_type = trail.rejection.as_ref().map(Rejection::response_type);
@@ -90,9 +122,9 @@ impl Visit {
             request_id: Some(self.identity.request()),
             extended_request_id: Some(self.identity.extended()),
             source_ip: Some(self.source_ip.as_bytes()),
-            user_agent: self.head.headers.get("user-agent").map(|value| value.as_bytes()),
+            user_agent: self.head.headers.get(header::USER_AGENT).map(|value| value.as_bytes()),
             request_time_ms: Some(self.time_ms),
-            http_method: Some(request.verb.as_bytes()),
+            http_method: Some(self.verb().as_bytes()),
             path: Some(self.head.uri.path().as_bytes()),
             resource_path: method.map(|method| method.resource_path),
             resource_id: method.map(|method| method.resource_id),
@@ -107,8 +139,8 @@ impl Visit {
             account_id: Some(self.snapshot().account()),
             stage: stage.map(|stage| stage.name()),
             deployment_id: stage.map(|stage| stage.deployment()),
-            domain_name: Some(request.host.as_bytes()),
-            domain_prefix: request.host.split(['.', ':']).next().map(str::as_bytes),
+            domain_name: Some(host.as_bytes()),
+            domain_prefix: host.split(['.', ':']).next().map(str::as_bytes),
             error_message: trail.rejection.as_ref().map(Rejection::message),
             error_response_type: response_type.map(|row| row.name),
             xray_trace_id: Some(self.trace().as_bytes()),
@@ -120,11 +152,20 @@ impl Visit {
 
     /// The trace, kept or begun here.
     fn trace(&self) -> &str {
-        kept_trace(&self.head.headers).unwrap_or_else(|| self.identity.root.as_str())
+        let kept = if self.has_trace { kept_trace(&self.head.headers) } else { None };
+        kept.unwrap_or_else(|| self.identity.root.as_str())
+    }
+
+    fn verb(&self) -> &str {
+        if self.has_override {
+            verb(&self.head.method, &self.head.headers)
+        } else {
+            self.head.method.as_str()
+        }
     }
 
     fn host(&self) -> &str {
-        let header = || self.head.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
+        let header = || self.head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
         self.head.uri.authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default()
     }
 
@@ -134,6 +175,48 @@ impl Visit {
             Version::HTTP_2 => "HTTP/2.0",
             _ => "HTTP/1.1",
         }
+    }
+}
+
+impl AddressText {
+    fn of(address: IpAddr) -> Self {
+        let (mut bytes, mut length) = ([0; ADDRESS_BYTES_MAX], 0);
+        match address {
+            IpAddr::V4(address) => {
+                let mut push = |byte| {
+                    if let Some(place) = bytes.get_mut(length) {
+                        (*place, length) = (byte, length + 1);
+                    }
+                };
+                for (at, octet) in address.octets().into_iter().enumerate() {
+                    if at > 0 {
+                        push(b'.');
+                    }
+                    if octet > 99 {
+                        push(b'0' + octet / 100);
+                    }
+                    if octet > 9 {
+                        push(b'0' + octet / 10 % 10);
+                    }
+                    push(b'0' + octet % 10);
+                }
+            }
+            IpAddr::V6(address) => {
+                let mut left = bytes.as_mut_slice();
+                // It fits, so it is written.
+                let _ = write!(left, "{address}");
+                length = ADDRESS_BYTES_MAX - left.len();
+            }
+        }
+        Self { bytes, length }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
@@ -150,6 +233,11 @@ impl Trail {
             status: 0,
             latency_us: 0,
         }
+    }
+
+    /// When the last phase ended.
+    pub(crate) fn lap(&self) -> Instant {
+        self.lap
     }
 
     /// Microseconds since the last phase ended; a phase ends here.
@@ -169,4 +257,19 @@ impl Trail {
 /// An id as text.
 fn text(id: &[u8]) -> &str {
     std::str::from_utf8(id).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_the_formatter_writes_them() {
+        let longest = "1234:1234:1234:1234:1234:1234:1234:1234";
+        for text in
+            ["0.0.0.0", "127.0.0.1", "10.99.100.255", "::1", "2001:db8::5", "::ffff:255.255.255.255", longest]
+        {
+            assert_eq!(AddressText::of(text.parse().unwrap()).as_str(), text);
+        }
+    }
 }

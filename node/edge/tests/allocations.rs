@@ -1,5 +1,8 @@
-//! The request path allocates nothing: a counting allocator over a running data plane, a client and an upstream that allocate
-//! nothing either.
+//! The request path of HTTP/1 allocates nothing, that of HTTP/2 little: a counting allocator over a running data plane, a client
+//! and an upstream that allocate nothing either.
+
+#[path = "allocations/multiplexed.rs"]
+mod multiplexed;
 
 use std::{
     alloc::System,
@@ -22,7 +25,10 @@ use tidegate_telemetry::{access_log, metrics::Registry};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nServer: up\r\nX-Up: 1\r\n\r\nhi";
+    b"HTTP/1.1 200 OK\r\nServer: up\r\nDate: Sat, 21 Nov 2026 09:00:00 GMT\r\nContent-Type: application/json\r\n\
+      Content-Length: 66\r\nCache-Control: no-store\r\nETag: \"5f3a-9c1b\"\r\n\r\n\
+      {\"id\":42,\"name\":\"widget\",\"tags\":[\"a\",\"b\"],\"price\":12.5,\"left\":100}";
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests of one window, and windows: a window may meet a tick of the clock, the quietest one does not.
 const REQUESTS: usize = 200;
 const WINDOWS: usize = 25;
@@ -95,7 +101,7 @@ fn serve(snapshot: Snapshot, log: &std::path::Path) -> SocketAddr {
     address
 }
 
-/// Allocations of the quietest window of requests.
+/// Allocations of the quietest window of requests over HTTP/1.
 fn fewest(gateway: SocketAddr, path: &str, status: &[u8]) -> usize {
     let request = format!(
         "GET /dev/{path} HTTP/1.1\r\nHost: api1.execute-api.local\r\nUser-Agent: test\r\nAccept: */*\r\n\
@@ -103,18 +109,23 @@ fn fewest(gateway: SocketAddr, path: &str, status: &[u8]) -> usize {
     );
     let mut client = TcpStream::connect(gateway).unwrap();
     client.set_nodelay(true).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut buffer = [0; 4096];
-    let mut ask = || {
+    quietest(1, || {
         client.write_all(request.as_bytes()).unwrap();
         let count = client.read(&mut buffer).unwrap();
         assert!(buffer[..count].starts_with(status), "{}", String::from_utf8_lossy(&buffer[..count]));
-    };
+    })
+}
+
+/// Allocations of the quietest window, when `ask` asks so many times at once.
+fn quietest(at_once: usize, mut ask: impl FnMut()) -> usize {
+    let rounds = REQUESTS / at_once;
     // Pools, buffers and the log find their sizes.
-    (0..20 * REQUESTS).for_each(|_| ask());
+    (0..20 * rounds).for_each(|_| ask());
     let window = || {
         let region = Region::new(ALLOCATOR);
-        (0..REQUESTS).for_each(|_| ask());
+        (0..rounds).for_each(|_| ask());
         let change = region.change();
         change.allocations + change.reallocations
     };
@@ -124,11 +135,15 @@ fn fewest(gateway: SocketAddr, path: &str, status: &[u8]) -> usize {
 /// One test at a time: the allocator counts for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn allocates_nothing(path: &str, status: &[u8]) {
+/// What `measure` finds at a new gateway.
+fn alone(measure: impl FnOnce(SocketAddr) -> usize) -> usize {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
-    let gateway = serve(snapshot(upstream()), &folder.path().join("access.log"));
-    assert_eq!(fewest(gateway, path, status), 0, "{path}");
+    measure(serve(snapshot(upstream()), &folder.path().join("access.log")))
+}
+
+fn allocates_nothing(path: &str, status: &[u8]) {
+    assert_eq!(alone(|gateway| fewest(gateway, path, status)), 0, "{path}");
 }
 
 #[test]

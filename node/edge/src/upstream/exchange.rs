@@ -37,15 +37,24 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     /// The length that an answer without a body would have.
     pub(crate) bare_length: Option<u64>,
-    pub(crate) body: UpstreamBody,
+    pub(crate) body: ReplyBody,
 }
 
-/// A call, written out but for its framing, and where it goes. It can be sent again.
+/// What follows the head of an upstream's answer.
+#[derive(Debug)]
+pub(crate) enum ReplyBody {
+    /// All of it, because it came together with the head; its connection serves others already.
+    Whole(Bytes),
+    /// Apart, because most answers of this line are short.
+    Stream(Box<UpstreamBody>),
+}
+
+/// A call, written out, and where it goes. It can be sent again.
 #[derive(Debug)]
 pub(crate) struct Wired {
     pub(crate) shelf: Rc<Shelf>,
-    /// Request line and header lines.
-    pub(crate) lines: Bytes,
+    /// Request line and header lines; with [`Self::frame`] the whole head.
+    pub(crate) lines: Vec<u8>,
     pub(crate) is_head: bool,
     pub(crate) is_idempotent: bool,
     /// A verb that usually has a body says so when it has none (RFC 9110 §8.6).
@@ -66,7 +75,7 @@ impl Wired {
     ) -> Self {
         Self {
             shelf,
-            lines: Bytes::from(lines),
+            lines,
             is_head: verb == "HEAD",
             is_idempotent: matches!(verb, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
             says_empty: matches!(verb, "POST" | "PUT" | "PATCH"),
@@ -88,14 +97,29 @@ impl Wired {
         let shelf = upstream.shelf(Kind::of(call.tls, call.tls_unverified), &call.authority);
         Self::new(shelf, lines, call.method.as_str(), call.timeout_ms, false)
     }
+
+    /// Ends the head with the framing of the body that will follow, however often it is sent.
+    pub(crate) fn frame(&mut self, body: &Sending) {
+        match length_of(body) {
+            Some(0) if !self.says_empty => {}
+            Some(length) => _ = write!(self.lines, "content-length: {length}\r\n"),
+            None => self.lines.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        self.lines.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The length of a body, when it is known.
+fn length_of(body: &Sending) -> Option<u64> {
+    if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
 
 /// A call on its way out.
 #[derive(Debug)]
 struct Outbound {
-    /// The head.
-    head: Bytes,
-    /// The end of the head, and the lines around chunks.
+    /// Bytes of the head that are sent.
+    head_sent: usize,
+    /// The lines around chunks, and what was left of a head whose answer came early.
     lines: Vec<u8>,
     sent: usize,
     data: Bytes,
@@ -123,7 +147,7 @@ impl Upstream {
             Some(connection) => connection,
             None => self.connect(&wired.shelf).await?,
         };
-        let mut outbound = Some(Outbound::new(wired, body));
+        let mut outbound = Some(Outbound::new(body));
         let arrived = self.await_head(&mut connection, &mut outbound, wired).await?;
         let Arrived { status, headers, framing, keep_alive } = arrived;
         let (span, bare_length) = match framing {
@@ -132,16 +156,24 @@ impl Upstream {
             ReplyFraming::Chunked => (Span::Chunked(ChunkScanner::new()), None),
             ReplyFraming::UntilClose => (Span::UntilClose, None),
         };
-        let mut body = UpstreamBody {
-            connection: Some(connection),
-            outbound,
-            span,
-            keep_alive,
-            buffers: Rc::clone(&self.buffers),
-            patience: Duration::from_millis(wired.timeout_ms.into()),
-            stall: None,
+        let body = match whole(&connection, &span) {
+            Some(bytes) => {
+                connection.input.consume(bytes.len(), &self.buffers);
+                if keep_alive && outbound.is_none() && connection.input.is_empty() {
+                    connection.release();
+                }
+                ReplyBody::Whole(bytes)
+            }
+            None => ReplyBody::Stream(Box::new(UpstreamBody {
+                connection: Some(connection),
+                outbound: outbound.map(|outbound| outbound.with_rest_of(&wired.lines)),
+                span,
+                keep_alive,
+                buffers: Rc::clone(&self.buffers),
+                patience: Duration::from_millis(wired.timeout_ms.into()),
+                stall: None,
+            })),
         };
-        body.release_if_ended();
         Ok(Reply { status, headers, bare_length, body })
     }
 
@@ -155,7 +187,7 @@ impl Upstream {
         let mut broken = None;
         poll_fn(|cx| {
             if let Some(sending) = outbound {
-                match sending.poll_send(cx, &mut connection.wire) {
+                match sending.poll_send(cx, &mut connection.wire, &wired.lines) {
                     Poll::Pending => {}
                     Poll::Ready(Ok(())) => *outbound = None,
                     Poll::Ready(Err(SendFault::Body(fault))) => {
@@ -186,6 +218,12 @@ impl Upstream {
         })
         .await
     }
+}
+
+/// A body that is there from its first byte to its last.
+fn whole(connection: &Connection, span: &Span) -> Option<Bytes> {
+    let Span::Length(length) = span else { return None };
+    connection.input.filled().get(..usize::try_from(*length).ok()?).map(Bytes::copy_from_slice)
 }
 
 fn lost(connection: &Connection, why: &str) -> Failure {
@@ -229,28 +267,32 @@ enum SendFault {
 }
 
 impl Outbound {
-    fn new(wired: &Wired, body: Sending) -> Self {
-        let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
-        let mut lines = Vec::with_capacity(32);
-        match length {
-            Some(0) if !wired.says_empty => {}
-            Some(length) => _ = write!(lines, "content-length: {length}\r\n"),
-            None => lines.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        }
-        lines.extend_from_slice(b"\r\n");
+    fn new(body: Sending) -> Self {
+        let length = length_of(&body);
         let body = (length != Some(0)).then_some(body);
-        let head = wired.lines.clone();
-        Self { head, lines, sent: 0, data: Bytes::new(), body, is_chunked: length.is_none() }
+        let is_chunked = length.is_none();
+        Self { head_sent: 0, lines: Vec::new(), sent: 0, data: Bytes::new(), body, is_chunked }
     }
 
-    /// Ready once all of the call has been written.
+    /// Takes over what is left of the head, which will not be at hand from now on.
+    fn with_rest_of(mut self, head: &[u8]) -> Self {
+        if let Some(rest) = head.get(self.head_sent..).filter(|rest| !rest.is_empty()) {
+            self.lines.splice(..self.sent, rest.iter().copied());
+            self.sent = 0;
+        }
+        self.head_sent = 0;
+        self
+    }
+
+    /// Ready once all of the call has been written, `head` before anything else.
     fn poll_send<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         wire: &mut W,
+        head: &[u8],
     ) -> Poll<Result<(), SendFault>> {
         loop {
-            ready!(self.poll_flush(cx, wire)).map_err(|error| SendFault::Wire(error.to_string()))?;
+            ready!(self.poll_flush(cx, wire, head)).map_err(|error| SendFault::Wire(error.to_string()))?;
             let Some(body) = &mut self.body else {
                 return Pin::new(wire).poll_flush(cx).map_err(|error| SendFault::Wire(error.to_string()));
             };
@@ -281,19 +323,25 @@ impl Outbound {
         &mut self,
         cx: &mut Context<'_>,
         wire: &mut W,
+        head: &[u8],
     ) -> Poll<std::io::Result<()>> {
         loop {
+            let head = head.get(self.head_sent..).unwrap_or_default();
             let lines = self.lines.get(self.sent..).unwrap_or_default();
-            if self.head.is_empty() && lines.is_empty() && self.data.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            let slices = [IoSlice::new(&self.head), IoSlice::new(lines), IoSlice::new(&self.data)];
-            let written = ready!(Pin::new(&mut *wire).poll_write_vectored(cx, &slices))?;
+            let wire = Pin::new(&mut *wire);
+            let written = match (head.is_empty(), lines.is_empty() && self.data.is_empty()) {
+                (true, true) => return Poll::Ready(Ok(())),
+                (false, true) => ready!(wire.poll_write(cx, head))?,
+                (_, false) => {
+                    let slices = [IoSlice::new(head), IoSlice::new(lines), IoSlice::new(&self.data)];
+                    ready!(wire.poll_write_vectored(cx, &slices))?
+                }
+            };
             if written == 0 {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
-            let of_head = written.min(self.head.len());
-            self.head.advance(of_head);
+            let of_head = written.min(head.len());
+            self.head_sent += of_head;
             let written = written - of_head;
             let of_lines = written.min(lines.len());
             self.sent += of_lines;
@@ -362,7 +410,7 @@ impl UpstreamBody {
     /// Goes on sending the call, if some of it is left; what goes wrong there shows in the answer.
     fn send_on(&mut self, cx: &mut Context<'_>) {
         if let (Some(outbound), Some(connection)) = (&mut self.outbound, &mut self.connection)
-            && let Poll::Ready(sent) = outbound.poll_send(cx, &mut connection.wire)
+            && let Poll::Ready(sent) = outbound.poll_send(cx, &mut connection.wire, &[])
         {
             self.keep_alive &= sent.is_ok();
             self.outbound = None;
