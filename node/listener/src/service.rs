@@ -27,7 +27,7 @@ use crate::counters::{CounterValues, Counters};
 use crate::direct::Direct;
 use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS};
 use crate::options::Options;
-use crate::plain::serve_plain;
+use crate::plain::{Ways, serve_plain};
 use crate::refusal::Refusal;
 use crate::sweep::Sweeper;
 use crate::tls::{self, Terminator};
@@ -195,15 +195,21 @@ impl Service {
         let shared = Arc::clone(&self.shared);
         let sweeper = Sweeper::new(&shared);
         let sweeping = task::spawn_local(Rc::clone(&sweeper).run());
-        let spawn = move |accepted| {
-            let (direct, handler) = (direct.clone(), handler.clone());
-            let (desk, shared) = (sweeper.desk(), Arc::clone(&shared));
-            match shared.tls {
-                None => task::spawn_local(serve_plain(accepted, direct, handler, desk, shared, Here)),
-                Some(_) => {
-                    task::spawn_local(tls::serve_direct(accepted, direct, handler, desk, shared, Here))
-                }
-            };
+        let ways = Rc::new(Ways { direct, handler, sweeper, shared, executor: Here });
+        let spawn = move |accepted| match ways.shared.tls {
+            None => drop(task::spawn_local(serve_plain(accepted, Rc::clone(&ways)))),
+            Some(_) => {
+                let Ways { direct, handler, sweeper, shared, executor } = &*ways;
+                let (direct, handler, shared) = (direct.clone(), handler.clone(), Arc::clone(shared));
+                task::spawn_local(tls::serve_direct(
+                    accepted,
+                    direct,
+                    handler,
+                    sweeper.desk(),
+                    shared,
+                    *executor,
+                ));
+            }
         };
         let ended = self.accept_until(spawn, shutdown).await;
         sweeping.abort();
