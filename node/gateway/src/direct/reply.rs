@@ -10,13 +10,18 @@ const REMAPPED: &[u8] = b"x-amzn-Remapped-";
 
 /// The header under which a remapped one crosses.
 fn remapped(known: Known) -> HeaderName {
-    HeaderName::from_static(match known {
-        Known::Connection => "x-amzn-remapped-connection",
-        Known::ContentLength => "x-amzn-remapped-content-length",
-        Known::Date => "x-amzn-remapped-date",
-        Known::Server => "x-amzn-remapped-server",
-        _ => "x-amzn-remapped-x-amzn-requestid",
-    })
+    const CONNECTION: HeaderName = HeaderName::from_static("x-amzn-remapped-connection");
+    const CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-amzn-remapped-content-length");
+    const DATE: HeaderName = HeaderName::from_static("x-amzn-remapped-date");
+    const SERVER: HeaderName = HeaderName::from_static("x-amzn-remapped-server");
+    const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-remapped-x-amzn-requestid");
+    match known {
+        Known::Connection => CONNECTION,
+        Known::ContentLength => CONTENT_LENGTH,
+        Known::Date => DATE,
+        Known::Server => SERVER,
+        _ => REQUEST_ID,
+    }
 }
 
 /// What crosses of the lines `fields`, as a map with room for the gateway's own; see [`write_reply_fields`].
