@@ -2,17 +2,17 @@
 //! and ends, never per request.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Open connections by address; holds at most one entry per open connection.
 #[derive(Debug, Default)]
-pub(crate) struct Peers(Mutex<HashMap<IpAddr, usize>>);
+pub(crate) struct Peers(Mutex<HashMap<Network, usize>>);
 
 impl Peers {
     /// Takes a place for `address`, or nothing when it holds `places_max` already.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, places_max: usize) -> Option<Place> {
-        let network = network(address);
+        let network = Network::of(address);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = open.entry(network).or_insert(0);
         if *held >= places_max {
@@ -27,7 +27,7 @@ impl Peers {
 #[derive(Debug)]
 pub(crate) struct Place {
     peers: Arc<Peers>,
-    network: IpAddr,
+    network: Network,
 }
 
 impl Drop for Place {
@@ -42,11 +42,22 @@ impl Drop for Place {
     }
 }
 
-/// An IPv6 host owns its whole /64, so that is what counts as one peer.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        address @ IpAddr::V4(_) => address,
+/// What counts as one peer: an IPv4 address, or the /64 that an IPv6 host owns as a whole. Small, as each connection has one.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Network {
+    V4(u32),
+    V6([u16; 4]),
+}
+
+impl Network {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.to_bits()),
+            IpAddr::V6(address) => {
+                let [first, second, third, fourth, ..] = address.segments();
+                Self::V6([first, second, third, fourth])
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use hyper::rt::bounds::Http2ServerConnExec;
 
 use crate::body::{Body, Reply};
 use crate::connection::{Accepted, Connection, Shared, serve};
-use crate::direct::{Direct, Handover, Line, Stream};
+use crate::direct::{Desk, Direct, Handover, Line, Stream};
 use crate::dispatch::Answer;
 use crate::sweep::Sweeper;
 
@@ -45,10 +45,11 @@ where
     let Accepted { stream, id, peer, local, permit, .. } = accepted;
     async move {
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let desk = ways.sweeper.desk();
-        let alarm = desk.alarms.register(waker);
-        let line = Line { stream, id, peer, local, is_encrypted: false, alarm, desk };
-        let rest = ways.direct.serve(line).await.map(|Handover { stream, ahead }| {
+        let line = |desk: Rc<Desk>| {
+            let alarm = desk.alarms.register(waker);
+            Line { stream, id, peer, local, is_encrypted: false, alarm, desk }
+        };
+        let rest = ways.direct.serve(line(ways.sweeper.desk())).await.map(|Handover { stream, ahead }| {
             let ahead = BytesMut::from(ahead.as_slice());
             let accepted = Accepted { stream, ahead, id, peer, local, permit, negotiated: None };
             // Apart from this task's own memory: most connections never come here, and the server's state is large.
