@@ -82,12 +82,14 @@ impl Direct for DirectPath {
         let mut talk = Talk { shard, line, input, caller, errand: Held::default() };
         async move {
             loop {
-                let next = match talk.verdict().await {
+                // Taken by reference: moved out, a call would have two places in the memory of every connection.
+                let mut verdict = talk.verdict().await;
+                let next = match &mut verdict {
                     Verdict::Gone => Next::Gone,
                     Verdict::Hand => return Some(talk.hand_over()),
                     Verdict::Late => talk.refuse(Refusal::Timeout).await,
                     Verdict::Answer(ready) => talk.answer(ready).await,
-                    Verdict::Call(mut call) => talk.exchange(&mut call).await,
+                    Verdict::Call(call) => talk.exchange(call).await,
                 };
                 match next {
                     Next::Again => {}
@@ -192,11 +194,10 @@ impl<S: Stream> Talk<S> {
     }
 
     /// Sends an answer that is known, and notes it.
-    async fn answer(&mut self, ready: Ready) -> Next {
-        let Ready { out, body_bytes } = ready;
-        let sent = self.send(&out).await;
-        self.line.desk.buffers.recycle(out);
-        self.finish(body_bytes, sent.is_ok())
+    async fn answer(&mut self, ready: &mut Ready) -> Next {
+        let sent = self.send(&ready.out).await;
+        self.line.desk.buffers.recycle(std::mem::take(&mut ready.out));
+        self.finish(ready.body_bytes, sent.is_ok())
     }
 
     /// Writes all of `bytes` to the client, under the bound for clients that do not read.

@@ -24,7 +24,7 @@ pub use direct::{
 pub use phase::{Admitted, ApiKeyTable, Authorized, Routed, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};
 pub use request::{Facts, Request, common_log_time, verb};
-pub use router::{PathRanges, verb_index};
+pub use router::{PathRanges, known_verb, verb_index};
 pub use snapshot::Snapshot;
 pub use table::{LoadError, Route, StageTable};
 pub use transform::{

@@ -51,6 +51,11 @@ pub fn verb_index(verb: &str) -> Option<usize> {
     VERBS.iter().take(ANY).position(|known| *known == verb)
 }
 
+/// The same verb as one that lives for ever; empty for those that API Gateway does not serve.
+pub fn known_verb(verb: &str) -> &'static str {
+    VERBS.iter().take(ANY).copied().find(|known| *known == verb).unwrap_or_default()
+}
+
 /// Finds the method that serves `verb` on `path`, the part after the stage. Leading and trailing slashes do not count;
 /// percent-escapes are compared as they are.
 pub(crate) fn find(stage: &ArchivedStageV1, path: &str, verb: usize) -> Option<(u32, PathRanges)> {

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use tidegate_gateway::{
-    Address, Answer, Forward, Known, Plan, RawHead, Rejection, Sender, address, authorize, throttle,
+    Address, Answer, Forward, Known, Plan, RawHead, Rejection, Sender, address, authorize, known_verb,
+    throttle,
 };
 use tidegate_listener::direct::{
     ChunkScanner, Desk,
@@ -133,7 +134,7 @@ impl Site<'_> {
         errand.arrived_ns = self.shard.now_ns();
         errand.time_ms = self.shard.wall_ms(errand.arrived_ns);
         errand.identity = self.shard.identities.borrow_mut().identify(errand.time_ms);
-        errand.method = place(head.method.as_bytes());
+        errand.method = known_verb(head.method);
         errand.path = place(head.path.as_bytes());
         errand.host = place(head.host);
         errand.user_agent = marks.user_agent;
@@ -216,7 +217,7 @@ impl Site<'_> {
             // The rest of the input is the body's.
             errand.used = head.raw.len();
         }
-        if self.shard.log.is_some() {
+        if self.shard.log.as_ref().is_some_and(|log| log.format.reads_head()) {
             errand.keep(head.raw);
         }
         if self.shard.log.as_ref().is_some_and(|log| log.format.has_phases()) {

@@ -70,7 +70,7 @@ pub(crate) struct Errand {
     pub(super) arrived_ns: u64,
     pub(super) time_ms: u64,
     pub(super) identity: Identity,
-    pub(super) method: Place,
+    pub(super) method: &'static str,
     pub(super) path: Place,
     pub(super) host: Place,
     pub(super) user_agent: Option<Place>,
@@ -155,9 +155,13 @@ impl Errand {
         }
     }
 
-    /// The head's bytes.
+    /// The head's bytes: kept, or still at the front of the input, or gone where nobody asks for them.
     pub(super) fn head<'h>(&'h self, input: &'h [u8]) -> &'h [u8] {
-        if self.kept.is_empty() { input } else { &self.kept }
+        match (self.kept.is_empty(), self.used) {
+            (false, _) => &self.kept,
+            (true, 0) => &[],
+            (true, _) => input,
+        }
     }
 
     /// The trace, kept or begun here.

@@ -37,7 +37,7 @@ pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u
         source_ip: Some(caller.address.as_bytes()),
         user_agent: errand.user_agent.map(|place| place.in_head(head)),
         request_time_ms: Some(errand.time_ms),
-        http_method: Some(errand.method.in_head(head)),
+        http_method: Some(errand.method.as_bytes()),
         path: Some(errand.path.in_head(head)),
         resource_path: method.map(|method| method.resource_path),
         resource_id: method.map(|method| method.resource_id),

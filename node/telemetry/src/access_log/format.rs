@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::escape::{self, Style};
 use super::record::Record;
-use super::variable::{Read, Value, find, is_constant};
+use super::variable::{Read, Value, find, is_constant, is_of_head};
 use super::{clock, digits};
 use crate::limits::FORMAT_BYTES_MAX;
 
@@ -80,6 +80,7 @@ pub struct Format {
     segments: Vec<Segment>,
     has_request_id: bool,
     has_phases: bool,
+    reads_head: bool,
 }
 
 impl Format {
@@ -97,6 +98,7 @@ impl Format {
         let mut is_inside = false;
         let mut has_request_id = false;
         let mut has_phases = false;
+        let mut reads_head = false;
         let mut rest = source.as_str();
         while let Some(start) = rest.find(MARK) {
             let (literal, after) = rest.split_at(start);
@@ -107,6 +109,7 @@ impl Format {
             let (name, after) = split_name(after);
             has_request_id |= matches!(name, "requestId" | "extendedRequestId");
             has_phases |= name.starts_with("tidegate.phase.");
+            reads_head |= is_of_head(name);
             let place = Place::new(style, is_inside);
             segments.push(match (find(name), name.strip_prefix("authorizer.")) {
                 (Some(read), _) => Segment::Variable { read, place, is_constant: is_constant(name) },
@@ -117,7 +120,7 @@ impl Format {
         }
         check_literal(rest)?;
         push_literal(&mut segments, rest);
-        Ok(Self { segments, has_request_id, has_phases })
+        Ok(Self { segments, has_request_id, has_phases, reads_head })
     }
 
     /// Whether `$context.requestId` or `$context.extendedRequestId` is used, which AWS demands of every format.
@@ -128,6 +131,11 @@ impl Format {
     /// Whether times of single phases are used: measuring them costs a look at the clock each.
     pub fn has_phases(&self) -> bool {
         self.has_phases
+    }
+
+    /// Whether something is shown as the client sent it, so that the request's head has to be kept until the line is written.
+    pub fn reads_head(&self) -> bool {
+        self.reads_head
     }
 
     /// The same format with the values that are the same for all requests of a node filled in from `record`.
@@ -205,6 +213,7 @@ impl Default for Format {
             segments: Vec::new(),
             has_request_id: false,
             has_phases: false,
+            reads_head: false,
         })
     }
 }

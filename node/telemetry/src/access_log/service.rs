@@ -1,24 +1,26 @@
 //! Moves log lines from request threads to a file or stdout.
 //!
 //! Each thread renders into a buffer of its own, guarded by a lock that is only ever *tried*: a busy buffer means trying the
-//! next one, and a full one means dropping the line and counting it. The background task swaps buffers, so it holds a lock for
-//! a few instructions. Lines of different threads may be written out of order.
+//! next one, and a full one means dropping the line and counting it. A thread of its own swaps buffers and writes them, so it
+//! holds a lock for a few instructions, and a disk that stalls makes nobody else wait. Lines of different threads may be
+//! written out of order.
 
 use std::fs::{File, OpenOptions};
 use std::future::Future;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
-use tokio::io::AsyncWriteExt;
-use tokio::sync::Notify;
-use tokio::{task, time};
+use tokio::sync::oneshot;
 
 use super::format::Format;
 use super::record::Record;
@@ -112,11 +114,34 @@ impl Slot {
 struct Shared {
     slots: [Mutex<Slot>; SLOTS],
     slot_bytes_max: usize,
-    wake: Notify,
+    /// The thread that writes, once it runs.
+    writer: OnceLock<Thread>,
     must_reopen: AtomicBool,
+    must_stop: AtomicBool,
     written: AtomicU64,
     dropped: AtomicU64,
     errors: AtomicU64,
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+    }
+}
+
+/// Ends the writing thread when it goes.
+struct Stop {
+    shared: Arc<Shared>,
+    writer: Thread,
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.shared.must_stop.store(true, Release);
+        self.writer.unpark();
+    }
 }
 
 /// The background writer.
@@ -145,17 +170,18 @@ impl Service {
             return broken("slot_bytes_max", options.slot_bytes_max.to_string(), "from 65536 to 1073741824");
         }
         let output = match options.destination {
-            Destination::Stdout => Output::Stdout(tokio::io::stdout()),
+            Destination::Stdout => Output::Stdout(io::stdout()),
             Destination::File(path) => match open(&path) {
-                Ok(file) => Output::File { path, file: Some(Arc::new(file)) },
+                Ok(file) => Output::File { path, file: Some(file) },
                 Err(source) => return Err(Error::Open { path, source }),
             },
         };
         let shared = Arc::new(Shared {
             slots: std::array::from_fn(|_| Mutex::default()),
             slot_bytes_max: options.slot_bytes_max,
-            wake: Notify::new(),
+            writer: OnceLock::new(),
             must_reopen: AtomicBool::new(false),
+            must_stop: AtomicBool::new(false),
             written: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -169,17 +195,32 @@ impl Service {
     }
 
     /// Writes until `shutdown` resolves, and then everything that is left.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = pin!(shutdown);
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let shared = Arc::clone(&self.shared);
+        let (done, ended) = oneshot::channel();
+        let writing = thread::Builder::new().name("access-log".into()).spawn(move || {
+            self.write();
+            let _ = done.send(());
+        });
+        let writer = match writing {
+            Ok(writer) => writer.thread().clone(),
+            Err(error) => return tracing::error!(%error, "the access log has no thread: lines are dropped"),
+        };
+        let stop = Stop { shared, writer };
+        // It is set once: a service runs once.
+        let _ = stop.shared.writer.set(stop.writer.clone());
+        shutdown.await;
+        drop(stop);
+        let _ = ended.await;
+    }
+
+    fn write(mut self) {
         let mut batches: [Slot; SLOTS] = std::array::from_fn(|_| Slot::default());
         loop {
-            let is_last = tokio::select! {
-                biased;
-                () = shutdown.as_mut() => true,
-                () = self.shared.wake.notified() => false,
-                () = time::sleep(self.flush_interval) => false,
-            };
-            self.flush(&mut batches).await;
+            thread::park_timeout(self.flush_interval);
+            // Asked before, so that what is there at the end is written.
+            let is_last = self.shared.must_stop.load(Acquire);
+            self.flush(&mut batches);
             if is_last {
                 return;
             }
@@ -187,7 +228,7 @@ impl Service {
     }
 
     /// Each slot has a buffer to swap with, so that both keep the size that its thread needs, and little once it needs less.
-    async fn flush(&mut self, batches: &mut [Slot; SLOTS]) {
+    fn flush(&mut self, batches: &mut [Slot; SLOTS]) {
         if self.shared.must_reopen.swap(false, Relaxed)
             && let Err(error) = self.output.reopen()
         {
@@ -202,7 +243,7 @@ impl Service {
             if batch.bytes.is_empty() {
                 continue;
             }
-            match self.output.write(&mut batch.bytes).await {
+            match self.output.write(&batch.bytes) {
                 Ok(()) => {
                     self.shared.written.fetch_add(batch.lines, Relaxed);
                 }
@@ -242,7 +283,7 @@ impl Handle {
             drop(slot);
             let enough = LOG_WAKE_BYTES.min(self.0.slot_bytes_max / 2);
             if before < enough && enough <= after {
-                self.0.wake.notify_one();
+                self.0.wake();
             }
             return;
         }
@@ -252,7 +293,7 @@ impl Handle {
     /// Opens the file again before the next write, after it was moved away.
     pub fn reopen(&self) {
         self.0.must_reopen.store(true, Relaxed);
-        self.0.wake.notify_one();
+        self.0.wake();
     }
 
     /// What has been counted.
@@ -278,35 +319,24 @@ impl Handle {
 
 #[derive(Debug)]
 enum Output {
-    Stdout(tokio::io::Stdout),
-    File { path: PathBuf, file: Option<Arc<File>> },
+    Stdout(io::Stdout),
+    File { path: PathBuf, file: Option<File> },
 }
 
 impl Output {
-    async fn write(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Stdout(stdout) => {
-                stdout.write_all(bytes).await?;
-                stdout.flush().await
+                let mut stdout = stdout.lock();
+                stdout.write_all(bytes)?;
+                stdout.flush()
             }
             Self::File { path, file } => {
                 let target = match file {
                     Some(target) => target,
-                    None => file.insert(Arc::new(open(path)?)),
+                    None => file.insert(open(path)?),
                 };
-                let (target, whole) = (Arc::clone(target), std::mem::take(bytes));
-                // The buffer itself goes to the thread that may block, and comes back: nothing is copied.
-                let written = task::spawn_blocking(move || {
-                    let outcome = (&*target).write_all(&whole);
-                    (whole, outcome)
-                });
-                let outcome = match written.await {
-                    Ok((whole, outcome)) => {
-                        *bytes = whole;
-                        outcome
-                    }
-                    Err(ended) => Err(ended.into()),
-                };
+                let outcome = target.write_all(bytes);
                 if outcome.is_err() {
                     // The next write opens anew: the volume may have been replaced.
                     *file = None;
@@ -319,7 +349,7 @@ impl Output {
     fn reopen(&mut self) -> io::Result<()> {
         if let Self::File { path, file } = self {
             *file = None;
-            *file = Some(Arc::new(open(path)?));
+            *file = Some(open(path)?);
         }
         Ok(())
     }

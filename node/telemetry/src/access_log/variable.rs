@@ -29,6 +29,11 @@ pub(super) fn is_constant(name: &str) -> bool {
     matches!(name, "tidegate.region" | "tidegate.az" | "tidegate.node")
 }
 
+/// Whether a variable shows bytes of the request's head. The method is not one: it is one of seven.
+pub(super) fn is_of_head(name: &str) -> bool {
+    matches!(name, "identity.userAgent" | "path" | "domainName" | "domainPrefix" | "xrayTraceId")
+}
+
 fn text(value: Option<&str>) -> Value<'_> {
     value.map_or(Value::Missing, |value| Value::Text(value.as_bytes()))
 }
