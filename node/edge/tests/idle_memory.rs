@@ -20,7 +20,7 @@ use tidegate_telemetry::metrics::Registry;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// What one idle connection may hold on the heap, its share of tables included.
-const IDLE_BYTES_MAX: isize = 1_700;
+const IDLE_BYTES_MAX: isize = 1_450;
 const CONNECTIONS: usize = 256;
 /// Time for buffers that are no longer needed to be freed.
 const SETTLE: Duration = Duration::from_secs(10);

@@ -46,6 +46,13 @@ enum Trouble {
     Gone,
 }
 
+impl Trouble {
+    /// The upstream closed the connection before it said anything.
+    fn is_early(&self) -> bool {
+        matches!(self, Self::Upstream { is_early: true, .. })
+    }
+}
+
 /// An answer whose head is ready to be passed on.
 struct Arrived {
     download: Relay,
@@ -53,50 +60,58 @@ struct Arrived {
 }
 
 impl<S: Stream> Talk<S> {
-    /// Makes the call and passes the answer on. What it keeps while it waits, every connection keeps: so it keeps little.
+    /// Makes the call and passes the answer on. What it keeps while it waits, every connection keeps: so it keeps little, and what
+    /// is rare has its memory apart.
     pub(super) async fn exchange(&mut self, call: &mut Call) -> Next {
         let mut place = self.shard.upstream.reuse(&call.shelf);
         loop {
             let connection = match &mut place {
                 Some(connection) => connection,
-                None => match self.connect(call).await {
-                    Some(Ok(connection)) => place.insert(connection),
-                    Some(Err(failure)) => return self.fail(call, failure).await,
-                    None => return self.reject(call, Rejection::IntegrationTimeout).await,
+                None => match Box::pin(self.connect(call)).await {
+                    Ok(connection) => place.insert(connection),
+                    Err(trouble) => return Box::pin(self.give_up(call, trouble)).await,
                 },
             };
-            let trouble = match self.call(call, connection).await {
-                Ok(mut arrived) => return self.pass_on(call, &mut place, &mut arrived).await,
+            let mut outcome = self.call(call, connection).await;
+            let trouble = match &mut outcome {
+                Ok(arrived) => return self.pass_on(call, &mut place, arrived).await,
                 Err(trouble) => trouble,
             };
-            let was_reused = connection.is_reused;
+            let may_try_again = trouble.is_early() && connection.is_reused && call.may_repeat;
             self.close(&mut place);
-            match trouble {
-                Trouble::Upstream { is_early: true, .. }
-                    if was_reused && call.may_repeat && self.shard.upstream.may_retry() =>
-                {
-                    call.upload.rewind();
-                }
-                Trouble::Upstream { failure, .. } => return self.fail(call, failure).await,
-                Trouble::Timeout => return self.reject(call, Rejection::IntegrationTimeout).await,
-                Trouble::TooLarge => return self.reject(call, Rejection::RequestTooLarge).await,
-                Trouble::Refused(refusal) => {
-                    self.recycle(call);
-                    return self.refuse_errand(refusal).await;
-                }
-                Trouble::Gone => {
-                    self.recycle(call);
-                    return self.finish(0, false);
-                }
+            if !(may_try_again && self.shard.upstream.may_retry()) {
+                let trouble = std::mem::replace(trouble, Trouble::Gone);
+                return Box::pin(self.give_up(call, trouble)).await;
             }
+            call.upload.rewind();
         }
     }
 
-    /// A new connection, or nothing when the time of the whole call ran out first.
-    async fn connect(&self, call: &Call) -> Option<Result<Connection, Failure>> {
+    /// A new connection, within the time of the whole call.
+    async fn connect(&self, call: &Call) -> Result<Connection, Trouble> {
         let deadline = self.arrived() + Duration::from_millis(call.timeout_ms.into());
-        // Apart, as it is rare and large.
-        Box::pin(timeout_at(deadline.into(), self.shard.upstream.connect(&call.shelf))).await.ok()
+        match timeout_at(deadline.into(), self.shard.upstream.connect(&call.shelf)).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(failure)) => Err(Trouble::Upstream { failure, is_early: false }),
+            Err(_) => Err(Trouble::Timeout),
+        }
+    }
+
+    /// Answers without the upstream, where there is somebody to answer.
+    async fn give_up(&mut self, call: &mut Call, trouble: Trouble) -> Next {
+        match trouble {
+            Trouble::Upstream { failure, .. } => self.fail(call, failure).await,
+            Trouble::Timeout => self.reject(call, Rejection::IntegrationTimeout).await,
+            Trouble::TooLarge => self.reject(call, Rejection::RequestTooLarge).await,
+            Trouble::Refused(refusal) => {
+                self.recycle(call);
+                self.refuse_errand(refusal).await
+            }
+            Trouble::Gone => {
+                self.recycle(call);
+                self.finish(0, false)
+            }
+        }
     }
 
     /// When the request came.

@@ -67,7 +67,7 @@ impl Buffers {
         }
     }
 
-    /// Frees a part of what was not needed since the last call; called once per second.
+    /// Frees a part of what was not needed since the last call; called a few times per second.
     pub fn trim(&self) {
         self.inputs.trim();
         self.large.trim();
