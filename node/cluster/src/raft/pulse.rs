@@ -2,8 +2,9 @@
 //! to await, so its clock stands, and an idle single node sleeps instead of waking every 20 ms. Must never stop the clock of
 //! a node that could have to vote, campaign, or be heard by anyone.
 
-use super::{group::Group, types::Types};
-use openraft::{ServerState, metrics::RaftServerMetrics};
+use super::{group::Group, types::Membership};
+use crate::NodeId;
+use openraft::ServerState;
 use openraft_rt::watch::WatchReceiver as _;
 use std::sync::Arc;
 
@@ -11,7 +12,10 @@ use std::sync::Arc;
 pub(crate) async fn run(group: Arc<Group>) {
     let mut states = group.raft.server_metrics();
     loop {
-        let is_alone = is_alone(&states.borrow_and_update());
+        let is_alone = {
+            let state = states.borrow_and_update();
+            is_alone(state.state, state.id, state.membership_config.membership())
+        };
         group.raft.runtime_config().tick(!is_alone);
         // Membership and state are seen here as soon as the leader has appended them, before they are committed.
         if states.changed().await.is_err() {
@@ -21,10 +25,36 @@ pub(crate) async fn run(group: Arc<Group>) {
 }
 
 /// Whether this node leads a group of which it is the only node; its lease needs no confirmation then.
-fn is_alone(state: &RaftServerMetrics<Types>) -> bool {
-    let membership = state.membership_config.membership();
-    state.state == ServerState::Leader
+fn is_alone(state: ServerState, id: NodeId, membership: &Membership) -> bool {
+    state == ServerState::Leader
         && membership.get_joint_config().len() == 1
-        && membership.voter_ids().eq([state.id])
+        && membership.voter_ids().eq([id])
         && membership.nodes().count() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NodeMeta;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn only_a_leader_without_anybody_else_is_alone() {
+        for (state, voters, nodes, expect) in [
+            (ServerState::Leader, &[&[1][..]][..], &[1][..], true),
+            (ServerState::Follower, &[&[1]], &[1], false),
+            (ServerState::Candidate, &[&[1]], &[1], false),
+            (ServerState::Leader, &[&[2]], &[2], false),
+            (ServerState::Leader, &[&[1, 2]], &[1, 2], false),
+            // A learner waits for entries, and a joint configuration for both of its halves.
+            (ServerState::Leader, &[&[1]], &[1, 2], false),
+            (ServerState::Leader, &[&[1], &[1, 2]], &[1, 2], false),
+            (ServerState::Leader, &[&[1, 2], &[1]], &[1, 2], false),
+        ] {
+            let configs = voters.iter().map(|ids| ids.iter().copied().collect()).collect();
+            let metas: BTreeMap<_, _> = nodes.iter().map(|id| (*id, NodeMeta::default())).collect();
+            let membership = Membership::new(configs, metas).unwrap();
+            assert_eq!(is_alone(state, 1, &membership), expect, "{state:?} {voters:?} {nodes:?}");
+        }
+    }
 }
