@@ -2,12 +2,10 @@
 //! knows no routes. `serve` takes any byte stream, so an encrypted one fits in unchanged.
 
 use std::error::Error as _;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -22,7 +20,6 @@ use tokio::time;
 
 use crate::body::{Body, Reply};
 use crate::counters::{Counters, Permit};
-use crate::direct::{Desk, Direct, Handover, Line, Stream};
 use crate::dispatch::{Answer, Dispatch};
 use crate::flood::Watch;
 use crate::guard::{Guard, Rules, Turn};
@@ -139,35 +136,6 @@ where
         biased;
         () = converse(accepted, handler, &shared, executor) => {}
         () = shared.reached(Phase::Cutting) => shared.counters.note_cut(),
-    }
-}
-
-/// Serves one connection on the fast path as far as it is plain, and from there as [`serve`] does.
-pub(crate) async fn serve_direct<S, D, H, F, B, E>(
-    accepted: Accepted<S>,
-    direct: D,
-    handler: H,
-    desk: Rc<Desk>,
-    shared: Arc<Shared>,
-    executor: E,
-) where
-    S: Stream,
-    D: Direct,
-    H: Fn(Request<Body>, Connection) -> F,
-    F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    E: Http2ServerConnExec<Answer<F>, Reply<B>>,
-{
-    let Accepted { stream, id, peer, local, permit, negotiated, .. } = accepted;
-    let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-    let alarm = desk.alarms.register(waker);
-    let line = Line { stream, id, peer, local, is_encrypted: negotiated.is_some(), alarm, desk };
-    if let Some(Handover { stream, ahead }) = direct.serve(line).await {
-        let ahead = BytesMut::from(ahead.as_slice());
-        // Apart from this task's own memory: most connections never come here, and the server's state is large.
-        let accepted = Accepted { stream, ahead, id, peer, local, permit, negotiated };
-        Box::pin(serve(accepted, handler, shared, executor)).await;
     }
 }
 

@@ -27,8 +27,8 @@ use crate::counters::{CounterValues, Counters};
 use crate::direct::Direct;
 use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS};
 use crate::options::Options;
-use crate::plain::{Ways, serve_plain};
 use crate::refusal::Refusal;
+use crate::short::{Ways, serve_direct};
 use crate::sweep::Sweeper;
 use crate::tls::{self, Terminator};
 
@@ -196,20 +196,12 @@ impl Service {
         let sweeper = Sweeper::new(&shared);
         let sweeping = task::spawn_local(Rc::clone(&sweeper).run());
         let ways = Rc::new(Ways { direct, handler, sweeper, shared, executor: Here });
-        let spawn = move |accepted| match ways.shared.tls {
-            None => drop(task::spawn_local(serve_plain(accepted, Rc::clone(&ways)))),
-            Some(_) => {
-                let Ways { direct, handler, sweeper, shared, executor } = &*ways;
-                let (direct, handler, shared) = (direct.clone(), handler.clone(), Arc::clone(shared));
-                task::spawn_local(tls::serve_direct(
-                    accepted,
-                    direct,
-                    handler,
-                    sweeper.desk(),
-                    shared,
-                    *executor,
-                ));
-            }
+        let spawn = move |accepted| {
+            let ways = Rc::clone(&ways);
+            match ways.shared.tls {
+                None => task::spawn_local(serve_direct(accepted, ways)),
+                Some(_) => task::spawn_local(tls::serve_direct(accepted, ways)),
+            };
         };
         let ended = self.accept_until(spawn, shutdown).await;
         sweeping.abort();

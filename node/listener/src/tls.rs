@@ -27,10 +27,11 @@ use tokio_rustls::server::TlsStream;
 
 use crate::body::{Body, Reply};
 use crate::connection::{self, Accepted, Connection, Phase, Protocol, Shared};
-use crate::direct::{Desk, Direct};
+use crate::direct::Direct;
 use crate::dispatch::Answer;
 use crate::limits::{SESSIONS_MAX, TICKETS_PER_HANDSHAKE};
 use crate::options::Options;
+use crate::short::{self, Ways};
 
 pub use certificates::{Certificates, Table};
 pub use identity::{Identity, IdentityError};
@@ -129,34 +130,32 @@ pub(crate) async fn serve<H, F, B, E>(
     }
 }
 
-/// As [`connection::serve_direct`], for a stream whose handshake is still to come; HTTP/2 is not for the fast path.
-pub(crate) async fn serve_direct<D, H, F, B, E>(
-    accepted: Accepted<TcpStream>,
-    direct: D,
-    handler: H,
-    desk: Rc<Desk>,
-    shared: Arc<Shared>,
-    executor: E,
-) where
+/// As [`short::serve_direct`], for a stream whose handshake is still to come; HTTP/2 is not for the fast path.
+pub(crate) async fn serve_direct<D, H, F, B, E>(accepted: Accepted<TcpStream>, ways: Rc<Ways<D, H, E>>)
+where
     D: Direct,
-    H: Fn(Request<Body>, Connection) -> F,
+    H: Fn(Request<Body>, Connection) -> F + Clone,
     F: Future<Output = Response<B>> + 'static,
     B: HttpBody<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: Http2ServerConnExec<Answer<F>, Reply<B>>,
 {
-    let Some(accepted) = secure(accepted, &shared).await else { return };
+    // Apart from this task's own memory, as all that is large and soon gone, or that most connections do not need.
+    let Some(accepted) = Box::pin(secure(accepted, &ways.shared)).await else { return };
     match accepted.negotiated {
-        // Apart from this task's own memory: the state of either is large, and it needs only one.
-        Some(Protocol::Http2) => Box::pin(connection::serve(accepted, handler, shared, executor)).await,
-        Some(Protocol::Http1) | None => {
-            connection::serve_direct(accepted, direct, handler, desk, shared, executor).await;
+        Some(Protocol::Http2) => {
+            let (handler, shared) = (ways.handler.clone(), Arc::clone(&ways.shared));
+            Box::pin(connection::serve(accepted, handler, shared, ways.executor.clone())).await;
         }
+        Some(Protocol::Http1) | None => short::serve_direct(accepted, ways).await,
     }
 }
 
 /// The same connection, encrypted; `None` when there is nobody left to talk to.
-async fn secure(accepted: Accepted<TcpStream>, shared: &Shared) -> Option<Accepted<TlsStream<TcpStream>>> {
+async fn secure(
+    accepted: Accepted<TcpStream>,
+    shared: &Shared,
+) -> Option<Accepted<Box<TlsStream<TcpStream>>>> {
     let terminator = shared.tls.as_ref()?;
     let Accepted { stream, ahead, id, peer, local, permit, negotiated: _ } = accepted;
     let outcome = tokio::select! {
@@ -175,6 +174,7 @@ async fn secure(accepted: Accepted<TcpStream>, shared: &Shared) -> Option<Accept
                 Some(b"h2") => Protocol::Http2,
                 _ => Protocol::Http1,
             };
+            let stream = Box::new(stream);
             return Some(Accepted { stream, ahead, id, peer, local, permit, negotiated: Some(negotiated) });
         }
         Ok(Err(Failure::Left)) => {}
