@@ -85,8 +85,9 @@ impl Relay {
         self.sent = 0;
     }
 
-    /// The buffer of the head, to be used again.
+    /// The buffer of the head, to be used again; what has arrived whole stays so.
     pub(crate) fn take_buffer(&mut self) -> Vec<u8> {
+        self.sent = 0;
         std::mem::take(&mut self.out)
     }
 
@@ -300,6 +301,19 @@ mod tests {
             let named = format!("{span:?} {parts:?}");
             assert_eq!(relayed(span, parts, 10), expect, "{named}");
         }
+    }
+
+    #[test]
+    fn a_relay_is_done_without_its_buffer_too() {
+        let (buffers, mut input, mut sink) = (Buffers::default(), Input::default(), Vec::new());
+        let mut source = Parts(vec![b"3\r\nabc\r\n0\r\n\r\nnext".to_vec(), b"more".to_vec()]);
+        let mut relay = Relay::new(b"HEAD|".to_vec(), Span::Chunked(ChunkScanner::new()), 10);
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            assert!(relay.poll(&mut cx, &mut source, &mut input, &mut sink, &buffers).is_ready());
+            relay.take_buffer();
+        }
+        assert_eq!((input.filled(), source.0.len()), (&b"next"[..], 1), "what follows is not touched");
     }
 
     #[test]

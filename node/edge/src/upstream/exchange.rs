@@ -157,14 +157,15 @@ impl Upstream {
             ReplyFraming::UntilClose => (Span::UntilClose, None),
         };
         let body = match whole(&connection, &span) {
-            Some(bytes) => {
+            // A call that is still being sent goes on while its answer is passed on, or its client would not be heard out.
+            Some(bytes) if outbound.is_none() => {
                 connection.input.consume(bytes.len(), &self.buffers);
-                if keep_alive && outbound.is_none() && connection.input.is_empty() {
+                if keep_alive && connection.input.is_empty() {
                     connection.release();
                 }
                 ReplyBody::Whole(bytes)
             }
-            None => ReplyBody::Stream(Box::new(UpstreamBody {
+            _ => ReplyBody::Stream(Box::new(UpstreamBody {
                 connection: Some(connection),
                 outbound: outbound.map(|outbound| outbound.with_rest_of(&wired.lines)),
                 span,
