@@ -124,8 +124,14 @@ fn version(program: &Path, question: &[&str]) -> String {
     let Ok(output) = child.wait_with_output() else { return unknown() };
     let text =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    // Some say under which path they were called, which is of no interest anywhere else.
+    let text = text.replace(&*program.to_string_lossy(), &file_name(program));
     let line = text.lines().map(str::trim).find(|line| line.contains(|c: char| c.is_ascii_digit()));
     line.map_or_else(unknown, |line| line.chars().take(80).collect())
+}
+
+fn file_name(program: &Path) -> String {
+    program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -144,6 +150,7 @@ mod tests {
     #[test]
     fn a_version_is_one_line() {
         assert_eq!(version(Path::new("/bin/sh"), &["-c", "echo hello; echo v1.2; echo 3"]), "v1.2");
+        assert_eq!(version(Path::new("/bin/sh"), &["-c", "echo $0 version: 3"]), "sh version: 3");
         assert_eq!(version(Path::new("/bin/sh"), &["-c", "echo nothing"]), "unknown version");
         assert_eq!(version(Path::new("/nowhere"), &[]), "unknown version");
     }
