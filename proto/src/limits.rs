@@ -43,8 +43,9 @@ pub const COALESCE_BYTES_MAX: usize = 4_096;
 pub const LONG_STREAM_BYTES: u64 = 64 * 1024;
 /// Free notes on requests that one shard keeps; a request beyond it makes its own.
 pub const ERRAND_BOXES_MAX: usize = 1_024;
-/// Bytes of a head, and of a call, that such a note keeps room for.
-pub const ERRAND_BYTES_MAX: usize = 2 * 1024;
+/// Bytes of a head, and of a call, that such a note keeps room for: the longest that fit a buffer. Most grow to one or two
+/// kilobytes; all of a shard together hold 32 MiB at most.
+pub const ERRAND_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of following requests that are read while an answer is awaited.
 pub const AHEAD_BYTES_MAX: usize = 8 * 1024;
 /// Interim answers of one upstream call that are skipped.

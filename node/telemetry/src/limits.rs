@@ -23,6 +23,9 @@ pub(crate) const LOG_KEPT_BYTES: usize = 16 << 10;
 /// Default bound of unwritten log bytes of one slot.
 pub const LOG_SLOT_BYTES_MAX: usize = 1024 * 1024;
 
+/// Time the last lines get when the process ends: a disk that stalls must not keep it.
+pub(crate) const LOG_SHUTDOWN_TIMEOUT_MS: u64 = 5_000;
+
 /// Spans waiting for export; further ones are dropped.
 pub const SPAN_QUEUE_MAX: usize = 4_096;
 /// Spans of one export.

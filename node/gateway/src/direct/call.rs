@@ -83,12 +83,7 @@ impl<'s> Forward<'s> {
     /// # Errors
     /// [`NotDirect`]; `out` is then to be thrown away.
     pub fn write(&self, head: &RawHead<'_>, sender: &Sender<'_>, out: &mut Vec<u8>) -> Result<(), NotDirect> {
-        out.extend_from_slice(self.verb(head.verb).as_bytes());
-        out.push(b' ');
-        self.write_target(head, out)?;
-        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-        out.extend_from_slice(self.call.authority.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        self.write_start(head, out)?;
         let seen = copy_fields(head, out)?;
         let lines = head.fields.iter().zip(head.known);
         let before = lines.filter(|(_, known)| **known == Known::ForwardedFor).map(|(field, _)| field.value);
@@ -107,12 +102,7 @@ impl<'s> Forward<'s> {
         sender: &Sender<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), NotDirect> {
-        out.extend_from_slice(self.verb(head.verb).as_bytes());
-        out.push(b' ');
-        self.write_target(head, out)?;
-        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-        out.extend_from_slice(self.call.authority.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        self.write_start(head, out)?;
         let mut seen = Seen::default();
         let nominated = Nominated::of(headers);
         for (name, value) in headers {
@@ -133,6 +123,17 @@ impl<'s> Forward<'s> {
         }
         let before = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
         self.write_own(before, &seen, sender, out);
+        Ok(())
+    }
+
+    /// The request line and Host.
+    fn write_start(&self, head: &RawHead<'_>, out: &mut Vec<u8>) -> Result<(), NotDirect> {
+        out.extend_from_slice(self.verb(head.verb).as_bytes());
+        out.push(b' ');
+        self.write_target(head, out)?;
+        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        out.extend_from_slice(self.call.authority.as_bytes());
+        out.extend_from_slice(b"\r\n");
         Ok(())
     }
 

@@ -21,10 +21,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 use tokio::sync::oneshot;
+use tokio::time;
 
 use super::format::Format;
 use super::record::Record;
-use crate::limits::{LINE_BYTES_MAX, LOG_KEPT_BYTES, LOG_SLOT_BYTES_MAX, LOG_WAKE_BYTES, SLOTS};
+use crate::limits::{
+    LINE_BYTES_MAX, LOG_KEPT_BYTES, LOG_SHUTDOWN_TIMEOUT_MS, LOG_SLOT_BYTES_MAX, LOG_WAKE_BYTES, SLOTS,
+};
 use crate::metrics::Registry;
 use crate::slot;
 
@@ -194,7 +197,7 @@ impl Service {
         Handle(Arc::clone(&self.shared))
     }
 
-    /// Writes until `shutdown` resolves, and then everything that is left.
+    /// Writes until `shutdown` resolves, and then everything that is left, as far as the disk takes it within five seconds.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let shared = Arc::clone(&self.shared);
         let (done, ended) = oneshot::channel();
@@ -211,7 +214,9 @@ impl Service {
         let _ = stop.shared.writer.set(stop.writer.clone());
         shutdown.await;
         drop(stop);
-        let _ = ended.await;
+        if time::timeout(Duration::from_millis(LOG_SHUTDOWN_TIMEOUT_MS), ended).await.is_err() {
+            tracing::error!("the access log did not take its last lines in time");
+        }
     }
 
     fn write(mut self) {
