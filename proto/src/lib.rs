@@ -6,6 +6,7 @@
 pub mod compiled;
 pub mod dev;
 pub mod document;
+pub mod field;
 pub mod frame;
 pub mod id;
 pub mod key;

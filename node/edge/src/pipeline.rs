@@ -118,8 +118,7 @@ fn forward(shard: &Shard, visit: &Visit, request: &Request<'_>, admitted: &Admit
     let forward = admitted.forward()?;
     let shelf = visit.view.shelf(routed.stage_index(), target, &shard.upstream)?;
     let (verb, facts) = (request.verb, &request.facts);
-    let head =
-        RawHead { verb, rest: request.rest(), query: request.query, fields: &[], known: &[], raw: &[] };
+    let head = RawHead { verb, rest: request.rest(), query: request.query, fields: &[], raw: &[] };
     let sender = Sender {
         source_ip: facts.source_ip,
         scheme: facts.scheme,

@@ -11,7 +11,7 @@ use std::{cell::Cell, rc::Rc};
 
 use tidegate_gateway::{Fault, Rejection};
 use tidegate_listener::{
-    direct::{Buffers, Input, head},
+    direct::{Buffers, Input, head::Fields},
     limits::INPUT_BYTES,
 };
 use tidegate_proto::limits;
@@ -139,28 +139,25 @@ impl Connection {
         to_head: bool,
         interims: &mut usize,
         buffers: &Buffers,
-        take: impl FnOnce(&ReplyHead<'_, '_>) -> Result<T, Failure>,
+        mut take: impl FnMut(&ReplyHead<'_, '_>) -> Result<T, Failure>,
     ) -> Result<Option<T>, Failure> {
         loop {
-            let mut slots = head::slots();
             let bytes = self.input.filled();
-            let skipped = match reply::read(bytes, to_head, &mut slots) {
-                Ok(Reading::Complete(head)) => {
-                    let used = head.raw.len();
-                    let taken = take(&head)?;
-                    self.input.consume(used, buffers);
-                    return Ok(Some(taken));
-                }
+            let (used, taken) = match reply::read(bytes, to_head, &mut Fields::new()) {
+                Ok(Reading::Complete(head)) => (head.raw.len(), Some(take(&head)?)),
+                Ok(Reading::Interim(length)) => (length, None),
                 Ok(Reading::Partial) if bytes.len() < INPUT_BYTES => return Ok(None),
                 Ok(Reading::Partial) => return Err(Failure::Answer("its head is too large".into())),
-                Ok(Reading::Interim(length)) => length,
                 Err(error) => return Err(Failure::Answer(error.to_string())),
             };
+            self.input.consume(used, buffers);
+            if taken.is_some() {
+                return Ok(taken);
+            }
             *interims += 1;
             if *interims > limits::INTERIM_ANSWERS_MAX {
                 return Err(Failure::Answer("it sends interim answers only".into()));
             }
-            self.input.consume(skipped, buffers);
         }
     }
 

@@ -20,7 +20,9 @@ pub use plan::{Plan, Target};
 pub use reply::{reply_headers, write_reply_fields};
 pub use runs::push_number;
 
-use crate::{Admitted, Known, Routed};
+use tidegate_proto::field::Field;
+
+use crate::{Admitted, Routed};
 
 /// This request needs the general line after all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,9 +39,7 @@ pub struct RawHead<'r> {
     /// Query string without the question mark.
     pub query: Option<&'r str>,
     /// Header lines in order.
-    pub fields: &'r [httparse::Header<'r>],
-    /// What each of them is known as.
-    pub known: &'r [Known],
+    pub fields: &'r [Field<'r>],
     /// All bytes of the head; the fields are slices of it.
     pub raw: &'r [u8],
 }

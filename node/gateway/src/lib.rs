@@ -27,6 +27,4 @@ pub use request::{Facts, Request, common_log_time, verb};
 pub use router::{PathRanges, known_verb, verb_index};
 pub use snapshot::Snapshot;
 pub use table::{LoadError, Route, StageTable};
-pub use transform::{
-    Call, CallBody, Carry, Intake, Known, Response, ResponseBody, Selected, Step, is_name, is_protected,
-};
+pub use transform::{Call, CallBody, Carry, Intake, Response, ResponseBody, Selected, Step, is_protected};

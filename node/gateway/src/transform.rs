@@ -2,7 +2,6 @@
 //! Says what it needs of a body before it is read, so that everything else streams.
 
 mod headers;
-mod known;
 mod mock;
 mod request;
 mod response;
@@ -21,7 +20,6 @@ pub use headers::is_protected;
 #[cfg(test)]
 pub(crate) use headers::proxied_to_client;
 pub(crate) use headers::{Fate, Nominated, to_client, to_upstream};
-pub use known::{Known, is_name};
 pub(crate) use request::sends_no_body;
 pub use template::Carry;
 pub(crate) use template::{ParsedTemplate, is_json_path, parse_template};

@@ -1,5 +1,5 @@
 //! Bounds of the listener: defaults of [`Options`](crate::Options) and ceilings that no option may exceed.
-//! This crate depends on no other crate of the workspace, so it keeps its own table.
+//! They concern no other crate, so they are not in the workspace's table.
 
 /// Default bound of one request head (request line, header lines and the closing empty line): the AWS quota.
 pub const HEADER_BYTES_MAX: usize = 10_240;

@@ -3,12 +3,11 @@
 use std::rc::Rc;
 
 use tidegate_gateway::{
-    Address, Answer, Forward, Known, Plan, RawHead, Rejection, Sender, address, authorize, known_verb,
-    throttle,
+    Address, Answer, Forward, Plan, RawHead, Rejection, Sender, address, authorize, known_verb, throttle,
 };
 use tidegate_listener::direct::{
     ChunkScanner, Desk,
-    head::{self, Framing, Head, Reading},
+    head::{self, Fields, Framing, Head, Reading},
 };
 use tidegate_proto::limits::{BODY_BYTES_MAX, COALESCE_BYTES_MAX};
 
@@ -78,8 +77,6 @@ impl From<Rejection> for Turn {
 /// A head, its address, and how much of its body is there.
 struct Sight<'b, 's> {
     head: Head<'b, 's>,
-    /// What the head's fields are known as.
-    known: &'s [Known],
     address: Option<Address<'b>>,
     marks: Marks<'b>,
     /// The body, when all of it is there.
@@ -90,16 +87,14 @@ impl Site<'_> {
     /// Decides on the head at the start of `bytes` and fills `errand` in.
     pub(super) fn decide(&self, bytes: &[u8], errand: &mut Errand) -> Decision {
         let options = &self.desk.options;
-        let mut slots = head::slots();
-        let head = match head::read(bytes, options.headers_max, &mut slots) {
+        let mut fields = Fields::new();
+        let head = match head::read(bytes, options.headers_max, &mut fields) {
             Reading::Complete(head) if head.raw.len() <= options.header_bytes_max => head,
             Reading::Partial if bytes.len() <= options.header_bytes_max => return Decision::More,
             Reading::Complete(_) | Reading::Partial | Reading::Other => return Decision::Hand,
         };
-        let mut known = [Known::Other; head::FIELDS_MAX];
         let sight = Sight {
-            marks: Marks::of(head.fields, head.raw, &mut known),
-            known: &known,
+            marks: Marks::of(head.fields, head.raw),
             address: address(head.host, head.path),
             body: whole_body(&head, bytes),
             head,
@@ -145,6 +140,7 @@ impl Site<'_> {
         errand.integration_status = None;
         errand.decide_us = None;
         errand.integrate_us = None;
+        errand.latency_us = None;
     }
 
     /// The phases up to the call.
@@ -187,7 +183,7 @@ impl Site<'_> {
         let head = &sight.head;
         let rest = sight.address.map_or("", |address| address.rest);
         let Head { query, fields, raw, .. } = *head;
-        let raw = RawHead { verb: head.method, rest, query, fields, known: sight.known, raw };
+        let raw = RawHead { verb: head.method, rest, query, fields, raw };
         let verb = forward.verb(head.method);
         let is_head = verb == "HEAD";
         let small = sight.body.filter(|body| body.len() <= COALESCE_BYTES_MAX);

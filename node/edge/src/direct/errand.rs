@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 
-use tidegate_gateway::{Known, Rejection};
+use tidegate_gateway::Rejection;
 use tidegate_listener::{
     direct::{Buffers, Line},
     limits::INPUT_BYTES,
 };
-use tidegate_proto::limits::{ERRAND_BOXES_MAX, ERRAND_BYTES_MAX, TRACE_BYTES_MAX};
+use tidegate_proto::{
+    field::{Field, Known},
+    limits::{ERRAND_BOXES_MAX, ERRAND_BYTES_MAX, TRACE_BYTES_MAX},
+};
 
 use crate::{identity::Identity, publish::View};
 
@@ -86,6 +89,8 @@ pub(crate) struct Errand {
     pub(super) decide_us: Option<u64>,
     /// From arrival to the upstream's answer.
     pub(super) integrate_us: Option<u64>,
+    /// From arrival to the end of the answer, where that is known without another look at the clock.
+    pub(super) latency_us: Option<u64>,
     pub(super) rejection: Option<Rejection>,
 }
 
@@ -99,12 +104,11 @@ pub(super) struct Marks<'b> {
 }
 
 impl<'b> Marks<'b> {
-    /// Looks for them among `fields`; `known` gets what each of them is.
-    pub(super) fn of(fields: &[httparse::Header<'b>], raw: &[u8], known: &mut [Known]) -> Self {
+    /// Looks for them among `fields`.
+    pub(super) fn of(fields: &[Field<'b>], raw: &[u8]) -> Self {
         let mut marks = Self::default();
-        for (field, place) in fields.iter().zip(known) {
-            *place = Known::of(field.name.as_bytes());
-            match *place {
+        for field in fields {
+            match field.known {
                 Known::ApiKey if marks.api_key.is_none() => marks.api_key = Some(field.value),
                 Known::ContentType if marks.content_type.is_none() => {
                     marks.content_type = Some(field.value);

@@ -281,7 +281,9 @@ impl<S: Stream> Talk<S> {
     ) -> Next {
         let mut is_sent = !call.is_streaming;
         let mut is_broken = false;
+        let mut looks = 0_u8;
         let outcome = poll_fn(|cx| {
+            looks = looks.saturating_add(1);
             let Some(connection) = place else {
                 return Poll::Ready(Err(RelayFault::Cut));
             };
@@ -308,8 +310,10 @@ impl<S: Stream> Talk<S> {
                 self.close(place);
             }
         }
-        if !is_sent && let Some(errand) = self.errand.as_mut() {
-            errand.close = true;
+        if let Some(errand) = self.errand.as_mut() {
+            errand.close |= !is_sent;
+            // Nothing was waited for since the upstream's answer.
+            errand.latency_us = errand.integrate_us.filter(|_| looks == 1);
         }
         self.finish(bytes, outcome.is_ok())
     }

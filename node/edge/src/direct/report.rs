@@ -12,7 +12,7 @@ use crate::shard::Shard;
 /// Meters and logs a request whose answer has been sent, or could not be; `input` begins with its head if it is still there.
 pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u8], body_bytes: u64) {
     let Some(view) = &errand.view else { return };
-    let latency_us = shard.us_since(errand.arrived_ns);
+    let latency_us = errand.latency_us.unwrap_or_else(|| shard.us_since(errand.arrived_ns));
     if let Some((stage, method)) = errand.route
         && let Some(meter) = view.meter(stage, method)
         && errand.status > 0

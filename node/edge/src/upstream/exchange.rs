@@ -253,7 +253,7 @@ fn structured(head: &ReplyHead<'_, '_>, for_client: bool) -> Result<Arrived, Fai
     } else {
         let mut headers = HeaderMap::with_capacity(head.fields.len() + 4);
         for field in head.fields {
-            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|error| broken(&error))?;
+            let name = HeaderName::from_bytes(field.name).map_err(|error| broken(&error))?;
             headers.append(name, HeaderValue::from_bytes(field.value).map_err(|error| broken(&error))?);
         }
         headers

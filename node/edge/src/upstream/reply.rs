@@ -3,9 +3,8 @@
 
 use std::mem::MaybeUninit;
 
-use httparse::Header;
-use tidegate_gateway::is_name;
-use tidegate_listener::direct::head::Slots;
+use tidegate_listener::direct::head::{FIELDS_MAX, Fields, end_of_line, ends_in_crlf, read_lines};
+use tidegate_proto::field::{Field, Known};
 
 /// Why an answer is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +41,7 @@ pub(crate) enum Reading<'b, 's> {
 #[derive(Debug)]
 pub(crate) struct ReplyHead<'b, 's> {
     pub(crate) status: u16,
-    pub(crate) fields: &'s [Header<'b>],
+    pub(crate) fields: &'s [Field<'b>],
     pub(crate) raw: &'b [u8],
     pub(crate) framing: ReplyFraming,
     /// Whether the connection may serve again.
@@ -51,19 +50,76 @@ pub(crate) struct ReplyHead<'b, 's> {
     pub(crate) nominates: bool,
 }
 
-/// Reads the head at the start of `bytes`; `to_head` tells that the request was HEAD.
+/// Reads the head at the start of `bytes`; its lines go to `fields`. `to_head` tells that the request was HEAD.
 pub(crate) fn read<'b, 's>(
     bytes: &'b [u8],
     to_head: bool,
-    slots: &'s mut Slots<'b>,
+    fields: &'s mut Fields<'b>,
 ) -> Result<Reading<'b, 's>, ReplyError> {
-    let room: &mut [MaybeUninit<Header<'b>>] = slots;
+    let line = match read_status_line(bytes) {
+        Some((line, end)) => read_lines(bytes, end, FIELDS_MAX, fields).map(|length| (line, length)),
+        None => None,
+    };
+    let (StatusLine { status, is_old }, length) = match line {
+        Some(read) => read,
+        None => match parse(bytes, fields)? {
+            Some(parsed) => parsed,
+            None => return Ok(Reading::Partial),
+        },
+    };
+    match status {
+        0..=99 => return Err(ReplyError::Syntax),
+        101 => return Err(ReplyError::Switched),
+        100..=199 => return Ok(Reading::Interim(length)),
+        _ => {}
+    }
+    let raw = bytes.get(..length).ok_or(ReplyError::Syntax)?;
+    let found = Found::among(fields)?;
+    let framing = match (found.length, found.is_chunked) {
+        (Some(_), true) => return Err(ReplyError::Framing),
+        (length, _) if to_head => ReplyFraming::Bare(length),
+        _ if matches!(status, 204 | 304) => ReplyFraming::Bare(None),
+        (None, true) => ReplyFraming::Chunked,
+        (Some(length), false) => ReplyFraming::Length(length),
+        (None, false) => ReplyFraming::UntilClose,
+    };
+    let keep_alive = !is_old && !found.close && framing != ReplyFraming::UntilClose;
+    let nominates = found.nominates;
+    Ok(Reading::Complete(ReplyHead { status, fields, raw, framing, keep_alive, nominates }))
+}
+
+/// What the first line of an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct StatusLine {
+    status: u16,
+    /// HTTP/1.0.
+    is_old: bool,
+}
+
+/// A plain status line, and where the next line begins.
+fn read_status_line(bytes: &[u8]) -> Option<(StatusLine, usize)> {
+    let (line, rest) = bytes.split_first_chunk::<12>()?;
+    let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', version @ (b'0' | b'1'), b' ', digits @ ..] = line else {
+        return None;
+    };
+    if !digits.iter().all(u8::is_ascii_digit) || !matches!(rest.first()?, b' ' | b'\r') {
+        return None;
+    }
+    let status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    Some((StatusLine { status, is_old: *version == b'0' }, end_of_line(bytes, line.len())? + 2))
+}
+
+/// The full parser, for heads that are rare or not all there; `None` for the latter.
+#[cold]
+fn parse<'b>(bytes: &'b [u8], fields: &mut Fields<'b>) -> Result<Option<(StatusLine, usize)>, ReplyError> {
+    fields.clear();
+    let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut response = httparse::Response::new(&mut []);
     let parsed =
-        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, room);
+        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut room);
     let length = match parsed {
         Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(Reading::Partial),
+        Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(ReplyError::Syntax),
     };
     let (Some(status), Some(version)) = (response.code, response.version) else {
@@ -74,45 +130,23 @@ pub(crate) fn read<'b, 's>(
     if !raw.starts_with(b"HTTP/") || !raw.ends_with(b"\r\n\r\n") || !ends_in_crlf(raw, response.headers) {
         return Err(ReplyError::Syntax);
     }
-    match status {
-        0..=99 => return Err(ReplyError::Syntax),
-        101 => return Err(ReplyError::Switched),
-        100..=199 => return Ok(Reading::Interim(length)),
-        _ => {}
-    }
-    let found = Found::among(response.headers)?;
-    let framing = match (found.length, found.is_chunked) {
-        (Some(_), true) => return Err(ReplyError::Framing),
-        (length, _) if to_head => ReplyFraming::Bare(length),
-        _ if matches!(status, 204 | 304) => ReplyFraming::Bare(None),
-        (None, true) => ReplyFraming::Chunked,
-        (Some(length), false) => ReplyFraming::Length(length),
-        (None, false) => ReplyFraming::UntilClose,
-    };
-    let keep_alive = version == 1 && !found.close && framing != ReplyFraming::UntilClose;
-    let nominates = found.nominates;
-    Ok(Reading::Complete(ReplyHead { status, fields: response.headers, raw, framing, keep_alive, nominates }))
+    fields.extend(response.headers.iter().map(|line| Field::new(line.name.as_bytes(), line.value)));
+    Ok(Some((StatusLine { status, is_old: version == 0 }, length)))
 }
 
 impl ReplyHead<'_, '_> {
     /// Whether Connection names this header, and may.
-    pub(crate) fn is_nominated(&self, name: &str) -> bool {
+    pub(crate) fn is_nominated(&self, name: &[u8]) -> bool {
         self.nominates
-            && !tidegate_gateway::is_protected(&name.to_ascii_lowercase())
+            && std::str::from_utf8(name)
+                .is_ok_and(|name| !tidegate_gateway::is_protected(&name.to_ascii_lowercase()))
             && self
                 .fields
                 .iter()
-                .filter(|field| field.name.eq_ignore_ascii_case("connection"))
+                .filter(|field| field.known == Known::Connection)
                 .flat_map(|field| field.value.split(|byte| *byte == b','))
-                .any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+                .any(|token| token.trim_ascii().eq_ignore_ascii_case(name))
     }
-}
-
-fn ends_in_crlf(raw: &[u8], fields: &[Header<'_>]) -> bool {
-    fields.iter().all(|field| {
-        let at = tidegate_listener::direct::head::offset(raw, field.name.as_bytes());
-        at.checked_sub(2).and_then(|from| raw.get(from..at)) == Some(b"\r\n")
-    })
 }
 
 #[derive(Default)]
@@ -124,20 +158,19 @@ struct Found {
 }
 
 impl Found {
-    fn among(fields: &[Header<'_>]) -> Result<Self, ReplyError> {
+    fn among(fields: &[Field<'_>]) -> Result<Self, ReplyError> {
         let mut found = Self::default();
-        for Header { name, value } in fields {
-            let is = |lower: &str| is_name(name.as_bytes(), lower.as_bytes());
-            match name.len() {
-                10 if is("connection") => found.note_connection(value),
-                14 if is("content-length") => {
+        for Field { value, known, .. } in fields {
+            match known {
+                Known::Connection => found.note_connection(value),
+                Known::ContentLength => {
                     let length = number(value).ok_or(ReplyError::Framing)?;
                     if found.length.is_some_and(|before| before != length) {
                         return Err(ReplyError::Framing);
                     }
                     found.length = Some(length);
                 }
-                17 if is("transfer-encoding") => {
+                Known::TransferEncoding => {
                     if found.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                         return Err(ReplyError::Framing);
                     }
@@ -171,10 +204,9 @@ fn number(value: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_listener::direct::head::slots;
 
     fn framing(text: &str, to_head: bool) -> String {
-        match read(text.as_bytes(), to_head, &mut slots()) {
+        match read(text.as_bytes(), to_head, &mut Fields::new()) {
             Ok(Reading::Complete(head)) => format!("{:?} {}", head.framing, head.keep_alive),
             Ok(Reading::Partial) => "partial".into(),
             Ok(Reading::Interim(length)) => format!("interim {length}"),
@@ -213,12 +245,42 @@ mod tests {
         assert_eq!(framing("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true), "Bare(Some(5)) true");
     }
 
+    /// Every byte of some answers replaced by every other byte: what is read without the parser is what it parses.
+    #[test]
+    fn a_plain_answer_is_read_as_it_is_parsed() {
+        let (mut plain, mut all) = (0, 0);
+        for answer in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b  \r\n\r\nhello",
+            "HTTP/1.0 404 Not Found\r\n\r\n",
+            "HTTP/1.1 200\r\nServer: a rather long value, longer than one look at it\r\n\r\n",
+        ] {
+            for at in 0..answer.len() {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = answer.as_bytes().to_vec();
+                    bytes[at] = byte;
+                    all += 1;
+                    let (mut fields, mut parsed) = (Fields::new(), Fields::new());
+                    if let Some((line, start)) = read_status_line(&bytes)
+                        && let Some(end) = read_lines(&bytes, start, FIELDS_MAX, &mut fields)
+                    {
+                        plain += 1;
+                        assert_eq!(parse(&bytes, &mut parsed), Ok(Some((line, end))), "{bytes:?}");
+                        assert_eq!(fields, parsed);
+                    }
+                }
+            }
+        }
+        assert!(plain > all / 10 && plain < all, "{plain} of {all}");
+    }
+
     #[test]
     fn connection_names_headers_but_not_protected_ones() {
         let text =
             b"HTTP/1.1 200 OK\r\nConnection: X-Hop, content-type\r\nX-Hop: 1\r\nContent-Length: 0\r\n\r\n";
-        let mut room = slots();
+        let mut room = Fields::new();
         let Ok(Reading::Complete(head)) = read(text, false, &mut room) else { panic!("not read") };
-        assert!(head.is_nominated("x-hop") && !head.is_nominated("Content-Type") && !head.is_nominated("x"));
+        assert!(
+            head.is_nominated(b"x-hop") && !head.is_nominated(b"Content-Type") && !head.is_nominated(b"x")
+        );
     }
 }

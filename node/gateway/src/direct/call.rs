@@ -1,7 +1,10 @@
 //! From a request head straight to the head of the upstream call.
 
 use http::{HeaderMap, HeaderValue};
-use tidegate_proto::compiled::{ArchivedCallV1, ArchivedIntegrationV1, ArchivedPartV1, ArchivedSourceV1};
+use tidegate_proto::{
+    compiled::{ArchivedCallV1, ArchivedIntegrationV1, ArchivedPartV1, ArchivedSourceV1},
+    field::Known,
+};
 
 use super::{
     NotDirect, RawHead,
@@ -9,7 +12,7 @@ use super::{
 };
 use crate::{
     Routed,
-    transform::{Fate, Known, Nominated, sends_no_body, to_upstream},
+    transform::{Fate, Nominated, sends_no_body, to_upstream},
 };
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -85,8 +88,8 @@ impl<'s> Forward<'s> {
     pub fn write(&self, head: &RawHead<'_>, sender: &Sender<'_>, out: &mut Vec<u8>) -> Result<(), NotDirect> {
         self.write_start(head, out)?;
         let seen = copy_fields(head, out)?;
-        let lines = head.fields.iter().zip(head.known);
-        let before = lines.filter(|(_, known)| **known == Known::ForwardedFor).map(|(field, _)| field.value);
+        let before = head.fields.iter().filter(|field| field.known == Known::ForwardedFor);
+        let before = before.map(|field| field.value);
         self.write_own(before, &seen, sender, out);
         Ok(())
     }
@@ -209,8 +212,8 @@ impl<'s> Forward<'s> {
 fn copy_fields<'r>(head: &RawHead<'r>, out: &mut Vec<u8>) -> Result<Seen<'r>, NotDirect> {
     let mut seen = Seen::default();
     let mut runs = Runs::begin(head.raw, head.fields, out);
-    for (index, (field, known)) in head.fields.iter().zip(head.known).enumerate() {
-        match *known {
+    for (index, field) in head.fields.iter().enumerate() {
+        match field.known {
             Known::Accept => seen.accept = true,
             Known::UserAgent => seen.user_agent = true,
             Known::ForwardedFor => {

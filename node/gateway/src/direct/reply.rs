@@ -2,8 +2,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use tidegate_proto::field::{Field, Known};
+
 use super::{NotDirect, runs::Runs};
-use crate::transform::{Fate, Known, to_client};
+use crate::transform::{Fate, to_client};
 
 /// Prefix of a header that crosses under another name, as AWS spells it.
 const REMAPPED: &[u8] = b"x-amzn-Remapped-";
@@ -29,17 +31,16 @@ fn remapped(known: Known) -> HeaderName {
 /// # Errors
 /// [`NotDirect`] for a line that a map cannot hold.
 pub fn reply_headers(
-    fields: &[httparse::Header<'_>],
-    nominated: impl Fn(&str) -> bool,
+    fields: &[Field<'_>],
+    nominated: impl Fn(&[u8]) -> bool,
 ) -> Result<HeaderMap, NotDirect> {
     let mut headers = HeaderMap::with_capacity(fields.len() + 6);
     for field in fields {
-        let known = Known::of(field.name.as_bytes());
-        let name = match to_client(known) {
+        let name = match to_client(field.known) {
             _ if nominated(field.name) => continue,
             Fate::Drop => continue,
-            Fate::Pass => HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NotDirect)?,
-            Fate::Remap => remapped(known),
+            Fate::Pass => HeaderName::from_bytes(field.name).map_err(|_| NotDirect)?,
+            Fate::Remap => remapped(field.known),
         };
         headers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| NotDirect)?);
     }
@@ -53,14 +54,13 @@ pub fn reply_headers(
 /// [`NotDirect`] when the fields are not slices of `raw`.
 pub fn write_reply_fields(
     raw: &[u8],
-    fields: &[httparse::Header<'_>],
-    nominated: impl Fn(&str) -> bool,
+    fields: &[Field<'_>],
+    nominated: impl Fn(&[u8]) -> bool,
     out: &mut Vec<u8>,
 ) -> Result<(), NotDirect> {
     let mut runs = Runs::begin(raw, fields, out);
     for (index, field) in fields.iter().enumerate() {
-        let known = Known::of(field.name.as_bytes());
-        match to_client(known) {
+        match to_client(field.known) {
             _ if nominated(field.name) => runs.skip(index)?,
             Fate::Pass => {}
             Fate::Drop => runs.skip(index)?,

@@ -1,11 +1,13 @@
 //! Copies header lines from one head into another in runs: neighbours that stay are copied together.
 
+use tidegate_proto::field::Field;
+
 use super::NotDirect;
 
 /// A copy in progress.
 pub(super) struct Runs<'r, 'o> {
     raw: &'r [u8],
-    fields: &'r [httparse::Header<'r>],
+    fields: &'r [Field<'r>],
     /// Start of the lines that stay and are not copied yet.
     pending: usize,
     pub(super) out: &'o mut Vec<u8>,
@@ -13,7 +15,7 @@ pub(super) struct Runs<'r, 'o> {
 
 impl<'r, 'o> Runs<'r, 'o> {
     /// Begins before the first header line.
-    pub(super) fn begin(raw: &'r [u8], fields: &'r [httparse::Header<'r>], out: &'o mut Vec<u8>) -> Self {
+    pub(super) fn begin(raw: &'r [u8], fields: &'r [Field<'r>], out: &'o mut Vec<u8>) -> Self {
         let mut runs = Self { raw, fields, pending: 0, out };
         runs.pending = runs.start(0);
         runs
@@ -46,9 +48,8 @@ impl<'r, 'o> Runs<'r, 'o> {
 
     /// Where line `index` starts; past the last line, where the lines end.
     fn start(&self, index: usize) -> usize {
-        let place = |field: &httparse::Header<'_>| {
-            (field.name.as_ptr() as usize).wrapping_sub(self.raw.as_ptr() as usize)
-        };
+        let place =
+            |field: &Field<'_>| (field.name.as_ptr() as usize).wrapping_sub(self.raw.as_ptr() as usize);
         self.fields.get(index).map_or_else(|| self.end(), place)
     }
 

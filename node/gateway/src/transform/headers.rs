@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::Known;
+use tidegate_proto::field::Known;
+
 use crate::{Facts, Fault, Rejection};
 
 /// Prefix of a response header that the gateway does not let through under its own name.

@@ -14,6 +14,8 @@ use crate::limits::{BUFFERS_KEPT_MAX, INPUT_BYTES, LARGE_BUFFERS_KEPT_MAX, LARGE
 /// The free buffers of one shard.
 #[derive(Debug, Default)]
 pub struct Buffers {
+    /// The input storage that was used last: most reads find nothing, and it comes and goes in one move.
+    spare: RefCell<Box<[u8]>>,
     inputs: Shelf<Box<[u8]>>,
     large: Shelf<Box<[u8]>>,
     outputs: Shelf<Vec<u8>>,
@@ -67,7 +69,7 @@ impl Buffers {
         }
     }
 
-    /// Frees a part of what was not needed since the last call; called a few times per second.
+    /// Frees a part of what was not needed since the last call; called a few times per second. One input storage stays.
     pub fn trim(&self) {
         self.inputs.trim();
         self.large.trim();
@@ -75,6 +77,10 @@ impl Buffers {
     }
 
     fn input(&self, is_large: bool) -> Box<[u8]> {
+        let spare = if is_large { Box::default() } else { self.spare.take() };
+        if !spare.is_empty() {
+            return spare;
+        }
         let (shelf, bytes) =
             if is_large { (&self.large, LARGE_INPUT_BYTES) } else { (&self.inputs, INPUT_BYTES) };
         shelf.take().unwrap_or_else(|| vec![0; bytes].into_boxed_slice())
@@ -82,7 +88,12 @@ impl Buffers {
 
     fn give(&self, storage: Box<[u8]>) {
         match storage.len() {
-            INPUT_BYTES => self.inputs.give(storage, BUFFERS_KEPT_MAX),
+            INPUT_BYTES => {
+                let former = self.spare.replace(storage);
+                if !former.is_empty() {
+                    self.inputs.give(former, BUFFERS_KEPT_MAX);
+                }
+            }
             LARGE_INPUT_BYTES => self.large.give(storage, LARGE_BUFFERS_KEPT_MAX),
             _ => {}
         }
@@ -201,7 +212,7 @@ mod tests {
         assert_eq!(fill(&mut input, b"gh", &buffers).unwrap(), 2);
         assert_eq!(input.filled(), b"cdefgh");
         input.consume(6, &buffers);
-        assert!(input.storage.is_empty() && buffers.inputs.free.borrow().len() == 1);
+        assert!(input.storage.is_empty() && buffers.spare.take().len() == INPUT_BYTES);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(input.poll_fill_of(&mut &b"x"[..], &mut cx, &buffers, true).is_ready());
         assert_eq!(input.storage.len(), LARGE_INPUT_BYTES);

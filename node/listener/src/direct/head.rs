@@ -5,20 +5,25 @@
 
 use std::mem::MaybeUninit;
 
+use arrayvec::ArrayVec;
+use tidegate_proto::field::{Field, Known};
+
 pub use crate::head::Framing;
 use crate::head::{is_host, is_lookalike, is_token, read_length};
 use crate::limits::HEADERS_CEILING;
 
+mod lines;
+
+pub use lines::{end_of_line, read_lines};
+
+/// The methods of API Gateway, the usual ones first; none is the beginning of another.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
+
+/// The header lines of one head, on the stack of whoever reads it.
+pub type Fields<'b> = ArrayVec<Field<'b>, FIELDS_MAX>;
+
 /// Most header lines that any head may have.
 pub const FIELDS_MAX: usize = HEADERS_CEILING;
-
-/// Room for the header lines of one head, on the stack of whoever reads it.
-pub type Slots<'b> = [MaybeUninit<httparse::Header<'b>>; HEADERS_CEILING];
-
-/// Fresh room.
-pub const fn slots<'b>() -> Slots<'b> {
-    [const { MaybeUninit::uninit() }; HEADERS_CEILING]
-}
 
 /// What stands at the start of a buffer.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ pub struct Head<'b, 's> {
     /// Value of Host.
     pub host: &'b [u8],
     /// The header lines as they came.
-    pub fields: &'s [httparse::Header<'b>],
+    pub fields: &'s [Field<'b>],
     /// All bytes of the head.
     pub raw: &'b [u8],
     /// Where the request ends.
@@ -52,9 +57,73 @@ pub struct Head<'b, 's> {
     pub close: bool,
 }
 
-/// Reads the head at the start of `bytes`.
-pub fn read<'b, 's>(bytes: &'b [u8], headers_max: usize, slots: &'s mut Slots<'b>) -> Reading<'b, 's> {
-    let Some(room) = slots.get_mut(..headers_max.min(HEADERS_CEILING)) else { return Reading::Other };
+/// Reads the head at the start of `bytes`; its lines go to `fields`.
+pub fn read<'b, 's>(bytes: &'b [u8], headers_max: usize, fields: &'s mut Fields<'b>) -> Reading<'b, 's> {
+    let fields_max = headers_max.min(HEADERS_CEILING);
+    let line = match read_request_line(bytes) {
+        Some((line, end)) => read_lines(bytes, end, fields_max, fields).map(|length| (line, length)),
+        None => None,
+    };
+    let (line, length) = match line {
+        Some(read) => read,
+        None => match parse(bytes, fields_max, fields) {
+            Parsed::Complete(line, length) => (line, length),
+            Parsed::Partial => return Reading::Partial,
+            Parsed::Other => return Reading::Other,
+        },
+    };
+    match complete(bytes, length, line, fields) {
+        Some(head) => Reading::Complete(head),
+        None => Reading::Other,
+    }
+}
+
+/// The parts of a request line that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RequestLine<'b> {
+    method: &'static str,
+    path: &'b str,
+    query: Option<&'b str>,
+}
+
+/// What the parser makes of a head.
+enum Parsed<'b> {
+    Partial,
+    Complete(RequestLine<'b>, usize),
+    Other,
+}
+
+/// A plain request line, and where the next one begins.
+fn read_request_line(bytes: &[u8]) -> Option<(RequestLine<'_>, usize)> {
+    let method = METHODS.into_iter().find(|method| bytes.starts_with(method.as_bytes()))?;
+    let rest = bytes.get(method.len()..)?.strip_prefix(b" ")?;
+    let end = rest.iter().position(|byte| !is_plain(*byte))?;
+    let (target, rest) = rest.split_at_checked(end)?;
+    let line = RequestLine::new(method, std::str::from_utf8(target).ok()?)?;
+    const VERSION: &[u8] = b" HTTP/1.1\r\n";
+    rest.starts_with(VERSION).then_some((line, method.len() + 1 + end + VERSION.len()))
+}
+
+impl<'b> RequestLine<'b> {
+    /// `None` for a target that is not in origin form.
+    fn new(method: &'static str, target: &'b str) -> Option<Self> {
+        if !target.starts_with('/') {
+            return None;
+        }
+        let (path, query) = match memchr::memchr(b'?', target.as_bytes()) {
+            Some(mark) => (target.get(..mark)?, target.get(mark + 1..)),
+            None => (target, None),
+        };
+        Some(Self { method, path, query })
+    }
+}
+
+/// The full parser, for heads that are rare or not all there.
+#[cold]
+fn parse<'b>(bytes: &'b [u8], fields_max: usize, fields: &mut Fields<'b>) -> Parsed<'b> {
+    fields.clear();
+    let mut room = [const { MaybeUninit::uninit() }; HEADERS_CEILING];
+    let Some(room) = room.get_mut(..fields_max) else { return Parsed::Other };
     let mut request = httparse::Request::new(&mut []);
     let parsed =
         httparse::ParserConfig::default().parse_request_with_uninit_headers(&mut request, bytes, room);
@@ -62,38 +131,34 @@ pub fn read<'b, 's>(bytes: &'b [u8], headers_max: usize, slots: &'s mut Slots<'b
         Ok(httparse::Status::Complete(length)) => length,
         // The parser skips line ends before a head; the general path does not wait for what comes after them.
         Ok(httparse::Status::Partial) if bytes.first().is_some_and(|byte| !is_token(*byte)) => {
-            return Reading::Other;
+            return Parsed::Other;
         }
-        Ok(httparse::Status::Partial) => return Reading::Partial,
-        Err(_) => return Reading::Other,
+        Ok(httparse::Status::Partial) => return Parsed::Partial,
+        Err(_) => return Parsed::Other,
     };
     let (Some(method), Some(target), Some(1)) = (request.method, request.path, request.version) else {
-        return Reading::Other;
+        return Parsed::Other;
     };
-    match complete(bytes, length, method, target, request.headers) {
-        Some(head) => Reading::Complete(head),
-        None => Reading::Other,
+    // The parser skips empty lines before a head; the general path counts them.
+    let starts_at_once = method.as_ptr() == bytes.as_ptr();
+    let ends_in_crlf = bytes.get(..length).is_some_and(|raw| ends_in_crlf(raw, request.headers));
+    if !starts_at_once || !ends_in_crlf || !target.bytes().all(is_plain) {
+        return Parsed::Other;
     }
+    let line = served(method).and_then(|method| RequestLine::new(method, target));
+    fields.extend(request.headers.iter().map(|line| Field::new(line.name.as_bytes(), line.value)));
+    line.map_or(Parsed::Other, |line| Parsed::Complete(line, length))
 }
 
 fn complete<'b, 's>(
     bytes: &'b [u8],
     length: usize,
-    method: &'b str,
-    target: &'b str,
-    fields: &'s [httparse::Header<'b>],
+    line: RequestLine<'b>,
+    fields: &'s [Field<'b>],
 ) -> Option<Head<'b, 's>> {
     let raw = bytes.get(..length)?;
-    // The parser skips empty lines before a head; the general path counts them.
-    let starts_at_once = method.as_ptr() == bytes.as_ptr();
-    if !starts_at_once || !is_served(method) || !is_plain(target) || !ends_in_crlf(raw, fields) {
-        return None;
-    }
+    let RequestLine { method, path, query } = line;
     let found = Found::among(fields)?;
-    let (path, query) = match memchr::memchr(b'?', target.as_bytes()) {
-        Some(mark) => (target.get(..mark)?, target.get(mark + 1..)),
-        None => (target, None),
-    };
     let framing = match (found.length, found.is_chunked) {
         (Some(_), true) => return None,
         (None, true) => Framing::Chunked,
@@ -103,13 +168,8 @@ fn complete<'b, 's>(
     Some(Head { method, path, query, host: found.host?, fields, raw, framing, close: found.close })
 }
 
-/// Where `part`, a slice of `raw`, begins.
-pub fn offset(raw: &[u8], part: &[u8]) -> usize {
-    (part.as_ptr() as usize).wrapping_sub(raw.as_ptr() as usize)
-}
-
-/// Every line ends in CRLF: the parser takes a bare LF for the end of a line.
-fn ends_in_crlf(raw: &[u8], fields: &[httparse::Header<'_>]) -> bool {
+/// Whether every line ends in CRLF: the parser takes a bare LF for the end of a line. `fields` are slices of `raw`.
+pub fn ends_in_crlf(raw: &[u8], fields: &[httparse::Header<'_>]) -> bool {
     let line_before = |name: &str| {
         let at = offset(raw, name.as_bytes());
         at.checked_sub(2).and_then(|from| raw.get(from..at)) == Some(b"\r\n")
@@ -117,12 +177,18 @@ fn ends_in_crlf(raw: &[u8], fields: &[httparse::Header<'_>]) -> bool {
     raw.ends_with(b"\r\n\r\n") && fields.iter().all(|field| line_before(field.name))
 }
 
-fn is_served(method: &str) -> bool {
-    matches!(method, "GET" | "POST" | "PUT" | "DELETE" | "PATCH" | "HEAD" | "OPTIONS")
+/// Where `part`, a slice of `raw`, begins.
+fn offset(raw: &[u8], part: &[u8]) -> usize {
+    (part.as_ptr() as usize).wrapping_sub(raw.as_ptr() as usize)
 }
 
-/// Origin form of characters that every reader takes as they are.
-fn is_plain(target: &str) -> bool {
+/// The methods of API Gateway.
+fn served(method: &str) -> Option<&'static str> {
+    METHODS.into_iter().find(|served| *served == method)
+}
+
+/// Characters of a target that every reader takes as they are.
+fn is_plain(byte: u8) -> bool {
     const PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
         let mut byte = 0x21u8;
@@ -136,8 +202,7 @@ fn is_plain(target: &str) -> bool {
         }
         plain
     };
-    let plain = |byte: &u8| PLAIN.get(usize::from(*byte)).copied().unwrap_or_default();
-    target.starts_with('/') && target.as_bytes().iter().all(plain)
+    PLAIN.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 /// What the header lines say about framing and connection.
@@ -152,46 +217,44 @@ struct Found<'b> {
 
 impl<'b> Found<'b> {
     /// `None` for anything that needs a second look.
-    fn among(fields: &[httparse::Header<'b>]) -> Option<Self> {
+    fn among(fields: &[Field<'b>]) -> Option<Self> {
         let mut found = Self::default();
         for field in fields {
-            found.note(field.name, field.value)?;
+            found.note(field)?;
         }
         Some(found)
     }
 
-    fn note(&mut self, name: &str, value: &'b [u8]) -> Option<()> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        match name.len() {
-            4 if is("host") => {
+    fn note(&mut self, field: &Field<'b>) -> Option<()> {
+        let value = field.value;
+        match field.known {
+            Known::Host => {
                 if self.host.is_some() || !is_host(value) {
                     return None;
                 }
                 self.host = Some(value);
             }
-            6 if is("expect") => return None,
-            7 if is("upgrade") => return None,
-            10 if is("connection") => {
+            Known::Connection => {
                 self.close = value.eq_ignore_ascii_case(b"close");
                 if self.has_connection || !(self.close || value.eq_ignore_ascii_case(b"keep-alive")) {
                     return None;
                 }
                 self.has_connection = true;
             }
-            14 if is("content-length") => {
+            Known::ContentLength => {
                 if self.length.is_some() {
                     return None;
                 }
                 self.length = Some(read_length(value).ok()?);
             }
-            17 if is("transfer-encoding") => {
+            Known::TransferEncoding => {
                 if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                     return None;
                 }
                 self.is_chunked = true;
             }
-            22 if is("x-http-method-override") => return None,
-            _ if is_lookalike(name) => return None,
+            Known::Expect | Known::Upgrade | Known::MethodOverride => return None,
+            Known::Other if is_lookalike(field.name) => return None,
             _ => {}
         }
         Some(())
@@ -208,7 +271,7 @@ mod tests {
 
     /// One letter for what the fast path makes of the bytes: complete, partial, other.
     fn verdict(bytes: &[u8]) -> char {
-        match read(bytes, 100, &mut slots()) {
+        match read(bytes, 100, &mut Fields::new()) {
             Reading::Complete(head) => {
                 let judged = inspect(head.raw, 100).expect("the fast path took what the guard refuses");
                 assert_eq!(judged.framing, head.framing, "{}", String::from_utf8_lossy(bytes));
@@ -273,14 +336,14 @@ mod tests {
     #[test]
     fn parts_stand_where_they_stood() {
         let bytes = b"PUT /a/b?x=1?y HTTP/1.1\r\nHost: h:1\r\nX-A:  v \r\n\r\nrest";
-        let mut room = slots();
+        let mut room = Fields::new();
         let Reading::Complete(head) = read(bytes, 100, &mut room) else { panic!("not read") };
         assert_eq!(
             (head.method, head.path, head.query, head.host),
             ("PUT", "/a/b", Some("x=1?y"), &b"h:1"[..])
         );
         assert_eq!(head.raw.len(), bytes.len() - 4);
-        assert_eq!(offset(head.raw, head.fields[1].name.as_bytes()), 36);
+        assert_eq!(offset(head.raw, head.fields[1].name), 36);
         assert_eq!(head.fields[1].value, b"v");
     }
 }

@@ -52,14 +52,16 @@ pub(crate) fn read_length(value: &[u8]) -> Result<u64, HeadError> {
 }
 
 /// True for a name that equals a framing header once everything but letters is dropped, and is not that header.
-pub(crate) fn is_lookalike(name: &str) -> bool {
+pub(crate) fn is_lookalike(name: &[u8]) -> bool {
     const FRAMING: [(&str, &str); 2] =
         [("content-length", "contentlength"), ("transfer-encoding", "transferencoding")];
-    if !name.bytes().find(u8::is_ascii_alphabetic).is_some_and(|first| b"cCtT".contains(&first)) {
+    if !name.iter().find(|byte| byte.is_ascii_alphabetic()).is_some_and(|first| b"cCtT".contains(first)) {
         return false;
     }
-    let letters = || name.bytes().filter(u8::is_ascii_alphabetic).map(|byte| byte.to_ascii_lowercase());
-    FRAMING.iter().any(|(framing, bare)| letters().eq(bare.bytes()) && !name.eq_ignore_ascii_case(framing))
+    let letters = || name.iter().filter(|byte| byte.is_ascii_alphabetic()).map(u8::to_ascii_lowercase);
+    FRAMING
+        .iter()
+        .any(|(framing, bare)| letters().eq(bare.bytes()) && !name.eq_ignore_ascii_case(framing.as_bytes()))
 }
 
 #[derive(Default)]
@@ -101,7 +103,7 @@ impl<'a> Found<'a> {
             self.expected = true;
         } else if name.eq_ignore_ascii_case("upgrade") {
             self.upgrade = true;
-        } else if is_lookalike(name) {
+        } else if is_lookalike(name.as_bytes()) {
             return Err(HeadError::FramingLookalike);
         }
         Ok(())

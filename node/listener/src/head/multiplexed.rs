@@ -59,7 +59,7 @@ fn judge_fields(parts: &Parts) -> Result<(), HeadError> {
             return Err(HeadError::TransferEncoding);
         } else if *name == header::EXPECT && !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
             return Err(HeadError::Expectation);
-        } else if fields::is_lookalike(name.as_str()) {
+        } else if fields::is_lookalike(name.as_str().as_bytes()) {
             return Err(HeadError::FramingLookalike);
         }
     }

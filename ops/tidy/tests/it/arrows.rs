@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("iam", &[]),
     ("template", &[]),
     ("telemetry", &["proto"]),
-    ("listener", &[]),
+    ("listener", &["proto"]),
     ("cluster", &[]),
     ("state", &["proto"]),
     ("throttle", &["proto"]),

@@ -3,7 +3,7 @@
 
 use proptest::{collection::vec, prelude::*, sample::select, strategy::ValueTree};
 
-use super::{Reading, read, slots};
+use super::{Fields, Parsed, Reading, parse, read, read_lines, read_request_line};
 use crate::guard::end_of_head;
 use crate::head::inspect;
 
@@ -101,8 +101,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn a_plain_head_is_read_as_it_is_parsed(bytes in heads()) {
+        let mut fields = Fields::new();
+        if let Some((line, at)) = read_request_line(&bytes)
+            && let Some(end) = read_lines(&bytes, at, HEADERS_MAX, &mut fields)
+        {
+            let mut parsed = Fields::new();
+            match parse(&bytes, HEADERS_MAX, &mut parsed) {
+                Parsed::Complete(other, length) => prop_assert_eq!((line, end, &fields), (other, length, &parsed)),
+                Parsed::Partial | Parsed::Other => prop_assert!(false, "the parser declines what was read"),
+            }
+        }
+    }
+
+    #[test]
     fn what_the_fast_path_takes_the_guard_takes(bytes in heads()) {
-        match read(&bytes, HEADERS_MAX, &mut slots()) {
+        match read(&bytes, HEADERS_MAX, &mut Fields::new()) {
             Reading::Complete(head) => {
                 prop_assert_eq!(end_of_head(&bytes, 0), Some(head.raw.len()), "another end");
                 let judged = inspect(head.raw, HEADERS_MAX);
@@ -112,7 +126,7 @@ proptest! {
                     prop_assert!(!judged.upgrade && judged.version == http::Version::HTTP_11);
                 }
                 for length in 0..head.raw.len() {
-                    let mut room = slots();
+                    let mut room = Fields::new();
                     let early = read(&bytes[..length], HEADERS_MAX, &mut room);
                     prop_assert!(!matches!(early, Reading::Complete(_)), "complete after {} bytes", length);
                 }
@@ -130,7 +144,7 @@ fn heads_of_each_kind_come() {
     let mut counts = [0; 3];
     for _ in 0..2_000 {
         let bytes = heads().new_tree(&mut runner).unwrap().current();
-        counts[match read(&bytes, HEADERS_MAX, &mut slots()) {
+        counts[match read(&bytes, HEADERS_MAX, &mut Fields::new()) {
             Reading::Complete(_) => 0,
             Reading::Partial => 1,
             Reading::Other => 2,
