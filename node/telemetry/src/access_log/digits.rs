@@ -6,35 +6,47 @@ const EIGHT: u64 = 100_000_000;
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// Appends `value`, padded with zeros to `least` digits (at most 20).
-#[inline]
+#[inline(always)]
 pub(super) fn write(value: u64, least: usize, out: &mut Vec<u8>) {
-    if value < 10 && least <= 1 {
-        out.push(b'0' + value as u8);
-        return;
-    }
     if least > 1 {
         let digits = value.checked_ilog10().map_or(1, |power| power as usize + 1);
         out.resize(out.len() + least.saturating_sub(digits), b'0');
     }
-    write_all(value, out);
+    if value < 10 {
+        out.push(b'0' + value as u8);
+    } else if value < EIGHT {
+        write_short(value, out);
+    } else {
+        write_long(value, out);
+    }
 }
 
-fn write_all(value: u64, out: &mut Vec<u8>) {
-    if value >= EIGHT {
-        write_all(value / EIGHT, out);
-        out.extend_from_slice(&(eight(value % EIGHT) + ZEROS).to_le_bytes());
-        return;
+#[inline(never)]
+fn write_long(value: u64, out: &mut Vec<u8>) {
+    let (first, last) = (value / EIGHT, value % EIGHT);
+    if first < EIGHT {
+        write_short(first, out);
+    } else {
+        write_short(first / EIGHT, out);
+        out.extend_from_slice(&(eight(first % EIGHT) + ZEROS).to_le_bytes());
     }
+    out.extend_from_slice(&(eight(last) + ZEROS).to_le_bytes());
+}
+
+/// Appends a number below [`EIGHT`] without the zeros in front of it.
+#[inline(always)]
+fn write_short(value: u64, out: &mut Vec<u8>) {
     let digits = eight(value);
     // The last digit is written even if it is zero.
-    let skipped = ((digits | 1 << 56).trailing_zeros() / 8) as usize;
-    let end = out.len() + 8 - skipped;
+    let skipped = (digits | 1 << 56).trailing_zeros() / 8;
+    let end = out.len() + 8 - skipped as usize;
     out.extend_from_slice(&((digits + ZEROS) >> (8 * skipped)).to_le_bytes());
     out.truncate(end);
 }
 
 /// The eight digits of a number below [`EIGHT`], the first in the lowest byte: halves, quarters and digits are taken apart side
 /// by side in one word, and divisions are multiplications by the reciprocal that are exact for so few digits.
+#[inline]
 fn eight(value: u64) -> u64 {
     let halves = value / 10_000 | (value % 10_000) << 32;
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;

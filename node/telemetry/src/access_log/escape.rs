@@ -18,7 +18,7 @@ pub(super) enum Style {
 }
 
 /// Appends `value`, escaped, cut at [`VALUE_BYTES_MAX`]; bytes that are no UTF-8 are replaced.
-#[inline]
+#[inline(always)]
 pub(super) fn write(style: Style, value: &[u8], out: &mut Vec<u8>) {
     if value.len() <= VALUE_BYTES_MAX && is_plain(style, value) {
         out.extend_from_slice(value);
@@ -37,6 +37,7 @@ fn write_escaped(style: Style, value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Whether all of `value` is ASCII that stands for itself: the counterpart of [`write_char`].
+#[inline(never)]
 fn is_plain(style: Style, value: &[u8]) -> bool {
     match style {
         Style::Json => has_none_of(value, [b'"', b'\\']),
@@ -46,32 +47,26 @@ fn is_plain(style: Style, value: &[u8]) -> bool {
     }
 }
 
-/// Whether `value` is printable ASCII without any of `marks`. Sixteen bytes are looked at in one go; the last go of a long value
-/// and the two halves of a short one overlap, so that no byte is left over.
+/// Whether `value` is printable ASCII without any of `marks`. Many bytes are looked at in one go; the last go and the one before
+/// overlap, so that no byte is left over.
 #[inline]
 fn has_none_of<const MARKS: usize>(value: &[u8], marks: [u8; MARKS]) -> bool {
-    let (chunks, _) = value.as_chunks();
-    if let Some(last) = value.last_chunk() {
+    if let Some(last) = value.last_chunk::<16>() {
+        let (chunks, _) = value.as_chunks::<16>();
         return chunks.iter().all(|chunk| is_free(chunk, marks)) && is_free(last, marks);
     }
-    let mut chunk = [b'0'; 16];
     if let (Some(first), Some(last)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) {
-        chunk[..8].copy_from_slice(first);
-        chunk[8..].copy_from_slice(last);
-    } else if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
-        chunk[..4].copy_from_slice(first);
-        chunk[4..8].copy_from_slice(last);
-    } else {
-        for (place, byte) in chunk.iter_mut().zip(value) {
-            *place = *byte;
-        }
+        return is_free(first, marks) && is_free(last, marks);
     }
-    is_free(&chunk, marks)
+    if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
+        return is_free(first, marks) && is_free(last, marks);
+    }
+    value.iter().all(|byte| is_free(&[*byte], marks))
 }
 
-/// Without a branch, so that it becomes a handful of instructions for all sixteen.
+/// Without a branch, so that it becomes a handful of instructions for all of them.
 #[inline]
-fn is_free<const MARKS: usize>(chunk: &[u8; 16], marks: [u8; MARKS]) -> bool {
+fn is_free<const BYTES: usize, const MARKS: usize>(chunk: &[u8; BYTES], marks: [u8; MARKS]) -> bool {
     let is_odd =
         |byte: u8| marks.iter().fold(!matches!(byte, b' '..=b'~'), |odd, mark| odd | (byte == *mark));
     !chunk.iter().fold(false, |odd, byte| odd | is_odd(*byte))

@@ -1,5 +1,7 @@
 //! A log format, compiled once into literals and variables. Rendering is a walk over them.
 
+use std::hint::black_box;
+
 use thiserror::Error;
 
 use super::escape::{self, Style};
@@ -36,7 +38,7 @@ pub enum FormatError {
     NotContext(String),
 }
 
-/// A value and the text in front of it.
+/// A piece of text and the value after it.
 #[derive(Clone, Debug)]
 struct Segment {
     before: Literal,
@@ -52,6 +54,8 @@ enum Shown {
     Authorizer(Box<str>),
     /// A name nobody knows: always missing, as in AWS.
     Unknown,
+    /// Text follows text.
+    Nothing,
 }
 
 /// What stands around a value.
@@ -71,7 +75,7 @@ impl Place {
         Self { style: escapes, is_inside, is_bare_json: style == Style::Json && !is_inside }
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(self, value: Value<'_>, out: &mut Vec<u8>) {
         match value {
             Value::Number(number) => digits::write(number, 1, out),
@@ -90,8 +94,6 @@ impl Place {
 #[derive(Clone, Debug)]
 pub struct Format {
     segments: Vec<Segment>,
-    /// What follows the last value.
-    tail: Literal,
     has_request_id: bool,
     has_phases: bool,
     reads_head: bool,
@@ -129,12 +131,12 @@ impl Format {
             };
             reads_head |= matches!(shown, Shown::Variable(variable) if variable.is_of_head());
             let place = Place::new(style, is_inside);
-            segments.push(Segment { before: Literal::new(literal.as_bytes()), shown, place });
+            push(&mut segments, literal.as_bytes(), shown, place);
             rest = after;
         }
         check_literal(rest)?;
-        let tail = Literal::new(rest.as_bytes());
-        Ok(Self { segments, tail, has_request_id, has_phases, reads_head })
+        push(&mut segments, rest.as_bytes(), Shown::Nothing, Place::new(style, is_inside));
+        Ok(Self { segments, has_request_id, has_phases, reads_head })
     }
 
     /// Whether `$context.requestId` or `$context.extendedRequestId` is used, which AWS demands of every format.
@@ -157,38 +159,50 @@ impl Format {
     pub fn bind(&self, facts: &impl Facts) -> Self {
         let mut segments = Vec::with_capacity(self.segments.len());
         let mut literal = Vec::new();
+        let mut end = Place::new(Style::Text, false);
         for Segment { before, shown, place } in &self.segments {
             before.write(&mut literal);
             match shown {
                 Shown::Variable(variable) if variable.is_constant() => {
                     place.write(facts.value(*variable), &mut literal);
                 }
-                _ => {
-                    let before = Literal::new(&std::mem::take(&mut literal));
-                    segments.push(Segment { before, shown: shown.clone(), place: *place });
+                Shown::Nothing => {}
+                Shown::Variable(_) | Shown::Authorizer(_) | Shown::Unknown => {
+                    push(&mut segments, &std::mem::take(&mut literal), shown.clone(), *place);
                 }
             }
+            end = *place;
         }
-        self.tail.write(&mut literal);
-        Self { segments, tail: Literal::new(&literal), ..*self }
+        push(&mut segments, &literal, Shown::Nothing, end);
+        Self { segments, ..*self }
     }
 
     /// Appends one line without its end.
     pub fn render(&self, facts: &impl Facts, out: &mut Vec<u8>) {
         for Segment { before, shown, place } in &self.segments {
             before.write(out);
+            // Or else the compiler gets ready, ahead of the loop and for each line, all that any variable may show.
+            let facts = black_box(facts);
             let value = match shown {
                 Shown::Variable(variable) => facts.value(*variable),
                 Shown::Authorizer(name) => Value::text(facts.authorizer(name)),
                 Shown::Unknown => Value::Missing,
+                Shown::Nothing => continue,
             };
             place.write(value, out);
         }
-        self.tail.write(out);
     }
 }
 
-#[inline]
+fn push(segments: &mut Vec<Segment>, before: &[u8], shown: Shown, place: Place) {
+    let (full, last) = Literal::pieces(before);
+    segments.extend(full.into_iter().map(|before| Segment { before, shown: Shown::Nothing, place }));
+    if !last.is_empty() || !matches!(shown, Shown::Nothing) {
+        segments.push(Segment { before: last, shown, place });
+    }
+}
+
+#[inline(always)]
 fn quoted(has_quotes: bool, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     if has_quotes {
         out.push(b'"');
@@ -203,7 +217,6 @@ impl Default for Format {
     fn default() -> Self {
         Self::parse(DEFAULT_FORMAT).unwrap_or(Self {
             segments: Vec::new(),
-            tail: Literal::new(&[]),
             has_request_id: false,
             has_phases: false,
             reads_head: false,

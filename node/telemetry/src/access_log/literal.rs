@@ -1,37 +1,39 @@
-//! Text that a format puts between values, kept so that appending it costs next to nothing.
+//! Text that a format puts between values, in pieces that cost next to nothing to append.
 
-/// Bytes that are appended in one go, whether there are as many or fewer: what stands between two values is short.
+/// Bytes of a piece at most: what stands between two values is rarely longer.
 const ROOM: usize = 32;
 
-/// Bytes of a format.
-#[derive(Clone, Debug)]
+/// A piece of a format's text.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Literal {
-    /// The first bytes, filled up.
-    start: [u8; ROOM],
+    /// Filled up.
+    bytes: [u8; ROOM],
     /// How many of them count.
     length: usize,
-    rest: Box<[u8]>,
 }
 
 impl Literal {
-    pub(super) fn new(bytes: &[u8]) -> Self {
-        let (first, rest) = bytes.split_at(bytes.len().min(ROOM));
-        let mut start = [0; ROOM];
-        for (place, byte) in start.iter_mut().zip(first) {
+    /// The pieces of `text`; there is a last one, which may be empty.
+    pub(super) fn pieces(text: &[u8]) -> (Vec<Self>, Self) {
+        let (full, last) = text.as_chunks();
+        let full = full.iter().map(|bytes| Self { bytes: *bytes, length: ROOM }).collect();
+        let mut bytes = [0; ROOM];
+        for (place, byte) in bytes.iter_mut().zip(last) {
             *place = *byte;
         }
-        Self { start, length: first.len(), rest: rest.into() }
+        (full, Self { bytes, length: last.len() })
     }
 
-    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Appends it. A copy of a fixed length is two instructions, one of an exact length is a call.
+    #[inline(always)]
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let end = out.len() + self.length;
-        // A copy of a fixed length is two instructions, one of an exact length is a call.
-        out.extend_from_slice(&self.start);
+        out.extend_from_slice(&self.bytes);
         out.truncate(end);
-        if !self.rest.is_empty() {
-            out.extend_from_slice(&self.rest);
-        }
     }
 }
 
@@ -41,11 +43,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_was_given() {
-        for length in 0..3 * ROOM {
+        for length in 0..=3 * ROOM {
             let given: Vec<u8> = (b'a'..=b'z').cycle().take(length).collect();
             let mut out = b"before".to_vec();
-            Literal::new(&given).write(&mut out);
+            let (full, last) = Literal::pieces(&given);
+            full.iter().chain([&last]).for_each(|piece| piece.write(&mut out));
             assert_eq!(out, [b"before", given.as_slice()].concat());
+            assert_eq!(last.is_empty(), length % ROOM == 0);
         }
     }
 }
