@@ -12,17 +12,38 @@ pub(super) fn write(value: u64, least: usize, out: &mut Vec<u8>) {
         let digits = value.checked_ilog10().map_or(1, |power| power as usize + 1);
         out.resize(out.len() + least.saturating_sub(digits), b'0');
     }
-    if value < 10 {
-        out.push(b'0' + value as u8);
-    } else if value < EIGHT {
-        write_short(value, out);
-    } else {
-        write_long(value, out);
+    match usize::try_from(value).ok().and_then(|value| READY.get(value)) {
+        Some([digits @ .., length]) => {
+            let end = out.len() + usize::from(*length);
+            out.extend_from_slice(digits);
+            out.truncate(end);
+        }
+        None => write_long(value, out),
     }
 }
 
+/// Numbers of up to three digits, which is what most are: the digits, and how many of them count.
+const READY: [[u8; 4]; 1_000] = {
+    let mut ready = [[0; 4]; 1_000];
+    let mut value = 0;
+    while value < ready.len() {
+        let [hundreds, tens, ones] = [value / 100, value / 10 % 10, value % 10];
+        let [hundreds, tens, ones] = [b'0' + hundreds as u8, b'0' + tens as u8, b'0' + ones as u8];
+        ready[value] = match value {
+            0..10 => [ones, 0, 0, 1],
+            10..100 => [tens, ones, 0, 2],
+            _ => [hundreds, tens, ones, 3],
+        };
+        value += 1;
+    }
+    ready
+};
+
 #[inline(never)]
 fn write_long(value: u64, out: &mut Vec<u8>) {
+    if value < EIGHT {
+        return write_short(value, out);
+    }
     let (first, last) = (value / EIGHT, value % EIGHT);
     if first < EIGHT {
         write_short(first, out);
@@ -34,7 +55,7 @@ fn write_long(value: u64, out: &mut Vec<u8>) {
 }
 
 /// Appends a number below [`EIGHT`] without the zeros in front of it.
-#[inline(always)]
+#[inline]
 fn write_short(value: u64, out: &mut Vec<u8>) {
     let digits = eight(value);
     // The last digit is written even if it is zero.
