@@ -1,8 +1,8 @@
 //! The one place where requests of the short line are metered and logged.
 
-use tidegate_gateway::Rejection;
+use tidegate_gateway::{Rejection, Route, Snapshot, StageTable};
 use tidegate_telemetry::{
-    access_log::{PhaseTimes, Record},
+    access_log::{Facts, Value, Variable},
     metrics::Observation,
 };
 
@@ -25,46 +25,127 @@ pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u
         });
     }
     let Some(log) = &shard.log else { return };
-    let head = errand.head(input);
-    let snapshot = view.snapshot();
-    let stage = errand.route.and_then(|(stage, _)| snapshot.stages().get(stage));
-    let method = stage.zip(errand.route).and_then(|(stage, (_, method))| stage.route(method));
-    let response_type = errand.rejection.as_ref().map(Rejection::response_type);
-    let host = errand.host.in_head(head);
-    let record = Record {
-        request_id: Some(errand.identity.request()),
-        extended_request_id: Some(errand.identity.extended()),
-        source_ip: Some(caller.address.as_bytes()),
-        user_agent: errand.user_agent.map(|place| place.in_head(head)),
-        request_time_ms: Some(errand.time_ms),
-        http_method: Some(errand.method.as_bytes()),
-        path: Some(errand.path.in_head(head)),
-        resource_path: method.map(|method| method.resource_path),
-        resource_id: method.map(|method| method.resource_id),
-        status: Some(errand.status).filter(|status| *status > 0),
-        protocol: Some("HTTP/1.1"),
-        response_bytes: Some(body_bytes),
-        response_latency_ms: Some(latency_us / 1_000),
-        integration_latency_ms: errand.integrate_us.map(|us| us / 1_000),
-        integration_status: errand.integration_status,
-        integration_error: errand.integration_error.as_deref(),
-        api_id: stage.map(|stage| stage.api()),
-        account_id: Some(snapshot.account()),
-        stage: stage.map(|stage| stage.name()),
-        deployment_id: stage.map(|stage| stage.deployment()),
-        domain_name: Some(host),
-        domain_prefix: host.split(|byte| matches!(byte, b'.' | b':')).next(),
-        error_message: errand.rejection.as_ref().map(Rejection::message),
-        error_response_type: response_type.map(|row| row.name),
-        xray_trace_id: Some(errand.trace(head)),
-        phases: PhaseTimes {
-            // The decision is made in one go, and timed as one.
-            route_us: errand.decide_us,
-            integrate_us: errand.integrate_us,
-            respond_us: errand.integrate_us.and_then(|us| latency_us.checked_sub(us)),
-            ..PhaseTimes::default()
-        },
-        ..Record::default()
+    let report = Report {
+        caller,
+        errand,
+        snapshot: view.snapshot(),
+        head: errand.head(input),
+        latency_us,
+        body_bytes,
     };
-    log.handle.write(&log.format, &record);
+    log.handle.write(&log.format, &report);
+}
+
+/// A request of the short line as its log line sees it: what the line does not ask for is not looked up.
+struct Report<'a> {
+    caller: &'a Caller,
+    errand: &'a Errand,
+    snapshot: &'a Snapshot,
+    head: &'a [u8],
+    latency_us: u64,
+    body_bytes: u64,
+}
+
+impl<'a> Report<'a> {
+    #[inline]
+    fn stage(&self) -> Option<&'a StageTable> {
+        let (stage, _) = self.errand.route?;
+        self.snapshot.stages().get(stage).map(|stage| &**stage)
+    }
+
+    #[inline]
+    fn method(&self) -> Option<Route<'a>> {
+        let (_, method) = self.errand.route?;
+        self.stage()?.route(method)
+    }
+
+    fn rejection(&self) -> Option<&'a Rejection> {
+        self.errand.rejection.as_ref()
+    }
+
+    fn domain_prefix(&self) -> Option<&'a [u8]> {
+        self.errand.host.in_head(self.head).split(|byte| matches!(byte, b'.' | b':')).next()
+    }
+
+    fn trace(&self) -> Value<'a> {
+        match &self.errand.trace {
+            Some(place) => Value::Text(place.in_head(self.head)),
+            None => Value::Own(self.errand.identity.root.as_bytes()),
+        }
+    }
+}
+
+impl Facts for Report<'_> {
+    #[inline]
+    fn value(&self, variable: Variable) -> Value<'_> {
+        let errand = self.errand;
+        match variable {
+            Variable::RequestId => Value::Own(errand.identity.request()),
+            Variable::ExtendedRequestId => Value::Own(errand.identity.extended()),
+            Variable::SourceIp => Value::Own(self.caller.address.as_bytes()),
+            Variable::UserAgent => {
+                errand.user_agent.map_or(Value::Missing, |place| Value::Text(place.in_head(self.head)))
+            }
+            Variable::RequestTime => Value::Time(errand.time_ms),
+            Variable::RequestTimeEpoch => Value::Number(errand.time_ms),
+            Variable::HttpMethod => Value::Own(errand.method.as_bytes()),
+            Variable::Path => Value::Text(errand.path.in_head(self.head)),
+            Variable::ResourcePath => Value::text(self.method().map(|method| method.resource_path)),
+            Variable::ResourceId => Value::text(self.method().map(|method| method.resource_id)),
+            Variable::Status => Value::number(Some(errand.status).filter(|status| *status > 0)),
+            Variable::Protocol => Value::Own(b"HTTP/1.1"),
+            Variable::ResponseLength => Value::Number(self.body_bytes),
+            Variable::ResponseLatency => Value::Number(self.latency_us / 1_000),
+            Variable::IntegrationLatency => Value::number(errand.integrate_us.map(|us| us / 1_000)),
+            Variable::IntegrationStatus => Value::number(errand.integration_status),
+            Variable::IntegrationError => Value::text(errand.integration_error.as_deref()),
+            Variable::ApiId => Value::text(self.stage().map(StageTable::api)),
+            Variable::AccountId => Value::Text(self.snapshot.account().as_bytes()),
+            Variable::Stage => Value::text(self.stage().map(StageTable::name)),
+            Variable::DeploymentId => Value::text(self.stage().map(StageTable::deployment)),
+            Variable::DomainName => Value::Text(errand.host.in_head(self.head)),
+            Variable::DomainPrefix => Value::text(self.domain_prefix()),
+            Variable::ErrorMessage => Value::text(self.rejection().map(Rejection::message)),
+            Variable::ErrorMessageString => Value::quoted(self.rejection().map(Rejection::message)),
+            Variable::ErrorResponseType => {
+                Value::text(self.rejection().map(|rejection| rejection.response_type().name))
+            }
+            Variable::XrayTraceId => self.trace(),
+            // The decision is made in one go, and timed as one.
+            Variable::RouteUs => Value::number(errand.decide_us),
+            Variable::IntegrateUs => Value::number(errand.integrate_us),
+            Variable::RespondUs => {
+                Value::number(errand.integrate_us.and_then(|us| self.latency_us.checked_sub(us)))
+            }
+            // Nothing of the short line is authorized, cached or mapped, and what is the node's is in the format already.
+            Variable::Caller
+            | Variable::User
+            | Variable::UserArn
+            | Variable::IdentityAccountId
+            | Variable::AccessKey
+            | Variable::ApiKeyId
+            | Variable::ClientCertSubject
+            | Variable::RouteKey
+            | Variable::IntegrationRequestId
+            | Variable::BasePathMatched
+            | Variable::ErrorValidation
+            | Variable::AuthorizerPrincipalId
+            | Variable::AuthorizerError
+            | Variable::AuthorizerStatus
+            | Variable::AuthorizerLatency
+            | Variable::WafResponseCode
+            | Variable::ConnectionId
+            | Variable::EventType
+            | Variable::MessageId
+            | Variable::Region
+            | Variable::Az
+            | Variable::Node
+            | Variable::Cache
+            | Variable::AuthorizeUs
+            | Variable::ThrottleUs
+            | Variable::CacheUs
+            | Variable::RequestTransformUs
+            | Variable::ResponseTransformUs => Value::Missing,
+        }
+    }
 }

@@ -12,24 +12,27 @@ const BYTES: usize = 26;
 
 thread_local! {
     /// The last second that was written out: most lines are of the same one.
-    static LAST: Cell<(u64, [u8; BYTES])> = const { Cell::new((u64::MAX, [0; BYTES])) };
+    static LAST: (Cell<u64>, Cell<[u8; BYTES]>) = const { (Cell::new(u64::MAX), Cell::new([0; BYTES])) };
 }
 
 /// Appends for example `10/Oct/2000:13:55:36 +0000`.
 pub(super) fn write_clf(epoch_ms: u64, out: &mut Vec<u8>) {
     let seconds = epoch_ms / 1_000;
-    let (last, text) = LAST.get();
-    if last == seconds {
-        out.extend_from_slice(&text);
-        return;
-    }
-    let start = out.len();
-    write_anew(seconds, out);
-    if let Some(text) = out.get(start..).and_then(|text| text.try_into().ok()) {
-        LAST.set((seconds, text));
-    }
+    LAST.with(|(last, text)| {
+        if last.get() == seconds {
+            out.extend_from_slice(&text.get());
+            return;
+        }
+        let start = out.len();
+        write_anew(seconds, out);
+        if let Some(anew) = out.get(start..).and_then(|anew| anew.try_into().ok()) {
+            text.set(anew);
+            last.set(seconds);
+        }
+    });
 }
 
+#[cold]
 fn write_anew(seconds: u64, out: &mut Vec<u8>) {
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);

@@ -18,13 +18,17 @@ pub(super) enum Style {
 }
 
 /// Appends `value`, escaped, cut at [`VALUE_BYTES_MAX`]; bytes that are no UTF-8 are replaced.
+#[inline(always)]
 pub(super) fn write(style: Style, value: &[u8], out: &mut Vec<u8>) {
-    let class = value.iter().fold(0, |class, byte| class | class_of(*byte));
-    let is_plain = class == 0 || (class == SPACE && style != Style::Text);
-    if is_plain && value.len() <= VALUE_BYTES_MAX {
+    if value.len() <= VALUE_BYTES_MAX && is_plain(style, value) {
         out.extend_from_slice(value);
-        return;
+    } else {
+        write_escaped(style, value, out);
     }
+}
+
+#[cold]
+fn write_escaped(style: Style, value: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(value);
     let cut = text.get(..text.floor_char_boundary(VALUE_BYTES_MAX)).unwrap_or_default();
     for character in cut.chars() {
@@ -32,27 +36,40 @@ pub(super) fn write(style: Style, value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// A byte that only lines of text have to escape.
-const SPACE: u8 = 1;
-/// A byte that some style has to escape, or that is not ASCII.
-const ODD: u8 = 2;
-
-/// One bit per class, so that a value is classified without a branch per byte.
-const CLASSES: [u8; 256] = {
-    let mut classes = [ODD; 256];
-    classes[b' ' as usize] = SPACE;
-    let mut byte = b'!';
-    while byte < 0x7f {
-        if !matches!(byte, b'"' | b'\\' | b',' | b'<' | b'>' | b'&' | b'\'') {
-            classes[byte as usize] = 0;
-        }
-        byte += 1;
+/// Whether all of `value` is ASCII that stands for itself: the counterpart of [`write_char`].
+#[inline(never)]
+fn is_plain(style: Style, value: &[u8]) -> bool {
+    match style {
+        Style::Json => has_none_of(value, [b'"', b'\\']),
+        Style::Xml => has_none_of(value, [b'<', b'>', b'&', b'"', b'\'']),
+        Style::Csv => has_none_of(value, [b'"', b'\\', b',']),
+        Style::Text => has_none_of(value, [b'"', b'\\', b' ']),
     }
-    classes
-};
+}
 
-fn class_of(byte: u8) -> u8 {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or(ODD)
+/// Whether `value` is printable ASCII without any of `marks`. Many bytes are looked at in one go; the last go and the one before
+/// overlap, so that no byte is left over.
+#[inline]
+fn has_none_of<const MARKS: usize>(value: &[u8], marks: [u8; MARKS]) -> bool {
+    if let Some(last) = value.last_chunk::<16>() {
+        let (chunks, _) = value.as_chunks::<16>();
+        return chunks.iter().all(|chunk| is_free(chunk, marks)) && is_free(last, marks);
+    }
+    if let (Some(first), Some(last)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) {
+        return is_free(first, marks) && is_free(last, marks);
+    }
+    if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
+        return is_free(first, marks) && is_free(last, marks);
+    }
+    value.iter().all(|byte| is_free(&[*byte], marks))
+}
+
+/// Without a branch, so that it becomes a handful of instructions for all of them.
+#[inline]
+fn is_free<const BYTES: usize, const MARKS: usize>(chunk: &[u8; BYTES], marks: [u8; MARKS]) -> bool {
+    let is_odd =
+        |byte: u8| marks.iter().fold(!matches!(byte, b' '..=b'~'), |odd, mark| odd | (byte == *mark));
+    !chunk.iter().fold(false, |odd, byte| odd | is_odd(*byte))
 }
 
 fn write_char(style: Style, character: char, out: &mut Vec<u8>) {
@@ -112,6 +129,28 @@ mod tests {
             (Style::Text, "a\" 200 -\n1.2.3.4", "a\\\"\\u0020200\\u0020-\\u000a1.2.3.4"),
         ] {
             assert_eq!(escaped(style, value), expected, "{style:?} {value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_as_it_is_is_what_stands_for_itself() {
+        for style in [Style::Json, Style::Xml, Style::Csv, Style::Text] {
+            for byte in 0..=u8::MAX {
+                let mut alone = Vec::new();
+                write_escaped(style, &[byte], &mut alone);
+                let is_itself = alone == [byte];
+                for length in 1..40 {
+                    for place in 0..length {
+                        let mut value = vec![b'x'; length];
+                        value[place] = byte;
+                        assert_eq!(
+                            is_plain(style, &value),
+                            is_itself,
+                            "{style:?} {byte} at {place} of {length}"
+                        );
+                    }
+                }
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! A log format, compiled once into literals and variables. Rendering is a walk over them.
 
+use std::hint::black_box;
+
 use thiserror::Error;
 
 use super::escape::{self, Style};
-use super::record::Record;
-use super::variable::{Read, Value, find, is_constant, is_of_head};
+use super::literal::Literal;
+use super::variable::{Facts, Value, Variable};
 use super::{clock, digits};
 use crate::limits::FORMAT_BYTES_MAX;
 
@@ -36,24 +38,24 @@ pub enum FormatError {
     NotContext(String),
 }
 
+/// A piece of text and the value after it.
 #[derive(Clone, Debug)]
-enum Segment {
-    Literal(String),
+struct Segment {
+    before: Literal,
+    shown: Shown,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Shown {
     /// A variable of the table.
-    Variable {
-        read: Read,
-        place: Place,
-        is_constant: bool,
-    },
+    Variable(Variable),
     /// `$context.authorizer.NAME`, whose names the author of the authorizer chooses.
-    Authorizer {
-        name: String,
-        place: Place,
-    },
+    Authorizer(Box<str>),
     /// A name nobody knows: always missing, as in AWS.
-    Unknown {
-        place: Place,
-    },
+    Unknown,
+    /// Text follows text.
+    Nothing,
 }
 
 /// What stands around a value.
@@ -71,6 +73,20 @@ impl Place {
     fn new(style: Style, is_inside: bool) -> Self {
         let escapes = if style == Style::Text && is_inside { Style::Json } else { style };
         Self { style: escapes, is_inside, is_bare_json: style == Style::Json && !is_inside }
+    }
+
+    #[inline(always)]
+    fn write(self, value: Value<'_>, out: &mut Vec<u8>) {
+        match value {
+            Value::Number(number) => digits::write(number, 1, out),
+            Value::Own(text) => quoted(self.is_bare_json, out, |out| out.extend_from_slice(text)),
+            Value::Text(text) => quoted(self.is_bare_json, out, |out| escape::write(self.style, text, out)),
+            Value::Quoted(text) => quoted(!self.is_inside, out, |out| escape::write(self.style, text, out)),
+            Value::Missing => quoted(self.is_bare_json, out, |out| out.push(b'-')),
+            Value::Time(epoch_ms) => {
+                quoted(self.is_bare_json, out, |out| clock::write_clf(epoch_ms, out));
+            }
+        }
     }
 }
 
@@ -104,22 +120,22 @@ impl Format {
             let (literal, after) = rest.split_at(start);
             check_literal(literal)?;
             is_inside = literal_ends_inside(literal, is_inside);
-            push_literal(&mut segments, literal);
             let after = after.get(MARK.len()..).unwrap_or_default();
             let (name, after) = split_name(after);
             has_request_id |= matches!(name, "requestId" | "extendedRequestId");
             has_phases |= name.starts_with("tidegate.phase.");
-            reads_head |= is_of_head(name);
+            let shown = match (Variable::find(name), name.strip_prefix("authorizer.")) {
+                (Some(variable), _) => Shown::Variable(variable),
+                (None, Some(name)) => Shown::Authorizer(name.into()),
+                (None, None) => Shown::Unknown,
+            };
+            reads_head |= matches!(shown, Shown::Variable(variable) if variable.is_of_head());
             let place = Place::new(style, is_inside);
-            segments.push(match (find(name), name.strip_prefix("authorizer.")) {
-                (Some(read), _) => Segment::Variable { read, place, is_constant: is_constant(name) },
-                (None, Some(name)) => Segment::Authorizer { name: name.to_owned(), place },
-                (None, None) => Segment::Unknown { place },
-            });
+            push(&mut segments, literal.as_bytes(), shown, place);
             rest = after;
         }
         check_literal(rest)?;
-        push_literal(&mut segments, rest);
+        push(&mut segments, rest.as_bytes(), Shown::Nothing, Place::new(style, is_inside));
         Ok(Self { segments, has_request_id, has_phases, reads_head })
     }
 
@@ -138,73 +154,63 @@ impl Format {
         self.reads_head
     }
 
-    /// The same format with the values that are the same for all requests of a node filled in from `record`.
+    /// The same format with the values that are the same for all requests of a node filled in from `facts`.
     #[must_use]
-    pub fn bind(&self, record: &Record<'_>) -> Self {
+    pub fn bind(&self, facts: &impl Facts) -> Self {
         let mut segments = Vec::with_capacity(self.segments.len());
-        let mut literal = String::new();
-        for segment in &self.segments {
-            match segment {
-                Segment::Literal(text) => literal.push_str(text),
-                Segment::Variable { read, place, is_constant: true } => {
-                    let mut out = Vec::new();
-                    render_value(read(record), *place, &mut out);
-                    literal.push_str(&String::from_utf8_lossy(&out));
+        let mut literal = Vec::new();
+        let mut end = Place::new(Style::Text, false);
+        for Segment { before, shown, place } in &self.segments {
+            before.write(&mut literal);
+            match shown {
+                Shown::Variable(variable) if variable.is_constant() => {
+                    place.write(facts.value(*variable), &mut literal);
                 }
-                other => {
-                    push_literal(&mut segments, &std::mem::take(&mut literal));
-                    segments.push(other.clone());
+                Shown::Nothing => {}
+                Shown::Variable(_) | Shown::Authorizer(_) | Shown::Unknown => {
+                    push(&mut segments, &std::mem::take(&mut literal), shown.clone(), *place);
                 }
             }
+            end = *place;
         }
-        push_literal(&mut segments, &literal);
-        Self { segments, ..self.clone() }
+        push(&mut segments, &literal, Shown::Nothing, end);
+        Self { segments, ..*self }
     }
 
     /// Appends one line without its end.
-    pub fn render(&self, record: &Record<'_>, out: &mut Vec<u8>) {
-        for segment in &self.segments {
-            let (value, place) = match segment {
-                Segment::Literal(literal) => {
-                    out.extend_from_slice(literal.as_bytes());
-                    continue;
-                }
-                Segment::Variable { read, place, .. } => (read(record), *place),
-                Segment::Authorizer { name, place } => {
-                    let found = record.authorizer.iter().find(|(known, _)| known == name);
-                    (found.map_or(Value::Missing, |(_, value)| Value::Text(value.as_bytes())), *place)
-                }
-                Segment::Unknown { place } => (Value::Missing, *place),
+    pub fn render(&self, facts: &impl Facts, out: &mut Vec<u8>) {
+        for Segment { before, shown, place } in &self.segments {
+            before.write(out);
+            // Or else the compiler gets ready, ahead of the loop and for each line, all that any variable may show.
+            let facts = black_box(facts);
+            let value = match shown {
+                Shown::Variable(variable) => facts.value(*variable),
+                Shown::Authorizer(name) => Value::text(facts.authorizer(name)),
+                Shown::Unknown => Value::Missing,
+                Shown::Nothing => continue,
             };
-            render_value(value, place, out);
+            place.write(value, out);
         }
     }
 }
 
-fn render_value(value: Value<'_>, place: Place, out: &mut Vec<u8>) {
-    match value {
-        Value::Number(number) => digits::write(number, 1, out),
-        Value::Quoted(text) if place.is_inside => escape::write(place.style, text, out),
-        Value::Quoted(text) => quoted(out, |out| escape::write(place.style, text, out)),
-        plain if place.is_bare_json => quoted(out, |out| render_plain(plain, place.style, out)),
-        plain => render_plain(plain, place.style, out),
+fn push(segments: &mut Vec<Segment>, before: &[u8], shown: Shown, place: Place) {
+    let (full, last) = Literal::pieces(before);
+    segments.extend(full.into_iter().map(|before| Segment { before, shown: Shown::Nothing, place }));
+    if !last.is_empty() || !matches!(shown, Shown::Nothing) {
+        segments.push(Segment { before: last, shown, place });
     }
 }
 
-fn render_plain(value: Value<'_>, style: Style, out: &mut Vec<u8>) {
-    match value {
-        Value::Own(text) => out.extend_from_slice(text),
-        Value::Text(text) | Value::Quoted(text) => escape::write(style, text, out),
-        Value::Missing => out.push(b'-'),
-        Value::Time(epoch_ms) => clock::write_clf(epoch_ms, out),
-        Value::Number(number) => digits::write(number, 1, out),
+#[inline(always)]
+fn quoted(has_quotes: bool, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    if has_quotes {
+        out.push(b'"');
     }
-}
-
-fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    out.push(b'"');
     write(out);
-    out.push(b'"');
+    if has_quotes {
+        out.push(b'"');
+    }
 }
 
 impl Default for Format {
@@ -215,12 +221,6 @@ impl Default for Format {
             has_phases: false,
             reads_head: false,
         })
-    }
-}
-
-fn push_literal(segments: &mut Vec<Segment>, literal: &str) {
-    if !literal.is_empty() {
-        segments.push(Segment::Literal(literal.to_owned()));
     }
 }
 

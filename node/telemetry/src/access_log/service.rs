@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::time;
 
 use super::format::Format;
-use super::record::Record;
+use super::variable::Facts;
 use crate::limits::{
     LINE_BYTES_MAX, LOG_KEPT_BYTES, LOG_SHUTDOWN_TIMEOUT_MS, LOG_SLOT_BYTES_MAX, LOG_WAKE_BYTES, SLOTS,
 };
@@ -267,7 +267,7 @@ impl Service {
 
 impl Handle {
     /// Renders one line; it is written within the flush interval, or dropped and counted. Never waits.
-    pub fn write(&self, format: &Format, record: &Record<'_>) {
+    pub fn write(&self, format: &Format, facts: &impl Facts) {
         let first = slot::index();
         for step in 0..SLOTS {
             let Some(slot) = self.0.slots.get((first + step) % SLOTS) else { continue };
@@ -277,7 +277,7 @@ impl Handle {
                 Err(TryLockError::WouldBlock) => continue,
             };
             let before = slot.bytes.len();
-            format.render(record, &mut slot.bytes);
+            format.render(facts, &mut slot.bytes);
             slot.bytes.push(b'\n');
             let after = slot.bytes.len();
             if after - before > LINE_BYTES_MAX || after > self.0.slot_bytes_max {

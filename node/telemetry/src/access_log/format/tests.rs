@@ -1,6 +1,8 @@
 //! Formats of the four AWS presets, hostile values, refused formats.
 
 use super::*;
+use crate::access_log::record::{PhaseTimes, Record};
+use crate::limits::VALUE_BYTES_MAX;
 
 fn rendered(format: &str, record: &Record<'_>) -> String {
     let mut out = Vec::new();
@@ -120,4 +122,253 @@ fn only_context_may_be_used() {
     let long = "x".repeat(FORMAT_BYTES_MAX + 1);
     assert_eq!(Format::parse(&long).unwrap_err(), FormatError::TooLong(FORMAT_BYTES_MAX + 1));
     assert!(!Format::parse("$context.status").unwrap().has_request_id());
+}
+
+/// What a value looks like by the rules, one character at a time.
+fn by_the_rules(value: Value<'_>, escapes: &str, has_quotes: bool) -> String {
+    let text = match value {
+        Value::Number(number) => return number.to_string(),
+        Value::Missing => "-".into(),
+        Value::Own(text) => String::from_utf8(text.to_vec()).unwrap(),
+        Value::Time(0) => "01/Jan/1970:00:00:00 +0000".into(),
+        Value::Time(other) => panic!("{other}"),
+        Value::Text(text) | Value::Quoted(text) => {
+            let text = String::from_utf8_lossy(text);
+            let cut = &text[..text.floor_char_boundary(VALUE_BYTES_MAX)];
+            cut.chars().map(|character| escaped_by_the_rules(escapes, character)).collect()
+        }
+    };
+    if has_quotes { format!("\"{text}\"") } else { text }
+}
+
+fn escaped_by_the_rules(escapes: &str, character: char) -> String {
+    let is_hidden = character.is_control() || "\u{2028}\u{202e}".contains(character);
+    match (escapes, character) {
+        ("xml", '<') => "&lt;".into(),
+        ("xml", '>') => "&gt;".into(),
+        ("xml", '&') => "&amp;".into(),
+        ("xml", '"') => "&quot;".into(),
+        ("xml", '\'') => "&apos;".into(),
+        ("xml", _) if is_hidden => " ".into(),
+        ("xml", _) => character.into(),
+        (_, '"') => "\\\"".into(),
+        (_, '\\') => "\\\\".into(),
+        ("text", ' ') | ("csv", ',') => format!("\\u{:04x}", u32::from(character)),
+        _ if is_hidden => format!("\\u{:04x}", u32::from(character)),
+        _ => character.into(),
+    }
+}
+
+/// Shows one value wherever it is asked for.
+struct Always(Value<'static>);
+
+impl Facts for Always {
+    fn value(&self, _: Variable) -> Value<'_> {
+        self.0
+    }
+}
+
+#[test]
+fn every_value_is_written_by_the_rules_in_every_place() {
+    let long: &'static str = "long \u{e9}".repeat(VALUE_BYTES_MAX / 4).leak();
+    let texts = [
+        "",
+        "x",
+        "/a/b?c",
+        "curl/8.5 (x; y)",
+        "sixteen+bytes..x",
+        "a\"b",
+        "\\",
+        "1,2",
+        "<i>",
+        "&",
+        "it's",
+        "\r\n\t",
+    ];
+    let others = [
+        "\u{7f}",
+        "\u{e9}t\u{e9}",
+        "\u{2028}\u{202e}",
+        "\u{1f980}",
+        "0123456789abcdef0123456789abcdef \"",
+        long,
+    ];
+    let texts = texts.into_iter().chain(others).map(str::as_bytes).chain([&b"a\xff\xc3"[..]]);
+    let numbers = [0, 7, 42, 200, 9_999, 99_999_999, 100_000_000, 1_709_251_199_000, u64::MAX];
+    let mut values: Vec<_> = texts.flat_map(|text| [Value::Text(text), Value::Quoted(text)]).collect();
+    values.extend(numbers.map(Value::Number));
+    values.extend([Value::Missing, Value::Own(b"Root=1-5759e988"), Value::Own(b""), Value::Time(0)]);
+    // Each with its escapes, whether texts get quotes, and whether texts with quotes of their own bring them.
+    for (before, after, escapes, gets_quotes, brings_quotes) in [
+        (r#"{"a":""#, r#""}"#, "json", false, false),
+        (r#"{"a":"#, r#"}"#, "json", true, true),
+        (r#"["one \"two\"","#, "]", "json", true, true),
+        ("<a>", "</a>", "xml", false, true),
+        ("<a b=\"", "\"/>", "xml", false, false),
+        ("a,", ",b", "csv", false, true),
+        ("", "", "text", false, true),
+        ("at [", "] -", "text", false, true),
+        ("a long text in front of the value \"GET ", "\"", "json", false, false),
+    ] {
+        let format = Format::parse(&format!("{before}$context.path{after}")).unwrap();
+        for value in &values {
+            let has_quotes = if matches!(value, Value::Quoted(_)) { brings_quotes } else { gets_quotes };
+            let mut out = Vec::new();
+            format.render(&Always(*value), &mut out);
+            let expected = format!("{before}{}{after}", by_the_rules(*value, escapes, has_quotes));
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{value:?}");
+        }
+    }
+}
+
+/// A record in which every field says something else.
+fn full() -> Record<'static> {
+    Record {
+        request_id: Some(b"request_id"),
+        extended_request_id: Some(b"extended_request_id"),
+        source_ip: Some(b"source_ip"),
+        user_agent: Some(b"user_agent"),
+        caller: Some("caller"),
+        user: Some("user"),
+        user_arn: Some("user_arn"),
+        identity_account_id: Some("identity_account_id"),
+        access_key: Some("access_key"),
+        api_key_id: Some("api_key_id"),
+        client_cert_subject: Some("client_cert_subject"),
+        request_time_ms: Some(1),
+        http_method: Some(b"http_method"),
+        path: Some(b"path"),
+        resource_path: Some("resource_path"),
+        resource_id: Some("resource_id"),
+        route_key: Some("route_key"),
+        status: Some(2),
+        protocol: Some("protocol"),
+        response_bytes: Some(3),
+        response_latency_ms: Some(4),
+        integration_latency_ms: Some(5),
+        integration_status: Some(6),
+        integration_error: Some("integration_error"),
+        integration_request_id: Some("integration_request_id"),
+        api_id: Some("api_id"),
+        account_id: Some("account_id"),
+        stage: Some("stage"),
+        deployment_id: Some("deployment_id"),
+        domain_name: Some(b"domain_name"),
+        domain_prefix: Some(b"domain_prefix"),
+        base_path_matched: Some("base_path_matched"),
+        error_message: Some("error_message"),
+        error_response_type: Some("error_response_type"),
+        error_validation: Some("error_validation"),
+        authorizer_principal_id: Some("authorizer_principal_id"),
+        authorizer_error: Some("authorizer_error"),
+        authorizer_status: Some(7),
+        authorizer_latency_ms: Some(8),
+        authorizer: &[("tenant", "blue")],
+        waf_response_code: Some("waf_response_code"),
+        xray_trace_id: Some(b"xray_trace_id"),
+        connection_id: Some("connection_id"),
+        event_type: Some("event_type"),
+        message_id: Some("message_id"),
+        region: Some("region"),
+        az: Some("az"),
+        node: Some("node"),
+        cache: Some("cache"),
+        phases: PhaseTimes {
+            route_us: Some(10),
+            authorize_us: Some(11),
+            throttle_us: Some(12),
+            cache_us: Some(13),
+            request_transform_us: Some(14),
+            integrate_us: Some(15),
+            response_transform_us: Some(16),
+            respond_us: Some(17),
+        },
+    }
+}
+
+#[test]
+fn every_name_shows_its_field() {
+    let table = [
+        "requestId request_id",
+        "extendedRequestId extended_request_id",
+        "identity.sourceIp source_ip",
+        "identity.userAgent user_agent",
+        "identity.caller caller",
+        "identity.user user",
+        "identity.userArn user_arn",
+        "identity.accountId identity_account_id",
+        "identity.accessKey access_key",
+        "identity.apiKeyId api_key_id",
+        "identity.clientCert.subjectDN client_cert_subject",
+        "requestTime 01/Jan/1970:00:00:00 +0000",
+        "requestTimeEpoch 1",
+        "httpMethod http_method",
+        "path path",
+        "resourcePath resource_path",
+        "resourceId resource_id",
+        "routeKey route_key",
+        "status 2",
+        "protocol protocol",
+        "responseLength 3",
+        "dataProcessed 3",
+        "responseLatency 4",
+        "integrationLatency 5",
+        "integration.latency 5",
+        "integrationStatus 6",
+        "integration.status 6",
+        "integration.integrationStatus 6",
+        "integrationErrorMessage integration_error",
+        "integration.error integration_error",
+        "integration.requestId integration_request_id",
+        "apiId api_id",
+        "accountId account_id",
+        "stage stage",
+        "deploymentId deployment_id",
+        "domainName domain_name",
+        "domainPrefix domain_prefix",
+        "customDomain.basePathMatched base_path_matched",
+        "error.message error_message",
+        "error.messageString \"error_message\"",
+        "error.responseType error_response_type",
+        "error.validationErrorString error_validation",
+        "authorizer.principalId authorizer_principal_id",
+        "authorizer.error authorizer_error",
+        "authorizer.status 7",
+        "authorizer.latency 8",
+        "wafResponseCode waf_response_code",
+        "xrayTraceId xray_trace_id",
+        "connectionId connection_id",
+        "eventType event_type",
+        "messageId message_id",
+        "tidegate.region region",
+        "tidegate.az az",
+        "tidegate.node node",
+        "tidegate.cache cache",
+        "tidegate.phase.route_us 10",
+        "tidegate.phase.authorize_us 11",
+        "tidegate.phase.throttle_us 12",
+        "tidegate.phase.cache_us 13",
+        "tidegate.phase.request_transform_us 14",
+        "tidegate.phase.integrate_us 15",
+        "tidegate.phase.response_transform_us 16",
+        "tidegate.phase.respond_us 17",
+        "authorizer.tenant blue",
+        "authorizer.other -",
+        "other -",
+    ];
+    let record = full();
+    for row in table {
+        let (name, expected) = row.split_once(' ').unwrap();
+        let format = Format::parse(&format!("$context.{name}")).unwrap();
+        for (record, expected) in [(&record, expected), (&Record::default(), "-")] {
+            let mut out = Vec::new();
+            format.render(record, &mut out);
+            format.bind(record).render(&Record::default(), &mut out);
+            let again = if Variable::find(name).is_some_and(Variable::is_constant) { expected } else { "-" };
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{expected}{again}"), "{name}");
+        }
+    }
+    let known: Vec<_> = Variable::ALL.iter().map(|(name, _)| *name).collect();
+    let shown: Vec<_> = table.iter().map(|row| row.split(' ').next().unwrap()).collect();
+    assert_eq!(shown[..known.len()], known);
 }
