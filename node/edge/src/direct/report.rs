@@ -83,9 +83,7 @@ impl Facts for Report<'_> {
             Variable::RequestId => Value::Own(errand.identity.request()),
             Variable::ExtendedRequestId => Value::Own(errand.identity.extended()),
             Variable::SourceIp => Value::Own(self.caller.address.as_bytes()),
-            Variable::UserAgent => {
-                errand.user_agent.map_or(Value::Missing, |place| Value::Text(place.in_head(self.head)))
-            }
+            Variable::UserAgent => Value::text(errand.user_agent.map(|place| place.in_head(self.head))),
             Variable::RequestTime => Value::Time(errand.time_ms),
             Variable::RequestTimeEpoch => Value::Number(errand.time_ms),
             Variable::HttpMethod => Value::Own(errand.method.as_bytes()),

@@ -23,7 +23,7 @@ pub(super) fn write(value: u64, least: usize, out: &mut Vec<u8>) {
 }
 
 /// Numbers of up to three digits, which is what most are: the digits, and how many of them count.
-const READY: [[u8; 4]; 1_000] = {
+static READY: [[u8; 4]; 1_000] = {
     let mut ready = [[0; 4]; 1_000];
     let mut value = 0;
     while value < ready.len() {
@@ -69,7 +69,7 @@ fn write_short(value: u64, out: &mut Vec<u8>) {
 /// by side in one word, and divisions are multiplications by the reciprocal that are exact for so few digits.
 #[inline]
 fn eight(value: u64) -> u64 {
-    let halves = value / 10_000 | (value % 10_000) << 32;
+    let halves = (value / 10_000) | ((value % 10_000) << 32);
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
     let pairs = hundreds | (halves - 100 * hundreds) << 16;
     let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
