@@ -12,6 +12,7 @@ mod alarm;
 mod buffer;
 pub mod head;
 mod linger;
+mod socket;
 
 use std::cell::Cell;
 use std::future::Future;
@@ -24,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use alarm::{Alarm, Alarms};
 pub use buffer::{Buffers, Input};
+pub use socket::Socket;
 
 pub use crate::guard::{ChunkError, ChunkScanner, Decoded};
 

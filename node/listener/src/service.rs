@@ -25,6 +25,7 @@ use crate::body::Body;
 use crate::connection::{Accepted, Connection, Phase, Shared, serve};
 use crate::counters::{CounterValues, Counters};
 use crate::direct::Direct;
+use crate::direct::Socket;
 use crate::limits::{ACCEPT_PAUSE_MS, LINGER_MS};
 use crate::options::Options;
 use crate::refusal::Refusal;
@@ -210,7 +211,7 @@ impl Service {
 
     async fn accept_until(
         self,
-        spawn: impl Fn(Accepted<TcpStream>),
+        spawn: impl Fn(Accepted<Socket>),
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let Self { listener, local, shared } = self;
@@ -325,7 +326,7 @@ fn admit(
     stream: TcpStream,
     peer: SocketAddr,
     local: SocketAddr,
-    spawn: &impl Fn(Accepted<TcpStream>),
+    spawn: &impl Fn(Accepted<Socket>),
 ) {
     let Some(permit) = shared.counters.admit(&shared.options, peer.ip()) else {
         // A peer that expects TLS has no use for an answer in the clear.
@@ -340,6 +341,7 @@ fn admit(
     }
     let local = stream.local_addr().unwrap_or(local);
     let id = NEXT_CONNECTION.fetch_add(1, Relaxed);
+    let stream = Socket::new(stream);
     spawn(Accepted { stream, ahead: BytesMut::new(), id, peer, local, permit, negotiated: None });
 }
 

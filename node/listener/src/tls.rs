@@ -19,7 +19,6 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{Acceptor, ServerConfig, ServerSessionMemoryCache};
 use rustls::{HandshakeKind, version};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time;
 use tokio_rustls::LazyConfigAcceptor;
@@ -28,6 +27,7 @@ use tokio_rustls::server::TlsStream;
 use crate::body::{Body, Reply};
 use crate::connection::{self, Accepted, Connection, Phase, Protocol, Shared};
 use crate::direct::Direct;
+use crate::direct::Socket;
 use crate::dispatch::Answer;
 use crate::limits::{SESSIONS_MAX, TICKETS_PER_HANDSHAKE};
 use crate::options::Options;
@@ -82,7 +82,7 @@ impl Terminator {
         })
     }
 
-    async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+    async fn handshake(&self, stream: Socket) -> Result<TlsStream<Socket>, Failure> {
         let _turn = self.turns.acquire().await.map_err(io::Error::other)?;
         let hello = match LazyConfigAcceptor::new(Acceptor::default(), stream).await {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Failure::Left),
@@ -114,7 +114,7 @@ impl From<io::Error> for Failure {
 
 /// As [`connection::serve`], for a stream whose handshake is still to come.
 pub(crate) async fn serve<H, F, B, E>(
-    accepted: Accepted<TcpStream>,
+    accepted: Accepted<Socket>,
     handler: H,
     shared: Arc<Shared>,
     executor: E,
@@ -131,7 +131,7 @@ pub(crate) async fn serve<H, F, B, E>(
 }
 
 /// As [`short::serve_direct`], for a stream whose handshake is still to come; HTTP/2 is not for the fast path.
-pub(crate) async fn serve_direct<D, H, F, B, E>(accepted: Accepted<TcpStream>, ways: Rc<Ways<D, H, E>>)
+pub(crate) async fn serve_direct<D, H, F, B, E>(accepted: Accepted<Socket>, ways: Rc<Ways<D, H, E>>)
 where
     D: Direct,
     H: Fn(Request<Body>, Connection) -> F + Clone,
@@ -152,10 +152,7 @@ where
 }
 
 /// The same connection, encrypted; `None` when there is nobody left to talk to.
-async fn secure(
-    accepted: Accepted<TcpStream>,
-    shared: &Shared,
-) -> Option<Accepted<Box<TlsStream<TcpStream>>>> {
+async fn secure(accepted: Accepted<Socket>, shared: &Shared) -> Option<Accepted<Box<TlsStream<Socket>>>> {
     let terminator = shared.tls.as_ref()?;
     let Accepted { stream, ahead, id, peer, local, permit, negotiated: _ } = accepted;
     let outcome = tokio::select! {

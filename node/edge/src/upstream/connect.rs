@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::uri::Authority;
+use tidegate_listener::direct::Socket;
 use tidegate_proto::limits::{CONNECT_TIMEOUT_MS, UPSTREAM_ADDRESSES_MAX};
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -40,6 +41,7 @@ pub(super) async fn connect(
             reach(addresses.map_err(|error| failed("cannot resolve", &error))?, &failed).await?
         }
     };
+    let stream = Socket::new(stream);
     let Some(connector) = tls.connector(kind) else { return Ok((Wire::Plain(stream), counted)) };
     let server = rustls::pki_types::ServerName::try_from(name.to_owned());
     let server = server.map_err(|error| failed("cannot name", &error))?;

@@ -6,18 +6,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    net::TcpStream,
-};
+use tidegate_listener::direct::Socket;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
 /// A stream to an upstream.
 #[derive(Debug)]
 pub(crate) enum Wire {
-    Plain(TcpStream),
+    Plain(Socket),
     /// Apart, because its state is large and plain upstreams should not pay for it.
-    Encrypted(Box<TlsStream<TcpStream>>),
+    Encrypted(Box<TlsStream<Socket>>),
 }
 
 impl Wire {
@@ -25,7 +23,7 @@ impl Wire {
     /// Asks the runtime only, not the system, as long as nothing has come.
     pub(super) fn is_quiet(&mut self) -> bool {
         match self {
-            Self::Plain(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_err(),
+            Self::Plain(stream) => stream.is_quiet(),
             // Session tickets may still be on their way; they are read here and are no data.
             Self::Encrypted(stream) => {
                 let mut cx = Context::from_waker(Waker::noop());
