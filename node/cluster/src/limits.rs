@@ -67,7 +67,7 @@ pub(crate) const RECONCILE_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) const RECONCILE_BURST: u32 = 8;
 /// A learner this many entries behind counts as caught up.
 pub(crate) const CAUGHT_UP_ENTRIES: u64 = 100;
-/// Closing waits this long for leadership to move and for connections to drain.
+/// Closing waits this long for a change of voters to end, for leadership to move, and for connections to drain, each.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A commit that takes longer than this counts as a failed disk: the node stops instead of hanging half alive.
 pub(crate) const COMMIT_STALL: Duration = Duration::from_secs(30);

@@ -193,6 +193,10 @@ impl Service {
     /// Moves leadership away where the other voters can go on without this node.
     async fn hand_over(&self) {
         let moves = self.node.groups.values().map(|group| async move {
+            // Until a change of voters is complete, the old ones have to agree as well: without this node they might not.
+            if runtime::timeout(limits::CLOSE_TIMEOUT, group.settled()).await.is_none() {
+                tracing::warn!(group = group.id, "stopped in the middle of a change of voters");
+            }
             let metrics = group.metrics();
             let voters: Vec<_> = metrics.membership_config.voter_ids().collect();
             let live = group.live(&metrics, self.node.options.timing().election_max * 2);

@@ -290,6 +290,14 @@ impl Group {
         Err(Miss::Failed(Error::Change("leadership did not move".to_owned())))
     }
 
+    /// Waits until no change of voters is under way, as this node knows it.
+    pub(crate) async fn settled(&self) {
+        let mut metrics = self.raft.server_metrics();
+        // An error means that the group has ended, and with it the change.
+        let _ended =
+            metrics.wait_until(|m| m.membership_config.membership().get_joint_config().len() <= 1).await;
+    }
+
     async fn wait_other_leader(&self) -> Option<NodeId> {
         let mut metrics = self.raft.server_metrics();
         let me = self.node;

@@ -32,6 +32,24 @@ async fn a_planned_stop_hands_leadership_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_the_middle_of_a_change_of_voters_strands_nobody() {
+    let mut cluster = Cluster::new();
+    cluster.start(1).await;
+    cluster.node(1).handle.bootstrap(group::CONFIG).await.unwrap();
+    for id in [2, 3] {
+        cluster.start(id).await;
+        let meta = cluster.node(id).handle.meta().clone();
+        cluster.node(1).handle.add_node(group::CONFIG, id, meta).await.unwrap();
+    }
+    // The leader has appended the configuration that is both the old one, which needs it, and the new one.
+    while cluster.node(1).handle.status(group::CONFIG).unwrap().voters.len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    cluster.stop(1).await.unwrap();
+    cluster.propose(2, group::CONFIG, "next").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_is_there_after_all_nodes_died() {
     let mut cluster = Cluster::three().await;
     for round in 0..30 {
