@@ -15,6 +15,7 @@ use tidegate_gateway::{Rejection, write_reply_fields, write_status_line};
 use tidegate_listener::{
     Refusal,
     direct::{ChunkScanner, Stream},
+    limits::INPUT_BYTES,
 };
 use tidegate_proto::limits::{AHEAD_BYTES_MAX, UPLOAD_TIME_MS_MAX};
 use tokio::time::timeout_at;
@@ -312,8 +313,10 @@ impl<S: Stream> Talk<S> {
         }
         if let Some(errand) = self.errand.as_mut() {
             errand.close |= !is_sent;
-            // Nothing was waited for since the upstream's answer.
-            errand.latency_us = errand.integrate_us.filter(|_| looks == 1);
+            // Nothing was waited for since the upstream's answer, and nobody asks how long passing it on took.
+            let is_at_once = looks == 1 && bytes <= INPUT_BYTES as u64;
+            let has_phases = self.shard.log.as_ref().is_some_and(|log| log.format.has_phases());
+            errand.latency_us = errand.integrate_us.filter(|_| is_at_once && !has_phases);
         }
         self.finish(bytes, outcome.is_ok())
     }

@@ -98,3 +98,11 @@ fn both_lines_log_the_same() {
         }
     }
 }
+
+#[test]
+fn passing_an_answer_on_takes_time() {
+    let format = "$context.requestId $context.tidegate.phase.integrate_us $context.tidegate.phase.respond_us";
+    let lines = logged(true, format, &["GET /dev/up/7"; 20]);
+    let respond_us = |line: &String| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+    assert!(lines.iter().any(|line| respond_us(line) > 0), "{lines:?}");
+}

@@ -1,4 +1,4 @@
-//! A connected socket whose reads and writes are bare system calls. The C library's are cancellation points: each marks its
+//! A connected socket whose writes, and reads into memory that is in use already, are bare system calls. The C library's are cancellation points: each marks its
 //! thread before and after, which nobody here needs and which costs more than the rest of the wrapper.
 
 use std::{
@@ -64,6 +64,10 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let Self(stream) = self.get_mut();
+        // The HTTP server brings fresh memory for each read; clearing all of it first would cost more than a bare call saves.
+        if buffer.initialized().len() < buffer.capacity() {
+            return Pin::new(stream).poll_read(cx, buffer);
+        }
         let room = buffer.initialize_unfilled();
         loop {
             ready!(stream.poll_read_ready(cx))?;
