@@ -30,6 +30,12 @@ pub enum Kind {
     Peer = 6,
     /// The [`crate::compiled::CertificatesV1`] behind a serving snapshot.
     Certificates = 7,
+    /// A [`crate::ledger::CommandV1`].
+    LedgerCommand = 8,
+    /// A [`crate::ledger::StateV1`].
+    LedgerState = 9,
+    /// A [`crate::ledger::MessageV1`].
+    LedgerMessage = 10,
 }
 
 /// Why bytes are not a frame this program can read.

@@ -10,6 +10,7 @@ pub mod field;
 pub mod frame;
 pub mod id;
 pub mod key;
+pub mod ledger;
 pub mod limits;
 pub mod peer;
 pub mod status;

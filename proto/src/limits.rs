@@ -125,3 +125,14 @@ pub const TEMPLATE_STEPS_MAX: u64 = 2_000_000;
 pub const JOIN_TOKEN_TTL_S: i64 = 3_600;
 /// Unused join tokens kept at a time.
 pub const JOIN_TOKENS_MAX: usize = 100;
+
+/// Rate limits and quotas that one node holds the state of; an API key with both counts once.
+pub const LIMITS_MAX: usize = 1 << 22;
+/// Different specifications of limits that one node holds: one per usage plan, limited method, stage and account.
+pub const LIMIT_SPECS_MAX: usize = 1 << 16;
+/// Limits of one node whose share differs from the default one at a time; beyond it a limit keeps the default share.
+pub const MANAGED_LIMITS_MAX: usize = 1 << 18;
+/// Days for which the use of a quota is remembered.
+pub const QUOTA_HISTORY_DAYS_MAX: usize = 62;
+/// Changes in one entry of a ledger's log; the others wait for the next tick.
+pub const LEDGER_CHANGES_MAX: usize = 65_536;

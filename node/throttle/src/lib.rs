@@ -1,5 +1,34 @@
-//! Rate limits: one algorithm for every side that counts. Pure: the time is an argument.
+//! Rate limits and quotas: the decision on the node and the ledger that keeps it true across nodes; one algorithm, both sides.
+//! Pure: time, randomness and ids are arguments.
+//!
+//! A node's [`Bank`] decides, its [`Agent`] keeps the bank within what the node was granted. Each shard of the ledger is a
+//! replicated [`Ledger`] that remembers what was granted, and on its leader a [`Keeper`] that decides what to grant.
 
+mod agent;
+mod bank;
 mod bucket;
+mod cell;
+mod demand;
+mod ids;
+mod index;
+mod keeper;
+mod ledger;
+mod limit;
+mod page;
+mod period;
+#[cfg(test)]
+mod rig;
+mod terms;
+mod timing;
 
+pub use agent::{Agent, Identity, Now};
+pub use bank::{Bank, LIMITS_PER_REQUEST_MAX, LimitRef, NONE, Reason, Refusal, Verdict};
 pub use bucket::Bucket;
+pub use index::{Builder, Index};
+pub use keeper::{Keeper, Tick};
+pub use ledger::Ledger;
+pub use limit::{Isolated, Kind, LimitId, Name, Policy, SHARDS, Scope, Spec};
+pub use period::Period;
+#[cfg(feature = "seeded-bugs")]
+pub use timing::Bug;
+pub use timing::{MS, Timing};

@@ -1,0 +1,204 @@
+//! A node's side of the ledger: keeps its cells within what it was granted, and asks for more. Owns the sessions with the
+//! shards; decides nothing about requests, which never wait for it. Pure: it is polled with the time and hands out messages.
+
+mod chunks;
+mod counts;
+mod places;
+mod session;
+mod slices;
+
+use std::sync::Arc;
+
+use tidegate_proto::ledger::{GrantV1, ReportV1};
+
+use crate::{
+    bank::Bank,
+    cell::flag,
+    index::Index,
+    limit::{LimitId, SHARDS},
+    page::Mark,
+    timing::Timing,
+};
+use places::Places;
+use session::Session;
+
+/// A moment on a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// On the clock of the decisions, in nanoseconds.
+    pub now_ns: u64,
+    /// On the clock of the leases, which counts while the machine sleeps, in nanoseconds.
+    pub boot_ns: u64,
+}
+
+/// Who an agent speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The node.
+    pub holder: u64,
+    /// This life of it; never used twice.
+    pub incarnation: u64,
+    /// Whether this may not be its first life: then what a strict bucket holds at the start was perhaps spent already.
+    pub has_lived: bool,
+}
+
+/// A node's side of the ledger.
+#[derive(Debug)]
+pub struct Agent {
+    identity: Identity,
+    timing: Timing,
+    bank: Arc<Bank>,
+    index: Arc<Index>,
+    places: Places,
+    sessions: [Session; SHARDS],
+    measured_ns: u64,
+}
+
+/// What the parts of a session work with.
+struct Ground<'a> {
+    now: Now,
+    timing: &'a Timing,
+    bank: &'a Bank,
+    index: &'a Index,
+    places: &'a mut Places,
+}
+
+impl Agent {
+    /// An agent without limits.
+    pub fn new(identity: Identity, timing: Timing, bank: Arc<Bank>) -> Self {
+        let places = Places::new(&bank);
+        Self {
+            identity,
+            timing,
+            bank,
+            index: Arc::default(),
+            places,
+            sessions: std::array::from_fn(Session::new),
+            measured_ns: 0,
+        }
+    }
+
+    /// Takes a new index over. Requests may use its places as soon as this has returned.
+    pub fn adopt(&mut self, index: Arc<Index>, now: Now) {
+        for cell in 0..index.cells() {
+            self.bank.cells.ensure(cell);
+        }
+        let (before, is_first) = (std::mem::replace(&mut self.index, index), self.measured_ns == 0);
+        let may_be_spent = self.identity.has_lived && is_first;
+        let (sessions, mut ground) = self.split(now);
+        for session in sessions {
+            session.adopt(&before, may_be_spent, &mut ground);
+        }
+        for cell in 0..before.cells() {
+            let freed = |index: &Index| index.entry(cell).and_then(|entry| entry.key);
+            if freed(&before) != freed(&self.index)
+                && let Some(cell) = self.bank.cells.get(cell)
+                && freed(&before).is_none()
+            {
+                cell.reset();
+            }
+        }
+    }
+
+    /// The limits it knows.
+    pub fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Looks after leases, measures demand when it is time, and returns what is to be sent, with the shard it is for. To be
+    /// called every ten milliseconds while [`Self::is_busy`], and ten times a second otherwise.
+    pub fn poll(&mut self, now: Now) -> Vec<(usize, ReportV1)> {
+        let is_time = now.now_ns.saturating_sub(self.measured_ns) >= self.timing.report_ns;
+        let identity = self.identity;
+        let (sessions, mut ground) = self.split(now);
+        for session in sessions.iter_mut() {
+            session.check_lease(&mut ground);
+        }
+        wake(sessions, &mut ground, Mark::Touched);
+        wake(sessions, &mut ground, Mark::Urgent);
+        let mut out = Vec::new();
+        for session in sessions.iter_mut() {
+            session.work(is_time, &mut ground);
+            if let Some(report) = session.report(identity, &mut ground) {
+                out.push((session.shard(), report));
+            }
+        }
+        if is_time {
+            self.measured_ns = now.now_ns.max(1);
+        }
+        out
+    }
+
+    /// Takes a grant in.
+    pub fn take_in(&mut self, now: Now, shard: usize, grant: &GrantV1) {
+        let identity = self.identity;
+        let (sessions, mut ground) = self.split(now);
+        if let Some(session) = sessions.get_mut(shard) {
+            session.take_in(identity, grant, &mut ground);
+        }
+    }
+
+    /// A report did not arrive.
+    pub fn lost(&mut self, shard: usize) {
+        if let Some(session) = self.sessions.get_mut(shard) {
+            session.repeat();
+        }
+    }
+
+    /// Gives everything back that can be: for a planned stop. No request may be decided after this.
+    pub fn retire(&mut self, now: Now) -> Vec<(usize, ReportV1)> {
+        let identity = self.identity;
+        let (sessions, mut ground) = self.split(now);
+        let reports =
+            sessions.iter_mut().map(|session| (session.shard(), session.retire(identity, &mut ground)));
+        reports.filter_map(|(shard, report)| Some((shard, report?))).collect()
+    }
+
+    /// Whether any limit is in use or waited for.
+    pub fn is_busy(&self) -> bool {
+        self.sessions.iter().any(Session::is_busy)
+    }
+
+    /// Whether there is anything to do at all.
+    pub fn is_needed(&self) -> bool {
+        !self.index.is_empty()
+    }
+
+    /// Whether a shard has given a session.
+    pub fn is_open(&self, shard: usize) -> bool {
+        self.sessions.get(shard).is_some_and(Session::is_open)
+    }
+
+    /// The share of a limit that this node may use now, of [`tidegate_proto::ledger::WHOLE`], as far as a ledger must know: 0
+    /// without a lease. For checks of conservation.
+    pub fn share(&self, limit: LimitId, now: Now) -> u32 {
+        self.sessions.get(limit.name().shard()).map_or(0, |session| session.share(limit, now))
+    }
+
+    /// Tokens of a quota or pool at hand. For checks of conservation.
+    pub fn tokens(&self, limit: LimitId) -> u64 {
+        self.sessions.get(limit.name().shard()).map_or(0, |session| session.tokens(limit, &self.bank))
+    }
+
+    fn split(&mut self, now: Now) -> (&mut [Session; SHARDS], Ground<'_>) {
+        let Self { timing, bank, index, places, sessions, .. } = self;
+        (sessions, Ground { now, timing, bank, index, places })
+    }
+}
+
+/// Makes sessions look at cells that were marked.
+fn wake(sessions: &mut [Session; SHARDS], ground: &mut Ground<'_>, mark: Mark) {
+    let mut marked = Vec::new();
+    ground.bank.cells.sweep(mark, |cell| marked.push(cell));
+    for cell in marked {
+        let Some(key) = ground.index.entry(cell).and_then(|entry| entry.key) else { continue };
+        if let Some(session) = sessions.get_mut(key.name.shard()) {
+            session.wake(cell, mark == Mark::Urgent, ground);
+        }
+        if mark == Mark::Urgent
+            && let Some(cell) = ground.bank.cells.get(cell)
+        {
+            cell.clear(flag::URGENT);
+        }
+    }
+}

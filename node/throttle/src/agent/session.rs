@@ -1,0 +1,573 @@
+//! A node's session with one shard of the ledger: what it was granted hangs off it and ends with it. Owns joining, the lease
+//! and what holds without one; how each kind of limit works is its neighbours' matter.
+
+use tidegate_proto::ledger::{GrantV1, OpenV1, ReportV1, SliceGrantV1, WHOLE};
+
+use super::{
+    Ground, Identity, Now,
+    chunks::ActiveChunk,
+    counts::{self, ActiveCount},
+    slices::{self, ActiveSlice},
+};
+use crate::{
+    ids::IdMap,
+    index::{Described, Index},
+    limit::{Isolated, Kind, LimitId, Spec},
+    terms::{Slice, TICKS_PER_NS, Terms},
+    timing::MS,
+};
+
+/// A node without a session asks for one this often.
+const JOIN_EVERY_NS: u64 = 100 * MS;
+/// Everything is said again this often, because a message may have been lost.
+const REPEAT_EVERY_NS: u64 = 1_000 * MS;
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Session {
+    shard: usize,
+    /// 0 without a session.
+    epoch: u64,
+    epoch_seen: u64,
+    term: u64,
+    unit: u32,
+    holders: u32,
+    day: u32,
+    /// End of the lease, on the clock of leases.
+    until_ns: u64,
+    sent_ns: u64,
+    repeated_ns: u64,
+    is_repeat_due: bool,
+    is_prompt: bool,
+    slices: IdMap<ActiveSlice>,
+    counts: IdMap<ActiveCount>,
+    chunks: IdMap<ActiveChunk>,
+    /// Limits that are looked at at every poll.
+    hurried: Vec<u64>,
+    /// Shares of limits that the index does not know yet.
+    unknown: IdMap<SliceGrantV1>,
+    /// Specifications whose buckets may have been used before this session.
+    may_be_spent: Vec<u32>,
+    draft: ReportV1,
+}
+
+impl Session {
+    pub(super) fn new(shard: usize) -> Self {
+        Self {
+            shard,
+            epoch: 0,
+            epoch_seen: 0,
+            term: 0,
+            unit: 0,
+            holders: 0,
+            day: 0,
+            until_ns: 0,
+            sent_ns: 0,
+            repeated_ns: 0,
+            is_repeat_due: false,
+            is_prompt: false,
+            slices: IdMap::default(),
+            counts: IdMap::default(),
+            chunks: IdMap::default(),
+            hurried: Vec::new(),
+            unknown: IdMap::default(),
+            may_be_spent: Vec::new(),
+            draft: ReportV1::default(),
+        }
+    }
+
+    pub(super) fn shard(&self) -> usize {
+        self.shard
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.epoch != 0
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.hurried.is_empty()
+            || self.is_prompt
+            || self.is_repeat_due
+            || self.slices.values().any(|slice| !slice.is_explicit())
+    }
+
+    pub(super) fn repeat(&mut self) {
+        self.is_repeat_due = true;
+    }
+
+    /// Takes a new index over: limits that are gone give back what they held, the others follow their numbers.
+    pub(super) fn adopt(&mut self, before: &Index, may_be_spent: bool, ground: &mut Ground<'_>) {
+        let mine = |described: &Described| described.shard == self.shard;
+        let places: Vec<(u32, Described)> = ground
+            .index
+            .specs()
+            .filter(|(_, described)| mine(described))
+            .map(|(place, d)| (place, *d))
+            .collect();
+        for (place, described) in &places {
+            let old = before.described(*place).copied();
+            if old == Some(*described) {
+                continue;
+            }
+            if may_be_spent && old.is_none() {
+                self.may_be_spent.push(*place);
+            }
+            if old.is_none()
+                && let Some(spec) = ground.bank.specs.get(*place)
+            {
+                spec.set_floor(0);
+            }
+            ground.bank.describe(*place, &described.spec, self.shard, self.terms(&described.spec, ground));
+        }
+        let limits: Vec<u64> =
+            self.slices.keys().chain(self.counts.keys()).chain(self.chunks.keys()).copied().collect();
+        for limit in limits {
+            self.follow(limit, ground);
+        }
+        for (limit, grant) in std::mem::take(&mut self.unknown) {
+            self.open_slice(limit, &grant, ground);
+        }
+    }
+
+    /// Makes one active limit follow its specification.
+    fn follow(&mut self, limit: u64, ground: &mut Ground<'_>) {
+        let found = LimitId::new(limit).and_then(|id| ground.index.find(id));
+        let spec = found.and_then(|(_, place)| ground.index.described(place)).map(|described| described.spec);
+        let (Some((cell, _)), Some(spec)) = (found, spec) else {
+            self.forget(limit, ground);
+            return;
+        };
+        let even = (!self.is_open()).then(|| self.even_among(ground));
+        if let Some(slice) = self.slices.get_mut(&limit) {
+            slice.respecify(spec, ground);
+        }
+        if let Some(count) = self.counts.get_mut(&limit)
+            && *count.spec() != spec
+        {
+            let old = counts::bucket(count.spec(), even);
+            count.respecify(spec, old, counts::bucket(&spec, even), ground);
+        }
+        if let Some(chunk) = self.chunks.get_mut(&limit) {
+            if chunk.cell() != cell {
+                chunk.move_to(cell, ground);
+            }
+            chunk.respecify(spec, ground);
+        }
+    }
+
+    fn forget(&mut self, limit: u64, ground: &mut Ground<'_>) {
+        if let Some(mut slice) = self.slices.remove(&limit) {
+            let (unit, debt) = self.default_of(slice.spec(), ground);
+            slice.make_implicit(unit, debt, false, ground);
+            slice.release(ground);
+        }
+        if let Some(count) = self.counts.remove(&limit) {
+            count.release(ground);
+        }
+        if let Some(mut chunk) = self.chunks.remove(&limit) {
+            self.draft.chunks.extend(chunk.give_back(limit, ground));
+            chunk.release(ground);
+            self.is_prompt = true;
+        }
+    }
+
+    /// Looks at a cell that was marked.
+    pub(super) fn wake(&mut self, cell: u32, is_urgent: bool, ground: &mut Ground<'_>) {
+        let Some(entry) = ground.index.entry(cell) else { return };
+        let Some(key) = entry.key else { return };
+        for place in [entry.rate, entry.quota].into_iter().flatten() {
+            let Some(Described { spec, .. }) = ground.index.described(place).copied() else { continue };
+            let limit = key.name.limit(spec.kind).number();
+            match spec.kind {
+                _ if spec.is_blocked() => {}
+                Kind::Slice | Kind::StrictSlice => {
+                    let (unit, debt) = self.default_of(&spec, ground);
+                    let begin = || ActiveSlice::begin(cell, spec, unit, debt, ground);
+                    let slice = self.slices.entry(limit).or_insert_with(begin);
+                    if is_urgent && self.epoch != 0 && slice.is_starving(ground) {
+                        self.draft.slices.push(slice.ask(limit, ground));
+                        self.is_prompt = true;
+                    }
+                }
+                Kind::Count => {
+                    let count =
+                        self.counts.entry(limit).or_insert_with(|| ActiveCount::begin(cell, spec, ground));
+                    if count.is_hurried(ground) && !self.hurried.contains(&limit) {
+                        self.hurried.push(limit);
+                    }
+                }
+                Kind::Pool | Kind::Quota(_) => {
+                    let day = self.day;
+                    let begin = || ActiveChunk::begin(cell, spec, day, ground);
+                    let _chunk = self.chunks.entry(limit).or_insert_with(begin);
+                    if !self.hurried.contains(&limit) {
+                        self.hurried.push(limit);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is due now; `is_time` every tenth of a second, when demand is measured.
+    pub(super) fn work(&mut self, is_time: bool, ground: &mut Ground<'_>) {
+        if is_time {
+            self.measure(ground);
+        }
+        let hurried = std::mem::take(&mut self.hurried);
+        if !self.is_open() {
+            self.hurried = hurried;
+            return;
+        }
+        for limit in hurried {
+            if let Some(count) = self.counts.get_mut(&limit) {
+                let report = count.hurry(limit, ground);
+                self.is_prompt |= report.is_some();
+                self.draft.counts.extend(report);
+                if count.is_hurried(ground) {
+                    self.hurried.push(limit);
+                }
+            }
+            if let Some(chunk) = self.chunks.get_mut(&limit) {
+                let report = chunk.hurry(limit, ground);
+                self.is_prompt |= report.is_some();
+                self.draft.chunks.extend(report);
+            }
+        }
+    }
+
+    fn measure(&mut self, ground: &mut Ground<'_>) {
+        let Self { slices, counts, chunks, draft, .. } = self;
+        slices.retain(|limit, slice| {
+            draft.slices.extend(slice.measure(*limit, ground));
+            let is_idle = slice.is_idle(ground);
+            if is_idle {
+                slice.release(ground);
+            }
+            !is_idle
+        });
+        counts.retain(|limit, count| {
+            draft.counts.extend(count.measure(*limit, ground));
+            let is_idle = count.is_idle(ground);
+            if is_idle {
+                count.release(ground);
+            }
+            !is_idle
+        });
+        chunks.retain(|limit, chunk| {
+            draft.chunks.extend(chunk.measure(*limit, ground));
+            let is_idle = chunk.is_idle(ground);
+            if is_idle {
+                chunk.release(ground);
+            }
+            !is_idle
+        });
+        if !self.is_open() {
+            self.clear_draft();
+        }
+    }
+
+    fn clear_draft(&mut self) {
+        self.draft.slices.clear();
+        self.draft.counts.clear();
+        self.draft.chunks.clear();
+    }
+
+    /// The report to send now, if any.
+    pub(super) fn report(&mut self, identity: Identity, ground: &mut Ground<'_>) -> Option<ReportV1> {
+        if !ground.index.uses(self.shard) {
+            return None;
+        }
+        let now = ground.now.now_ns;
+        let quiet_ns = now.saturating_sub(self.sent_ns);
+        let is_due = match self.is_open() {
+            false => quiet_ns >= JOIN_EVERY_NS || self.sent_ns == 0,
+            true => {
+                let is_empty = self.draft.slices.is_empty()
+                    && self.draft.counts.is_empty()
+                    && self.draft.chunks.is_empty();
+                !is_empty || self.is_repeat_due || quiet_ns >= ground.timing.keepalive_ns
+            }
+        };
+        if !is_due {
+            return None;
+        }
+        if self.is_open() && (self.is_repeat_due || now.saturating_sub(self.repeated_ns) >= REPEAT_EVERY_NS) {
+            self.say_everything(ground);
+        }
+        self.sent_ns = now.max(1);
+        self.is_prompt = false;
+        let mut report = std::mem::take(&mut self.draft);
+        report.holder = identity.holder;
+        report.incarnation = identity.incarnation;
+        (report.epoch, report.epoch_seen, report.term) = (self.epoch, self.epoch_seen, self.term);
+        report.sent_ns = ground.now.boot_ns.max(1);
+        if !self.is_open() {
+            report.slices.clear();
+            report.counts.clear();
+            report.chunks.clear();
+        }
+        Some(report)
+    }
+
+    fn say_everything(&mut self, ground: &Ground<'_>) {
+        (self.repeated_ns, self.is_repeat_due) = (ground.now.now_ns, false);
+        let Self { slices, counts, chunks, draft, .. } = self;
+        draft.full = true;
+        draft.slices = slices.iter_mut().filter_map(|(limit, slice)| slice.repeat(*limit, ground)).collect();
+        let said: Vec<u64> = draft.counts.iter().map(|count| count.limit).collect();
+        let others = counts.iter().filter(|(limit, _)| !said.contains(limit));
+        draft.counts.extend(others.filter_map(|(limit, count)| count.repeat(*limit)));
+        draft.chunks.extend(chunks.iter_mut().filter_map(|(limit, chunk)| chunk.repeat(*limit, ground)));
+    }
+
+    /// Gives everything back, for good.
+    pub(super) fn retire(&mut self, identity: Identity, ground: &mut Ground<'_>) -> Option<ReportV1> {
+        if !self.is_open() {
+            return None;
+        }
+        self.clear_draft();
+        let Self { chunks, counts, draft, .. } = self;
+        draft.chunks.extend(chunks.iter_mut().filter_map(|(limit, chunk)| chunk.give_back(*limit, ground)));
+        draft.counts.extend(counts.iter_mut().filter_map(|(limit, count)| count.measure(*limit, ground)));
+        self.is_repeat_due = false;
+        self.repeated_ns = ground.now.now_ns;
+        self.sent_ns = 0;
+        let report = self.report(identity, ground);
+        ground.bank.extend(self.shard, 0);
+        report
+    }
+
+    /// Takes a grant in.
+    pub(super) fn take_in(&mut self, identity: Identity, grant: &GrantV1, ground: &mut Ground<'_>) {
+        let until_ns = if grant.echo_ns == 0 { 0 } else { grant.echo_ns.saturating_add(grant.lease_ns) };
+        if let Some(open) = &grant.open
+            && open.incarnation == identity.incarnation
+            && grant.epoch > self.epoch_seen
+            && until_ns > ground.now.boot_ns
+        {
+            self.open(grant, open, ground);
+        }
+        if grant.epoch == 0 || grant.epoch != self.epoch {
+            return;
+        }
+        if grant.reopen {
+            self.lapse(ground);
+            self.sent_ns = 0;
+            return;
+        }
+        if until_ns > self.until_ns {
+            self.until_ns = until_ns;
+            ground.bank.extend(self.shard, until_ns);
+        }
+        if grant.term > self.term {
+            self.term = grant.term;
+            self.is_repeat_due = true;
+            self.counts.values_mut().for_each(ActiveCount::begin_term);
+        }
+        self.learn_day(grant.day, ground);
+        self.holders = grant.holders.max(1);
+        for slice in &grant.slices {
+            self.take_slice_in(slice, ground);
+        }
+        for level in &grant.levels {
+            if let Some(count) = self.counts.get_mut(&level.limit) {
+                count.take_in(level, ground);
+            }
+        }
+        for granted in &grant.chunks {
+            if let Some(chunk) = self.chunks.get_mut(&granted.limit) {
+                chunk.take_in(granted, ground);
+                self.draft.chunks.extend(chunk.acknowledge(granted.limit, ground));
+                self.is_prompt = true;
+            }
+        }
+    }
+
+    fn take_slice_in(&mut self, grant: &SliceGrantV1, ground: &mut Ground<'_>) {
+        if !self.slices.contains_key(&grant.limit) {
+            let found = LimitId::new(grant.limit).and_then(|id| ground.index.find(id));
+            let described = found.and_then(|(cell, place)| Some((cell, *ground.index.described(place)?)));
+            let Some((cell, Described { spec, .. })) = described else {
+                self.unknown.insert(grant.limit, *grant);
+                return;
+            };
+            let (unit, debt) = self.default_of(&spec, ground);
+            self.slices.insert(grant.limit, ActiveSlice::begin(cell, spec, unit, debt, ground));
+        }
+        if let Some(slice) = self.slices.get_mut(&grant.limit) {
+            let debt = slices::debt(slice.spec(), self.holders, ground.timing.debt);
+            slice.take_in(grant, (self.unit, debt), ground);
+            self.draft.slices.extend(slice.acknowledge(grant.limit, ground));
+            self.is_prompt = true;
+        }
+    }
+
+    fn learn_day(&mut self, day: u32, ground: &mut Ground<'_>) {
+        if day <= self.day {
+            return;
+        }
+        self.day = day;
+        let Self { chunks, draft, .. } = self;
+        draft.chunks.extend(chunks.iter_mut().filter_map(|(limit, chunk)| chunk.roll(*limit, day, ground)));
+    }
+
+    /// Begins a session. Nothing of it is usable before the lease is set, which comes last.
+    fn open(&mut self, grant: &GrantV1, open: &OpenV1, ground: &mut Ground<'_>) {
+        (self.epoch, self.epoch_seen, self.term) = (grant.epoch, grant.epoch, grant.term);
+        (self.unit, self.holders) = (open.unit, grant.holders.max(1));
+        self.until_ns = 0;
+        self.is_repeat_due = true;
+        self.clear_draft();
+        self.unknown.clear();
+        self.describe_all(ground);
+        for place in std::mem::take(&mut self.may_be_spent) {
+            self.empty(place, ground);
+        }
+        let limits: Vec<u64> = self.slices.keys().copied().collect();
+        for limit in limits.into_iter().filter(|limit| !open.slices.iter().any(|slice| slice.limit == *limit))
+        {
+            self.make_default(limit, ground);
+        }
+        for slice in &open.slices {
+            self.open_slice(slice.limit, slice, ground);
+        }
+        let connected: Vec<u64> = self.counts.keys().copied().collect();
+        for limit in connected {
+            if let Some(count) = self.counts.get_mut(&limit) {
+                let spec = *count.spec();
+                let even = counts::bucket(&spec, Some(self.holders));
+                count.respecify(spec, even, counts::bucket(&spec, None), ground);
+                count.begin_term();
+            }
+        }
+        self.chunks.values_mut().filter(|chunk| !chunk.is_quota()).for_each(|chunk| chunk.forfeit(ground));
+        self.hurried = self.chunks.keys().chain(self.counts.keys()).copied().collect();
+        ground.bank.connect(self.shard, true);
+    }
+
+    fn open_slice(&mut self, limit: u64, grant: &SliceGrantV1, ground: &mut Ground<'_>) {
+        let found = LimitId::new(limit).and_then(|id| ground.index.find(id));
+        let described = found.and_then(|(cell, place)| Some((cell, *ground.index.described(place)?)));
+        let Some((cell, Described { spec, .. })) = described else {
+            self.unknown.insert(limit, *grant);
+            return;
+        };
+        let (unit, debt) = self.default_of(&spec, ground);
+        let begin = || ActiveSlice::begin(cell, spec, unit, debt, ground);
+        let slice = self.slices.entry(limit).or_insert_with(begin);
+        slice.open(grant, debt, spec.needs_lease(), ground);
+    }
+
+    fn make_default(&mut self, limit: u64, ground: &mut Ground<'_>) {
+        let Some(slice) = self.slices.get(&limit) else { return };
+        let (spec, (unit, debt)) = (*slice.spec(), self.default_of(slice.spec(), ground));
+        if let Some(slice) = self.slices.get_mut(&limit) {
+            slice.make_implicit(unit, debt, spec.needs_lease(), ground);
+            slice.begin_session();
+        }
+    }
+
+    /// Buckets of a specification count as empty at this moment.
+    fn empty(&self, place: u32, ground: &Ground<'_>) {
+        let Some(Described { spec, .. }) = ground.index.described(place) else { return };
+        if !spec.needs_lease() {
+            return;
+        }
+        let full = slices::default_slice(spec, self.unit, 0.0);
+        let until = full.booked(0.0, ground.now.now_ns.saturating_mul(TICKS_PER_NS));
+        if let Some(cell) = ground.bank.specs.get(place) {
+            cell.set_floor(until);
+        }
+    }
+
+    /// Ends the session when the lease is over.
+    pub(super) fn check_lease(&mut self, ground: &mut Ground<'_>) {
+        if self.is_open() && ground.now.boot_ns >= self.until_ns {
+            #[cfg(feature = "seeded-bugs")]
+            if ground.timing.bug == Some(crate::timing::Bug::IgnoreExpiry) {
+                ground.bank.extend(self.shard, u64::MAX);
+                return;
+            }
+            self.lapse(ground);
+        }
+    }
+
+    /// Falls back to what holds without a lease.
+    fn lapse(&mut self, ground: &mut Ground<'_>) {
+        self.epoch = 0;
+        self.until_ns = 0;
+        ground.bank.extend(self.shard, 0);
+        ground.bank.connect(self.shard, false);
+        self.clear_draft();
+        self.describe_all(ground);
+        let leased = ground.index.specs().filter(|(_, d)| d.shard == self.shard && d.spec.needs_lease());
+        self.may_be_spent = leased.map(|(place, _)| place).collect();
+        let limits: Vec<u64> = self.slices.keys().copied().collect();
+        for limit in limits {
+            let Some(slice) = self.slices.get_mut(&limit) else { continue };
+            if slice.spec().isolated == Isolated::Last && !slice.spec().needs_lease() {
+                slice.keep(ground);
+            } else {
+                self.make_default(limit, ground);
+            }
+        }
+        let even = self.even_among(ground);
+        for count in self.counts.values_mut() {
+            let spec = *count.spec();
+            count.respecify(spec, counts::bucket(&spec, None), counts::bucket(&spec, Some(even)), ground);
+        }
+        self.chunks.values_mut().filter(|chunk| !chunk.is_quota()).for_each(|chunk| chunk.forfeit(ground));
+    }
+
+    fn describe_all(&self, ground: &Ground<'_>) {
+        for (place, described) in ground.index.specs().filter(|(_, described)| described.shard == self.shard)
+        {
+            ground.bank.describe(place, &described.spec, self.shard, self.terms(&described.spec, ground));
+        }
+    }
+
+    /// The share and the debt of a limit that is not managed.
+    fn default_of(&self, spec: &Spec, ground: &Ground<'_>) -> (u32, f64) {
+        if self.is_open() {
+            return (self.unit, slices::debt(spec, self.holders, ground.timing.debt));
+        }
+        match spec.isolated {
+            _ if spec.needs_lease() => (0, 0.0),
+            Isolated::Even => (WHOLE / self.even_among(ground), 0.0),
+            Isolated::Last if self.unit > 0 => (self.unit, 0.0),
+            Isolated::Last => (WHOLE / self.even_among(ground), 0.0),
+            Isolated::Closed => (0, 0.0),
+        }
+    }
+
+    fn even_among(&self, ground: &Ground<'_>) -> u32 {
+        let configured = u32::try_from(ground.index.holders()).unwrap_or(u32::MAX);
+        self.holders.max(configured).max(1)
+    }
+
+    /// The terms of cells that have none of their own.
+    fn terms(&self, spec: &Spec, ground: &Ground<'_>) -> Terms {
+        let slice = match spec.kind {
+            Kind::Slice | Kind::StrictSlice => {
+                let (share, debt) = self.default_of(spec, ground);
+                Slice::of(spec.rate, spec.burst, share, debt)
+            }
+            Kind::Count if self.is_open() => counts::bucket(spec, None),
+            Kind::Count if spec.isolated == Isolated::Closed => return Terms::CLOSED,
+            Kind::Count => counts::bucket(spec, Some(self.even_among(ground))),
+            Kind::Pool | Kind::Quota(_) => return Terms::CLOSED,
+        };
+        slice.terms
+    }
+
+    pub(super) fn share(&self, limit: LimitId, now: Now) -> u32 {
+        if !self.is_open() || now.boot_ns >= self.until_ns {
+            return 0;
+        }
+        self.slices.get(&limit.number()).map_or(self.unit, ActiveSlice::share)
+    }
+
+    pub(super) fn tokens(&self, limit: LimitId, bank: &crate::bank::Bank) -> u64 {
+        self.chunks.get(&limit.number()).map_or(0, |chunk| chunk.left(bank.cells.get(chunk.cell())))
+    }
+}

@@ -1,0 +1,346 @@
+//! The decision: whether a request fits into every limit that applies to it, all or nothing. Shared by all threads of a node,
+//! without locks, system calls or allocations. Owns the order and the undoing; must never speak with the ledger.
+
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use tidegate_proto::limits::{LIMIT_SPECS_MAX, LIMITS_MAX, MANAGED_LIMITS_MAX};
+
+use crate::{
+    cell::{Cell, OwnTerms, Take, flag},
+    limit::{Kind, SHARDS, Spec},
+    page::{Mark, Pages},
+    terms::{TICKS_PER_NS, Terms},
+};
+
+/// Marks a side of a limit that does not apply.
+pub const NONE: u32 = u32::MAX;
+/// Most limits of one request: API key, method, stage, account; the key's rate and quota count as two.
+pub const LIMITS_PER_REQUEST_MAX: usize = 4;
+
+/// One entry of a request's list of limits: where its state is, and which rate and which quota it is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitRef {
+    /// The cell.
+    pub cell: u32,
+    /// Specification of the rate, or [`NONE`].
+    pub rate: u32,
+    /// Specification of the quota, or [`NONE`].
+    pub quota: u32,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It fits into every limit and was counted everywhere.
+    Admitted,
+    /// It does not fit and was counted nowhere.
+    Refused(Refusal),
+}
+
+/// The limit that a request did not fit into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Place in the list of limits.
+    pub at: usize,
+    /// Whether it was the quota.
+    pub is_quota: bool,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a limit refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The limit as a whole is used up.
+    Exhausted,
+    /// This node's share is used up, and more has been asked for: an answer is milliseconds away.
+    Starved,
+    /// Without contact to the ledger nothing more may be admitted.
+    Isolated,
+    /// The limit lets nothing pass.
+    Blocked,
+}
+
+/// The state of all limits of a node.
+#[derive(Debug)]
+pub struct Bank {
+    pub(crate) cells: Pages<Cell>,
+    pub(crate) specs: Pages<SpecCell>,
+    pub(crate) own: Pages<OwnTerms>,
+    leases: [Lease; SHARDS],
+}
+
+/// What is known of the node's session with a shard.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Lease {
+    /// End of the lease, in nanoseconds of the clock that also counts while a machine sleeps.
+    until_ns: AtomicU64,
+    /// Whether the ledger answers.
+    is_connected: AtomicU32,
+}
+
+/// A specification as the decision needs it.
+#[derive(Debug, Default)]
+#[repr(align(32))]
+pub(crate) struct SpecCell {
+    cost: AtomicU64,
+    tolerance: AtomicU64,
+    /// No bucket counts as booked for less than this, in ticks: after a new session buckets start empty.
+    floor: AtomicU64,
+    mode: AtomicU32,
+}
+
+/// How the decision treats a specification: a code in the low bits, the shard above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Blocked,
+    Bucket,
+    Leased,
+    Counted,
+    Singles,
+    Chunk,
+}
+
+const MODES: [Mode; 6] =
+    [Mode::Blocked, Mode::Bucket, Mode::Leased, Mode::Counted, Mode::Singles, Mode::Chunk];
+
+/// What was taken for one entry, for giving it back.
+#[derive(Clone, Copy)]
+struct Taken {
+    rate: Option<(Mode, Take, u8)>,
+    chunk: Option<u8>,
+}
+
+impl Bank {
+    /// A node's bank without limits.
+    pub fn new() -> Self {
+        Self {
+            cells: Pages::new(LIMITS_MAX),
+            specs: Pages::new(LIMIT_SPECS_MAX),
+            own: Pages::new(MANAGED_LIMITS_MAX),
+            leases: Default::default(),
+        }
+    }
+
+    /// Decides about one request at `now_ns`. `boot_ns` reads the clock that leases are measured by, and is asked only where a
+    /// lease matters.
+    #[inline]
+    pub fn decide(&self, limits: &[LimitRef], now_ns: u64, boot_ns: impl Fn() -> u64) -> Verdict {
+        let now = now_ns.saturating_mul(TICKS_PER_NS);
+        let mut taken = [Taken { rate: None, chunk: None }; LIMITS_PER_REQUEST_MAX];
+        for (at, (limit, taken_here)) in limits.iter().zip(&mut taken).enumerate() {
+            if let Err((is_quota, reason)) = self.take(*limit, now, &boot_ns, taken_here) {
+                self.give_back(limits, &taken, at);
+                return Verdict::Refused(Refusal { at, is_quota, reason });
+            }
+        }
+        Verdict::Admitted
+    }
+
+    /// Sides that were not taken are skipped.
+    #[cold]
+    fn give_back(&self, limits: &[LimitRef], taken: &[Taken; LIMITS_PER_REQUEST_MAX], failed: usize) {
+        for (limit, taken) in limits.iter().zip(taken).take(failed + 1).rev() {
+            let Some(cell) = self.cells.get(limit.cell) else { continue };
+            if let Some(tag) = taken.chunk {
+                cell.give_chunk_back(tag);
+            }
+            match taken.rate {
+                Some((Mode::Singles, _, tag)) => cell.give_single_back(tag),
+                Some((mode, Take::Taken { cost, version, .. }, _)) => {
+                    cell.give_back(cost, version);
+                    if mode == Mode::Counted {
+                        cell.unspend();
+                    }
+                }
+                Some((_, Take::Empty, _)) | None => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn take(
+        &self,
+        limit: LimitRef,
+        now: u64,
+        boot_ns: &impl Fn() -> u64,
+        taken: &mut Taken,
+    ) -> Result<(), (bool, Reason)> {
+        let Some(cell) = self.cells.get(limit.cell) else { return Err((false, Reason::Blocked)) };
+        if cell.flags() & flag::TOUCHED == 0 {
+            self.touch(limit.cell, cell);
+        }
+        if limit.rate != NONE {
+            let spec = self.specs.get(limit.rate).ok_or((false, Reason::Blocked))?;
+            self.take_rate(limit.cell, cell, spec, now, boot_ns, taken).map_err(|reason| (false, reason))?;
+        }
+        if limit.quota != NONE {
+            let spec = self.specs.get(limit.quota).ok_or((true, Reason::Blocked))?;
+            self.take_chunk(limit.cell, cell, spec, taken).map_err(|reason| (true, reason))?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn take_rate(
+        &self,
+        index: u32,
+        cell: &Cell,
+        spec: &SpecCell,
+        now: u64,
+        boot_ns: &impl Fn() -> u64,
+        taken: &mut Taken,
+    ) -> Result<(), Reason> {
+        let (mode, shard) = spec.mode();
+        cell.offer();
+        match mode {
+            Mode::Bucket | Mode::Counted => {}
+            Mode::Leased | Mode::Singles => self.check_lease(shard, boot_ns)?,
+            Mode::Blocked | Mode::Chunk => return Err(Reason::Blocked),
+        }
+        if mode == Mode::Singles {
+            let Some(tag) = cell.take_single() else { return Err(self.refuse(index, cell, shard)) };
+            taken.rate = Some((mode, Take::Empty, tag));
+            return Ok(());
+        }
+        let own = |place: u32| self.own.get(place.wrapping_sub(1));
+        let floor = spec.floor.load(Relaxed);
+        let take = cell.take(now, || spec.terms(), floor, own);
+        let Take::Taken { is_low, .. } = take else { return Err(self.refuse(index, cell, shard)) };
+        taken.rate = Some((mode, take, 0));
+        if mode == Mode::Counted {
+            cell.spend();
+        }
+        if is_low && cell.flags() & flag::URGENT == 0 {
+            self.call(index, cell, flag::URGENT);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn take_chunk(&self, index: u32, cell: &Cell, spec: &SpecCell, taken: &mut Taken) -> Result<(), Reason> {
+        let (mode, shard) = spec.mode();
+        if mode != Mode::Chunk {
+            return Err(Reason::Blocked);
+        }
+        let Some(tag) = cell.take_chunk() else {
+            return Err(match cell.flags() & flag::EXHAUSTED {
+                0 => self.refuse(index, cell, shard),
+                _ => Reason::Exhausted,
+            });
+        };
+        taken.chunk = Some(tag);
+        if cell.chunk() == 0 && cell.flags() & (flag::URGENT | flag::EXHAUSTED) == 0 {
+            self.call(index, cell, flag::URGENT);
+        }
+        Ok(())
+    }
+
+    fn check_lease(&self, shard: usize, boot_ns: &impl Fn() -> u64) -> Result<(), Reason> {
+        let Some(lease) = self.leases.get(shard) else { return Err(Reason::Blocked) };
+        if boot_ns() < lease.until_ns.load(Acquire) { Ok(()) } else { Err(self.out_of_contact(lease)) }
+    }
+
+    fn out_of_contact(&self, lease: &Lease) -> Reason {
+        if lease.is_connected.load(Acquire) == 0 { Reason::Isolated } else { Reason::Starved }
+    }
+
+    /// Calls for more, and says whether that can help.
+    fn refuse(&self, index: u32, cell: &Cell, shard: usize) -> Reason {
+        let flags = cell.flags();
+        if flags & (flag::URGENT | flag::REJECTED) != flag::URGENT | flag::REJECTED {
+            self.call(index, cell, flag::URGENT | flag::REJECTED);
+        }
+        match self.leases.get(shard) {
+            _ if flags & flag::CONTENDED != 0 => Reason::Exhausted,
+            Some(lease) if lease.is_connected.load(Acquire) == 0 => Reason::Isolated,
+            _ => Reason::Starved,
+        }
+    }
+
+    #[cold]
+    fn touch(&self, index: u32, cell: &Cell) {
+        if cell.set(flag::TOUCHED) & flag::TOUCHED == 0 {
+            self.cells.mark(index, Mark::Touched);
+        }
+    }
+
+    #[cold]
+    fn call(&self, index: u32, cell: &Cell, flags: u32) {
+        if cell.set(flags) & flag::URGENT == 0 {
+            self.cells.mark(index, Mark::Urgent);
+        }
+    }
+
+    /// Until when leases of a shard hold.
+    pub(crate) fn extend(&self, shard: usize, until_ns: u64) {
+        if let Some(lease) = self.leases.get(shard) {
+            lease.until_ns.store(until_ns, Release);
+        }
+    }
+
+    /// Whether a shard answers, so that waiting for it makes sense.
+    pub(crate) fn connect(&self, shard: usize, is_connected: bool) {
+        if let Some(lease) = self.leases.get(shard) {
+            lease.is_connected.store(u32::from(is_connected), Release);
+        }
+    }
+
+    /// Writes a specification; `terms` are those of a cell that has none of its own.
+    pub(crate) fn describe(&self, index: u32, spec: &Spec, shard: usize, terms: Terms) -> bool {
+        if !self.specs.ensure(index) {
+            return false;
+        }
+        if let Some(cell) = self.specs.get(index) {
+            cell.set_terms(terms);
+            let mode = match spec.kind {
+                _ if spec.is_blocked() => Mode::Blocked,
+                Kind::Slice if spec.needs_lease() => Mode::Leased,
+                Kind::Slice => Mode::Bucket,
+                Kind::StrictSlice => Mode::Leased,
+                Kind::Count => Mode::Counted,
+                Kind::Pool => Mode::Singles,
+                Kind::Quota(_) => Mode::Chunk,
+            };
+            cell.mode.store(mode as u32 | (shard as u32) << 8, Release);
+        }
+        true
+    }
+}
+
+impl Default for Bank {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SpecCell {
+    fn mode(&self) -> (Mode, usize) {
+        let mode = self.mode.load(Relaxed);
+        (MODES.get((mode & 0xff) as usize).copied().unwrap_or(Mode::Blocked), (mode >> 8) as usize)
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { cost: self.cost.load(Relaxed), tolerance: self.tolerance.load(Relaxed) }
+    }
+
+    pub(crate) fn set_terms(&self, terms: Terms) {
+        // The dearer of old and new cost first, so that no reader pairs a low cost with a high tolerance.
+        if terms.tolerance < self.tolerance.load(Relaxed) {
+            self.tolerance.store(terms.tolerance, Release);
+            self.cost.store(terms.cost, Release);
+        } else {
+            self.cost.store(terms.cost, Release);
+            self.tolerance.store(terms.tolerance, Release);
+        }
+    }
+
+    /// Buckets without terms of their own count as booked until `ticks` at least.
+    pub(crate) fn set_floor(&self, ticks: u64) {
+        self.floor.store(ticks, Release);
+    }
+}

@@ -1,0 +1,362 @@
+//! The leader's half of a shard: hears reports, decides what to grant, and writes it as commands. Volatile: a new leader begins
+//! with nothing but the ledger, and needs nothing else to be safe. Pure: it is ticked with the time.
+//!
+//! Nothing leaves before a majority has agreed: a tick proposes at most one command, or asks for a round of confirmation, and
+//! the answers are made of the ledger as it is after that.
+
+mod counts;
+mod escrow;
+mod sessions;
+mod slices;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use tidegate_proto::{
+    ledger::{
+        BusyV1, ChangeV1, ChunkGrantV1, CommandV1, GrantV1, LevelGrantV1, ReportV1, SliceGrantV1, UsedV1,
+    },
+    limits::LEDGER_CHANGES_MAX,
+};
+
+use crate::{
+    ids::IdMap,
+    index::Index,
+    ledger::Ledger,
+    limit::{Kind, LimitId},
+    timing::Timing,
+};
+use counts::CountDesk;
+use escrow::EscrowDesk;
+use sessions::Watch;
+use slices::SliceDesk;
+
+/// What a tick asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tick {
+    /// To be agreed on; the answers wait for it.
+    pub command: Option<CommandV1>,
+    /// Without a command: whether a majority has to confirm that this leader still leads, before answers may leave.
+    pub confirm: bool,
+}
+
+/// The leader of a shard.
+#[derive(Debug)]
+pub struct Keeper {
+    term: u64,
+    timing: Timing,
+    started_ns: u64,
+    watches: BTreeMap<u64, Watch>,
+    slices: IdMap<SliceDesk>,
+    counts: IdMap<CountDesk>,
+    escrows: IdMap<EscrowDesk>,
+    dirty: Vec<u64>,
+    sequence: u64,
+    saved_ns: u64,
+    mail: BTreeMap<u64, Mail>,
+}
+
+/// What a holder is told after this tick.
+#[derive(Debug, Default)]
+struct Mail {
+    slices: Vec<u64>,
+    levels: Vec<LevelGrantV1>,
+    /// Limit, and whether it is called back and exhausted.
+    chunks: Vec<(u64, bool, bool)>,
+    is_open: bool,
+    reopen: Option<u64>,
+}
+
+/// What the parts of a keeper decide with.
+struct Bench<'a> {
+    now_ns: u64,
+    timing: &'a Timing,
+    ledger: &'a Ledger,
+    changes: &'a mut Vec<ChangeV1>,
+    mail: &'a mut BTreeMap<u64, Mail>,
+}
+
+impl Keeper {
+    /// A leader that has just been elected for `term` and has applied everything before it.
+    pub fn new(term: u64, ledger: &Ledger, now_ns: u64, timing: Timing) -> Self {
+        let watch = |holder: &u64| (*holder, Watch::begin(now_ns));
+        let started =
+            |rows: &IdMap<Vec<_>>| rows.keys().map(|limit| (*limit, SliceDesk::inherited(now_ns))).collect();
+        let pools = ledger.pools.keys().map(|limit| (*limit, EscrowDesk::inherited(now_ns)));
+        let mut keeper = Self {
+            term,
+            timing,
+            started_ns: now_ns,
+            watches: ledger.sessions.keys().map(watch).collect(),
+            slices: started(&ledger.slices),
+            counts: IdMap::default(),
+            escrows: pools.collect(),
+            dirty: Vec::new(),
+            sequence: 0,
+            saved_ns: now_ns,
+            mail: BTreeMap::new(),
+        };
+        let mut inherited: Vec<u64> = ledger.slices.keys().copied().collect();
+        inherited.sort_unstable();
+        inherited.into_iter().for_each(|limit| keeper.touch(limit));
+        keeper
+    }
+
+    /// The term it leads in.
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// Hears a report.
+    pub fn take_in(&mut self, now_ns: u64, report: &ReportV1, ledger: &Ledger, index: &Index) {
+        let watch = self.watches.entry(report.holder).or_insert_with(|| Watch::begin(now_ns));
+        if !watch.hear(now_ns, report, ledger) {
+            return;
+        }
+        for news in &report.slices {
+            if let Some(spec) = known(index, news.limit) {
+                let desk = self.slices.entry(news.limit).or_insert_with(|| SliceDesk::fresh(now_ns));
+                desk.hear(now_ns, report, news, &spec, ledger);
+                self.touch(news.limit);
+            }
+        }
+        for news in &report.counts {
+            if let Some(spec) = known(index, news.limit) {
+                let saved = ledger.levels.get(&news.limit).copied();
+                let desk =
+                    self.counts.entry(news.limit).or_insert_with(|| CountDesk::begin(now_ns, &spec, saved));
+                if desk.hear(now_ns, report.holder, news, &spec) {
+                    self.touch(news.limit);
+                }
+            }
+        }
+        for news in &report.chunks {
+            if known(index, news.limit).is_some() {
+                let desk = self.escrows.entry(news.limit).or_insert_with(|| EscrowDesk::fresh(now_ns));
+                desk.hear(now_ns, report, news);
+                self.touch(news.limit);
+            }
+        }
+    }
+
+    fn touch(&mut self, limit: u64) {
+        let is_dirty = self
+            .slices
+            .get_mut(&limit)
+            .map(|desk| &mut desk.is_dirty)
+            .or_else(|| self.counts.get_mut(&limit).map(|desk| &mut desk.is_dirty))
+            .or_else(|| self.escrows.get_mut(&limit).map(|desk| &mut desk.is_dirty));
+        if let Some(is_dirty) = is_dirty
+            && !std::mem::replace(is_dirty, true)
+        {
+            self.dirty.push(limit);
+        }
+    }
+
+    /// Decides. To be called every ten to twenty milliseconds, one tick at a time: not before the command or confirmation of
+    /// the one before has come back. `today` is the leader's own idea of the day, in days since 1970-01-01.
+    pub fn tick(&mut self, now_ns: u64, ledger: &Ledger, index: &Index, today: u32) -> Tick {
+        let mut changes = Vec::new();
+        if today > ledger.day() {
+            changes.push(ChangeV1::Day { day: today });
+        }
+        self.mail.clear();
+        let Self { timing, watches, slices, counts, escrows, mail, .. } = self;
+        let mut bench = Bench { now_ns, timing, ledger, changes: &mut changes, mail };
+        sessions::tend(watches, index.holders(), &mut bench);
+        let may_shrink = sessions::are_heard(watches, ledger)
+            || now_ns.saturating_sub(self.started_ns) > timing.resend_ns * 2;
+        let mut left = Vec::new();
+        for limit in std::mem::take(&mut self.dirty) {
+            if bench.changes.len() >= LEDGER_CHANGES_MAX {
+                left.push(limit);
+                continue;
+            }
+            let Some(spec) = known(index, limit) else {
+                forget(limit, slices, counts, escrows, &mut bench);
+                continue;
+            };
+            let stays = match spec.kind {
+                Kind::Slice | Kind::StrictSlice => {
+                    slices.get_mut(&limit).is_some_and(|desk| desk.tend(limit, &spec, may_shrink, &mut bench))
+                }
+                Kind::Count => {
+                    self.sequence += 1;
+                    counts
+                        .get_mut(&limit)
+                        .is_some_and(|desk| desk.tend(limit, &spec, self.sequence, &mut bench))
+                }
+                Kind::Pool | Kind::Quota(_) => {
+                    escrows.get_mut(&limit).is_some_and(|desk| desk.tend(limit, &spec, &mut bench))
+                }
+            };
+            if stays { left.push(limit) } else { settle_down(limit, slices, counts, escrows) }
+        }
+        self.dirty = left;
+        if now_ns.saturating_sub(self.saved_ns) >= 1_000_000_000 {
+            self.saved_ns = now_ns;
+            self.look_after_all(now_ns, ledger, index, &mut changes);
+        }
+        self.tick_of(changes)
+    }
+
+    fn tick_of(&mut self, changes: Vec<ChangeV1>) -> Tick {
+        self.watches.values_mut().for_each(Watch::prepare);
+        let is_mail = !self.mail.is_empty() || self.watches.values().any(Watch::is_due);
+        let command = (!changes.is_empty()).then_some(CommandV1 { changes });
+        Tick { confirm: is_mail && command.is_none(), command }
+    }
+
+    /// Once a second: levels are saved, and what has gone quiet is put away.
+    fn look_after_all(&mut self, now_ns: u64, ledger: &Ledger, index: &Index, changes: &mut Vec<ChangeV1>) {
+        self.counts.retain(|limit, desk| match known(index, *limit) {
+            Some(spec) => {
+                changes.extend(desk.save(*limit, now_ns, &spec, ledger));
+                !desk.is_idle(now_ns, &spec)
+            }
+            None => false,
+        });
+        let quiet: Vec<u64> =
+            self.slices.iter().filter(|(_, desk)| desk.is_quiet(now_ns)).map(|(limit, _)| *limit).collect();
+        for limit in quiet {
+            if ledger.slices.contains_key(&limit) {
+                self.touch(limit);
+            } else {
+                self.slices.remove(&limit);
+            }
+        }
+        let unsaid: Vec<u64> =
+            self.escrows.iter().filter(|(_, desk)| desk.is_unsaid(now_ns)).map(|(limit, _)| *limit).collect();
+        unsaid.into_iter().for_each(|limit| self.touch(limit));
+        let gone = |limit: &&u64| known(index, **limit).is_none();
+        changes.extend(
+            ledger
+                .pools
+                .keys()
+                .chain(ledger.quotas.keys())
+                .filter(gone)
+                .take(1_024)
+                .map(|limit| ChangeV1::Forget { limit: *limit }),
+        );
+        self.dirty.retain(|limit| {
+            self.slices.contains_key(limit)
+                || self.counts.contains_key(limit)
+                || self.escrows.contains_key(limit)
+        });
+    }
+
+    /// The answers of the last tick, once its command is applied or its confirmation has come back: holder and grant.
+    pub fn answers(&mut self, ledger: &Ledger) -> Vec<(u64, GrantV1)> {
+        let mail = std::mem::take(&mut self.mail);
+        let mut holders: Vec<u64> = mail.keys().copied().collect();
+        holders.extend(self.watches.iter().filter(|(_, watch)| watch.is_due()).map(|(holder, _)| *holder));
+        holders.sort_unstable();
+        holders.dedup();
+        let nothing = Mail::default();
+        holders
+            .into_iter()
+            .filter_map(|holder| {
+                Some((holder, self.grant(holder, mail.get(&holder).unwrap_or(&nothing), ledger)?))
+            })
+            .collect()
+    }
+
+    fn grant(&mut self, holder: u64, mail: &Mail, ledger: &Ledger) -> Option<GrantV1> {
+        let watch = self.watches.get_mut(&holder)?;
+        if let Some(epoch) = mail.reopen {
+            return Some(GrantV1 { term: self.term, epoch, reopen: true, ..GrantV1::default() });
+        }
+        let session = ledger.sessions.get(&holder)?;
+        let chunk = |(limit, recall, exhausted): &(u64, bool, bool)| {
+            escrow::chunk(ledger, *limit, holder).map(|(period, granted)| ChunkGrantV1 {
+                limit: *limit,
+                period,
+                granted,
+                recall: *recall,
+                exhausted: *exhausted,
+            })
+        };
+        let slice = |limit: &u64| -> Option<SliceGrantV1> { slices::granted(ledger, *limit, holder) };
+        Some(GrantV1 {
+            term: self.term,
+            epoch: session.epoch,
+            echo_ns: watch.take_echo(),
+            lease_ns: self.timing.lease_ns,
+            holders: u32::try_from(ledger.sessions.len()).unwrap_or(u32::MAX),
+            day: ledger.day,
+            open: mail.is_open.then(|| sessions::opening(ledger, session)),
+            reopen: false,
+            slices: mail.slices.iter().filter_map(slice).collect(),
+            levels: mail.levels.clone(),
+            chunks: mail.chunks.iter().filter_map(chunk).collect(),
+        })
+    }
+
+    /// Use of a quota, with what holders reported and the ledger has not written down yet.
+    pub fn used(&self, limit: LimitId, ledger: &Ledger, first_day: u32, last_day: u32) -> Vec<UsedV1> {
+        let mut used = ledger.used(limit, first_day, last_day);
+        let unsaid = self.escrows.get(&limit.number()).map_or(0, |desk| desk.unsaid(limit.number(), ledger));
+        if let Some(today) = used.last_mut().filter(|used| used.day == ledger.day) {
+            today.used = today.used.saturating_add(unsaid);
+            today.remaining = today.remaining.saturating_sub(unsaid);
+        }
+        used
+    }
+
+    /// The limits with the highest demand, busiest first.
+    pub fn busiest(&self, ledger: &Ledger, count: usize) -> Vec<BusyV1> {
+        let slices = self.slices.iter().map(|(limit, desk)| desk.describe(*limit, ledger));
+        let counts = self.counts.iter().map(|(limit, desk)| desk.describe(*limit));
+        let escrows = self.escrows.iter().map(|(limit, desk)| desk.describe(*limit, ledger));
+        let mut all: Vec<BusyV1> = slices.chain(counts).chain(escrows).collect();
+        all.sort_by(|a, b| b.demand.total_cmp(&a.demand).then(a.limit.cmp(&b.limit)));
+        all.truncate(count);
+        all
+    }
+}
+
+impl Bench<'_> {
+    fn mail(&mut self, holder: u64) -> &mut Mail {
+        self.mail.entry(holder).or_default()
+    }
+}
+
+/// The specification of a limit of this program.
+fn known(index: &Index, limit: u64) -> Option<crate::limit::Spec> {
+    LimitId::new(limit).and_then(|id| index.spec(id)).copied()
+}
+
+fn settle_down(
+    limit: u64,
+    slices: &mut IdMap<SliceDesk>,
+    counts: &mut IdMap<CountDesk>,
+    escrows: &mut IdMap<EscrowDesk>,
+) {
+    if let Some(desk) = slices.get_mut(&limit) {
+        desk.is_dirty = false;
+    }
+    if let Some(desk) = counts.get_mut(&limit) {
+        desk.is_dirty = false;
+    }
+    if let Some(desk) = escrows.get_mut(&limit) {
+        desk.is_dirty = false;
+    }
+}
+
+/// A limit that is gone from the configuration needs no desk; what it holds in the ledger is cleared once a second.
+fn forget(
+    limit: u64,
+    slices: &mut IdMap<SliceDesk>,
+    counts: &mut IdMap<CountDesk>,
+    escrows: &mut IdMap<EscrowDesk>,
+    bench: &mut Bench<'_>,
+) {
+    if bench.ledger.slices.contains_key(&limit) {
+        bench.changes.push(ChangeV1::Retire { limit });
+    }
+    slices.remove(&limit);
+    counts.remove(&limit);
+    escrows.remove(&limit);
+}

@@ -1,0 +1,114 @@
+//! Small rate limits: the true level of each bucket, debts included. Nothing of it is written down per request: it is known
+//! again from the holders within a second, and levels that matter are saved once a second for the next leader.
+
+use tidegate_proto::ledger::{BusyV1, ChangeV1, CountReportV1, LevelGrantV1};
+
+use super::Bench;
+use crate::{ledger::Ledger, limit::Spec, timing::MS};
+
+/// Holders learn the level at most this often.
+const PUSH_NS: u64 = 40 * MS;
+/// A holder that reported within this time is told.
+const INVOLVED_NS: u64 = 2_000 * MS;
+/// A desk that nobody reports to is put away after this time; longer than a holder remembers what it last said.
+const IDLE_NS: u64 = 20_000 * MS;
+/// Below this part of the burst holders are told the level.
+const SHORT: f64 = 0.6;
+
+/// What the leader knows of one limit.
+#[derive(Debug)]
+pub(super) struct CountDesk {
+    pub(super) is_dirty: bool,
+    level: f64,
+    level_ns: u64,
+    pushed_ns: u64,
+    heard_ns: u64,
+    holders: Vec<Holder>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    holder: u64,
+    spent: u64,
+    demand: f64,
+    heard_ns: u64,
+}
+
+impl CountDesk {
+    /// `saved` is the level in thousandths that an earlier leader left.
+    pub(super) fn begin(now_ns: u64, spec: &Spec, saved: Option<i64>) -> Self {
+        let level = saved.map_or(spec.burst, |level| (level as f64 / 1e3).min(spec.burst));
+        Self { is_dirty: false, level, level_ns: now_ns, pushed_ns: 0, heard_ns: now_ns, holders: Vec::new() }
+    }
+
+    /// Counts what a holder admitted; whether others should know.
+    pub(super) fn hear(&mut self, now_ns: u64, holder: u64, news: &CountReportV1, spec: &Spec) -> bool {
+        self.refill(now_ns, spec);
+        self.heard_ns = now_ns;
+        let at = self.holders.iter().position(|one| one.holder == holder).unwrap_or_else(|| {
+            self.holders.push(Holder { holder, spent: 0, demand: 0.0, heard_ns: now_ns });
+            self.holders.len() - 1
+        });
+        let Some(one) = self.holders.get_mut(at) else { return false };
+        let counted = one.spent.max(news.settled);
+        let more = news.spent.saturating_sub(counted);
+        *one = Holder {
+            holder,
+            spent: counted.max(news.spent),
+            demand: f64::from(news.demand).max(0.0),
+            heard_ns: now_ns,
+        };
+        // Debt is bounded, so that a flood is not paid for longer than a full bucket takes to fill.
+        self.level = (self.level - more as f64).max(-spec.burst);
+        self.level < SHORT * spec.burst
+    }
+
+    fn refill(&mut self, now_ns: u64, spec: &Spec) {
+        let elapsed_s = now_ns.saturating_sub(self.level_ns) as f64 / 1e9;
+        self.level_ns = self.level_ns.max(now_ns);
+        self.level = (self.level + spec.rate * elapsed_s).min(spec.burst);
+    }
+
+    /// Tells the level to everybody involved; whether it has to be looked at again at the next tick.
+    pub(super) fn tend(&mut self, limit: u64, spec: &Spec, sequence: u64, bench: &mut Bench<'_>) -> bool {
+        self.refill(bench.now_ns, spec);
+        if bench.now_ns.saturating_sub(self.pushed_ns) < PUSH_NS {
+            return true;
+        }
+        self.pushed_ns = bench.now_ns;
+        let level = (self.level * 1e3).floor() as i64;
+        for one in &self.holders {
+            let is_involved = bench.now_ns.saturating_sub(one.heard_ns) < INVOLVED_NS;
+            if is_involved && bench.ledger.sessions.contains_key(&one.holder) {
+                bench.mail(one.holder).levels.push(LevelGrantV1 { limit, level, spent: one.spent, sequence });
+            }
+        }
+        false
+    }
+
+    /// The level for the next leader, when it is worth a change.
+    pub(super) fn save(&mut self, limit: u64, now_ns: u64, spec: &Spec, ledger: &Ledger) -> Option<ChangeV1> {
+        self.refill(now_ns, spec);
+        let (level, full) = ((self.level * 1e3).floor() as i64, (spec.burst * 1e3) as i64);
+        let is_short = self.level < SHORT * spec.burst;
+        let is_saved = ledger.levels.contains_key(&limit);
+        if is_short {
+            return Some(ChangeV1::Level { limit, level, full });
+        }
+        is_saved.then_some(ChangeV1::Level { limit, level: full, full })
+    }
+
+    pub(super) fn is_idle(&self, now_ns: u64, spec: &Spec) -> bool {
+        self.level >= spec.burst && now_ns.saturating_sub(self.heard_ns) > IDLE_NS
+    }
+
+    pub(super) fn describe(&self, limit: u64) -> BusyV1 {
+        BusyV1 {
+            limit,
+            demand: self.holders.iter().map(|one| one.demand as f32).sum(),
+            level: (self.level * 1e3) as i64,
+            contended: self.level < 1.0,
+            holders: self.holders.iter().map(|one| (one.holder, one.demand as f32, 0)).collect(),
+        }
+    }
+}

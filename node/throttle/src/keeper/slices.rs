@@ -1,0 +1,462 @@
+//! Shares of large limits: who needs how much, and who gives it up. Owns the judgement; that nothing is given twice is the
+//! ledger's rule. What shrinks is free only when its holder has confirmed it.
+
+use tidegate_proto::ledger::{BusyV1, ChangeV1, ReportV1, SliceGrantV1, SliceReportV1, SliceV1, WHOLE};
+
+use super::Bench;
+use crate::{ledger::Ledger, limit::Spec, timing::MS};
+
+/// A limit that nobody asks for goes back to the default shares after this time.
+const QUIET_NS: u64 = 10_000 * MS;
+/// Shares below this part of the whole are not worth a message.
+const STEP_MIN: f64 = 0.001;
+
+/// What the leader knows of one limit.
+#[derive(Debug)]
+pub(super) struct SliceDesk {
+    pub(super) is_dirty: bool,
+    /// Tokens in the part that nobody holds.
+    level: f64,
+    level_ns: u64,
+    is_level_known: bool,
+    contended: bool,
+    calm_ns: u64,
+    shrunk_ns: u64,
+    asked_ns: u64,
+    holders: Vec<Holder>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    holder: u64,
+    epoch: u64,
+    demand: f64,
+    confirmed: u64,
+    returned: u64,
+    told_ns: u64,
+}
+
+/// One holder while shares are worked out.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    slice: SliceV1,
+    demand: f64,
+    is_confirmed: bool,
+    /// Told about a version, and when.
+    told_ns: u64,
+    wanted: f64,
+    /// To be written down.
+    is_changed: bool,
+    /// The holder has to be told.
+    is_news: bool,
+}
+
+impl Row {
+    fn change(&mut self) {
+        (self.is_changed, self.is_news) = (true, true);
+    }
+}
+
+impl SliceDesk {
+    /// For a limit that is as every other by default: the part that nobody holds is full.
+    pub(super) fn fresh(now_ns: u64) -> Self {
+        Self {
+            is_dirty: false,
+            level: 0.0,
+            level_ns: now_ns,
+            is_level_known: false,
+            contended: false,
+            calm_ns: now_ns,
+            shrunk_ns: 0,
+            asked_ns: now_ns,
+            holders: Vec::new(),
+        }
+    }
+
+    /// For a limit that an earlier leader managed: what is left of the part that nobody holds is not known, so nothing is.
+    pub(super) fn inherited(now_ns: u64) -> Self {
+        Self { is_level_known: true, ..Self::fresh(now_ns) }
+    }
+
+    pub(super) fn hear(
+        &mut self,
+        now_ns: u64,
+        report: &ReportV1,
+        news: &SliceReportV1,
+        spec: &Spec,
+        ledger: &Ledger,
+    ) {
+        let rows = ledger.slices.get(&news.limit);
+        let known = rows.and_then(|rows| rows.iter().find(|slice| slice.holder == report.holder));
+        let at = self.holders.iter().position(|holder| holder.holder == report.holder);
+        let at = at.unwrap_or_else(|| {
+            self.holders.push(Holder {
+                holder: report.holder,
+                epoch: report.epoch,
+                demand: 0.0,
+                confirmed: 0,
+                returned: known.map_or(0, |slice| slice.returned),
+                told_ns: 0,
+            });
+            self.holders.len() - 1
+        });
+        let (level, pool) = (self.refill(now_ns, spec, ledger, news.limit), free(rows, ledger));
+        let Some(holder) = self.holders.get_mut(at) else { return };
+        if holder.epoch != report.epoch {
+            *holder = Holder { epoch: report.epoch, confirmed: 0, returned: 0, told_ns: 0, ..*holder };
+        }
+        holder.demand = f64::from(news.demand).max(0.0);
+        holder.confirmed = holder.confirmed.max(news.version);
+        if news.returned > holder.returned {
+            let back = (news.returned - holder.returned) as f64 / 1e3;
+            holder.returned = news.returned;
+            self.level = (level + back).min(f64::from(pool) / f64::from(WHOLE) * spec.burst + back);
+        }
+        if holder.demand > 0.0 {
+            self.asked_ns = now_ns;
+        }
+    }
+
+    /// Tokens in the part that nobody holds, at `now_ns`.
+    fn refill(&mut self, now_ns: u64, spec: &Spec, ledger: &Ledger, limit: u64) -> f64 {
+        let part = f64::from(free(ledger.slices.get(&limit), ledger)) / f64::from(WHOLE);
+        if !self.is_level_known {
+            (self.level, self.is_level_known) = (part * spec.burst, true);
+        }
+        let elapsed_s = now_ns.saturating_sub(self.level_ns) as f64 / 1e9;
+        self.level_ns = self.level_ns.max(now_ns);
+        let full = part * spec.burst;
+        if self.level < full {
+            self.level = (self.level + part * spec.rate * elapsed_s).min(full);
+        }
+        self.level
+    }
+
+    /// Works the shares out; whether it has to be looked at again at the next tick.
+    pub(super) fn tend(&mut self, limit: u64, spec: &Spec, may_shrink: bool, bench: &mut Bench<'_>) -> bool {
+        self.refill(bench.now_ns, spec, bench.ledger, limit);
+        let row = bench.ledger.slices.get(&limit);
+        let mut rows = self.rows(row, bench.ledger);
+        if rows.is_empty() {
+            return false;
+        }
+        confirm(&mut rows, bench);
+        let demand: f64 = rows.iter().map(|row| row.demand).sum();
+        let is_quiet = demand <= 0.0 || bench.now_ns.saturating_sub(self.asked_ns) > QUIET_NS;
+        let mut again = if is_quiet {
+            row.is_some() && self.wind_down(limit, spec, &mut rows, bench)
+        } else {
+            self.share_out(spec, &mut rows, may_shrink, bench)
+        };
+        self.emit(limit, row.is_some(), &rows, bench);
+        again |= self.tell(limit, &rows, bench);
+        again
+    }
+
+    /// Every live session with what the ledger and the reports say about it.
+    fn rows(&self, row: Option<&Vec<SliceV1>>, ledger: &Ledger) -> Vec<Row> {
+        let sessions = ledger.sessions.values().map(|session| {
+            let by_default = SliceV1 {
+                holder: session.holder,
+                committed: session.unit,
+                target: session.unit,
+                implicit: true,
+                ..SliceV1::default()
+            };
+            let nothing = SliceV1 { holder: session.holder, ..SliceV1::default() };
+            let slice = match row {
+                None => by_default,
+                Some(row) => {
+                    row.iter().find(|slice| slice.holder == session.holder).copied().unwrap_or(nothing)
+                }
+            };
+            let known =
+                self.holders.iter().find(|one| one.holder == session.holder && one.epoch == session.epoch);
+            let confirmed = known.map_or(0, |one| one.confirmed);
+            Row {
+                slice: SliceV1 {
+                    returned: known.map_or(slice.returned, |one| one.returned.max(slice.returned)),
+                    ..slice
+                },
+                demand: known.map_or(0.0, |one| one.demand),
+                is_confirmed: confirmed >= slice.version,
+                told_ns: known.map_or(0, |one| one.told_ns),
+                wanted: 0.0,
+                is_changed: false,
+                is_news: false,
+            }
+        });
+        sessions.collect()
+    }
+
+    /// Shares by need: where all needs fit, those who ask grow and nobody is touched; where not, in proportion to demand, so
+    /// that every holder refuses the same part.
+    fn share_out(&mut self, spec: &Spec, rows: &mut [Row], may_shrink: bool, bench: &Bench<'_>) -> bool {
+        let (count, demand) = (rows.len() as f64, rows.iter().map(|row| row.demand).sum::<f64>());
+        let least = (1.0 / spec.burst.max(1.0)).min(0.01 / count);
+        let need = |row: &Row| {
+            ((bench.timing.headroom * row.demand + 1.5 * row.demand.sqrt()) / spec.rate).max(least)
+        };
+        let needed: f64 = rows.iter().map(need).sum();
+        let asked: f64 = rows.iter().map(|row| (need(row) - part(row.slice.target)).max(0.0)).sum();
+        let pool = pool_of(rows);
+        self.judge(needed > 0.95, needed < 0.8, bench.now_ns);
+        for row in rows.iter_mut() {
+            let need = need(row);
+            row.wanted = match () {
+                () if needed > 0.95 => least + (1.0 - count * least) * row.demand / demand.max(1e-9),
+                () if asked <= part(pool) => need.max(part(row.slice.target)),
+                () => need + (1.0 - needed) * (0.4 * need / needed + 0.3 / count),
+            };
+            let is_told = row.slice.contended == self.contended;
+            if !is_told && row.is_confirmed && (self.contended || row.slice.version > 0) {
+                row.slice.contended = self.contended;
+                row.change();
+            }
+        }
+        let grown = self.grow(rows, least, bench);
+        let missing = growth(rows, least, bench) - part(pool_of(rows));
+        if missing <= 1e-6 {
+            return grown;
+        }
+        if may_shrink && bench.now_ns.saturating_sub(self.shrunk_ns) >= bench.timing.shrink_ns {
+            shrink(rows, least, bench);
+            self.shrunk_ns = bench.now_ns;
+        }
+        true
+    }
+
+    fn judge(&mut self, is_short: bool, is_roomy: bool, now_ns: u64) {
+        if is_short {
+            (self.contended, self.calm_ns) = (true, now_ns);
+        } else if !is_roomy {
+            self.calm_ns = self.calm_ns.max(now_ns.saturating_sub(900 * MS));
+        } else if now_ns.saturating_sub(self.calm_ns) > 1_000 * MS {
+            self.contended = false;
+        }
+    }
+
+    /// Pays growth out of the part that nobody holds; whether something is still missing.
+    fn grow(&mut self, rows: &mut [Row], least: f64, bench: &Bench<'_>) -> bool {
+        let (wanted, pool) = (growth(rows, least, bench), pool_of(rows));
+        if wanted <= 1e-6 || (part(pool) < 0.3 * wanted && part(pool) <= 0.02) {
+            return wanted > 1e-6;
+        }
+        let scale = (part(pool) / wanted).min(1.0);
+        let mut left = pool;
+        for row in rows.iter_mut().filter(|row| is_growing(row, least, bench)) {
+            let more = (((row.wanted - part(row.slice.target)) * scale * f64::from(WHOLE)) as u32).min(left);
+            if more < 16 {
+                continue;
+            }
+            let along = if self.level > 0.0 { self.level * f64::from(more) / f64::from(left) } else { 0.0 };
+            self.level -= along;
+            left -= more;
+            row.slice.target += more;
+            row.slice.committed = row.slice.committed.max(row.slice.target);
+            row.slice.tokens += (along * 1e3) as u64;
+            row.slice.implicit = false;
+            row.change();
+        }
+        scale < 0.98
+    }
+
+    /// Brings every share back to the default; whether that goes on.
+    fn wind_down(&mut self, limit: u64, spec: &Spec, rows: &mut [Row], bench: &mut Bench<'_>) -> bool {
+        self.contended = false;
+        let unit = |holder: u64| bench.ledger.sessions.get(&holder).map_or(0, |session| session.unit);
+        let mut is_done = true;
+        for at in 0..rows.len() {
+            let left = pool_of(rows);
+            let Some(row) = rows.get_mut(at) else { continue };
+            let unit = unit(row.slice.holder);
+            let is_default = row.slice.implicit && row.slice.target == unit && row.slice.committed == unit;
+            is_done &= is_default && row.is_confirmed;
+            if is_default || !row.is_confirmed || row.slice.implicit && row.slice.target == unit {
+                continue;
+            }
+            if unit > row.slice.committed && unit - row.slice.committed > left {
+                continue;
+            }
+            row.slice.target = unit;
+            row.slice.committed = row.slice.committed.max(unit);
+            (row.slice.implicit, row.slice.contended) = (true, false);
+            row.change();
+        }
+        let full = part(pool_of(rows)) * spec.burst;
+        if is_done && self.level >= full - 1e-6 {
+            bench.changes.push(ChangeV1::Retire { limit });
+            rows.iter_mut().for_each(|row| row.is_changed = false);
+            self.holders.clear();
+            return false;
+        }
+        true
+    }
+
+    /// Writes what has changed as commands.
+    fn emit(&self, limit: u64, is_managed: bool, rows: &[Row], bench: &mut Bench<'_>) {
+        let changed: Vec<&Row> = rows.iter().filter(|row| row.is_changed).collect();
+        if changed.is_empty() {
+            return;
+        }
+        if !is_managed {
+            bench.changes.push(ChangeV1::Manage { limit });
+        }
+        // What becomes free goes first, so that what grows into it finds it free.
+        let mut changed = changed;
+        changed.sort_by_key(|row| row.slice.committed > committed_now(bench.ledger, limit, row.slice.holder));
+        for row in changed {
+            let SliceV1 { holder, committed, target, tokens, returned, contended, implicit, .. } = row.slice;
+            bench.changes.push(ChangeV1::Slice {
+                limit,
+                holder,
+                committed,
+                target,
+                tokens,
+                returned,
+                contended,
+                implicit,
+            });
+        }
+    }
+
+    /// Who is told after this tick: whoever has not confirmed the newest version; whether anybody has not.
+    fn tell(&mut self, limit: u64, rows: &[Row], bench: &mut Bench<'_>) -> bool {
+        let mut is_open = false;
+        for row in rows {
+            if row.is_confirmed && !row.is_news {
+                continue;
+            }
+            is_open = true;
+            let is_due = row.is_news
+                || row.told_ns == 0
+                || bench.now_ns.saturating_sub(row.told_ns) >= bench.timing.resend_ns;
+            if !is_due {
+                continue;
+            }
+            bench.mail(row.slice.holder).slices.push(limit);
+            let session = bench.ledger.sessions.get(&row.slice.holder);
+            let epoch = session.map_or(0, |session| session.epoch);
+            match self.holders.iter_mut().find(|one| one.holder == row.slice.holder && one.epoch == epoch) {
+                Some(one) => one.told_ns = bench.now_ns,
+                None => {
+                    self.holders.retain(|one| one.holder != row.slice.holder);
+                    self.holders.push(Holder {
+                        holder: row.slice.holder,
+                        epoch,
+                        demand: 0.0,
+                        confirmed: 0,
+                        returned: row.slice.returned,
+                        told_ns: bench.now_ns,
+                    });
+                }
+            }
+        }
+        is_open
+    }
+
+    pub(super) fn is_quiet(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.asked_ns) > QUIET_NS
+    }
+
+    pub(super) fn describe(&self, limit: u64, ledger: &Ledger) -> BusyV1 {
+        let holders = self.holders.iter().map(|one| {
+            let share = match ledger.slices.get(&limit) {
+                Some(row) => {
+                    row.iter().find(|slice| slice.holder == one.holder).map_or(0, |slice| slice.target)
+                }
+                None => ledger.sessions.get(&one.holder).map_or(0, |session| session.unit),
+            };
+            (one.holder, one.demand as f32, share)
+        });
+        BusyV1 {
+            limit,
+            demand: self.holders.iter().map(|one| one.demand as f32).sum(),
+            level: (self.level * 1e3) as i64,
+            contended: self.contended,
+            holders: holders.collect(),
+        }
+    }
+}
+
+fn part(share: u32) -> f64 {
+    f64::from(share) / f64::from(WHOLE)
+}
+
+/// What nobody may be using, as the ledger has it.
+fn free(row: Option<&Vec<SliceV1>>, ledger: &Ledger) -> u32 {
+    let used = match row {
+        Some(row) => row.iter().map(|slice| slice.committed).fold(0, u32::saturating_add),
+        None => ledger.sessions.values().map(|session| session.unit).fold(0, u32::saturating_add),
+    };
+    WHOLE.saturating_sub(used)
+}
+
+fn pool_of(rows: &[Row]) -> u32 {
+    WHOLE.saturating_sub(rows.iter().map(|row| row.slice.committed).fold(0, u32::saturating_add))
+}
+
+fn committed_now(ledger: &Ledger, limit: u64, holder: u64) -> u32 {
+    match ledger.slices.get(&limit) {
+        Some(row) => row.iter().find(|slice| slice.holder == holder).map_or(0, |slice| slice.committed),
+        None => ledger.sessions.get(&holder).map_or(0, |session| session.unit),
+    }
+}
+
+/// Holders that confirmed a smaller share use no more than that.
+fn confirm(rows: &mut [Row], bench: &Bench<'_>) {
+    #[cfg(feature = "seeded-bugs")]
+    let too_early = bench.timing.bug == Some(crate::timing::Bug::GrowBeforeAck);
+    #[cfg(not(feature = "seeded-bugs"))]
+    let too_early = false;
+    let _ = bench;
+    for row in rows.iter_mut() {
+        if row.slice.committed > row.slice.target && (row.is_confirmed || too_early) {
+            row.slice.committed = row.slice.target;
+            row.is_changed = true;
+        }
+    }
+}
+
+/// Whether a share is off by enough to be moved.
+fn is_off(wanted: f64, share: f64, least: f64, bench: &Bench<'_>) -> bool {
+    (wanted - share).abs() > (bench.timing.hysteresis * wanted).max(0.25 * least).max(STEP_MIN)
+}
+
+fn is_growing(row: &Row, least: f64, bench: &Bench<'_>) -> bool {
+    let share = part(row.slice.target);
+    row.is_confirmed && row.wanted > share && is_off(row.wanted, share, least, bench)
+}
+
+fn growth(rows: &[Row], least: f64, bench: &Bench<'_>) -> f64 {
+    let missing = |row: &Row| {
+        let share = part(row.slice.target);
+        if row.wanted > share && is_off(row.wanted, share, least, bench) { row.wanted - share } else { 0.0 }
+    };
+    rows.iter().map(missing).sum()
+}
+
+/// Asks those who have more than they need to give it up. It is theirs until they confirm.
+fn shrink(rows: &mut [Row], least: f64, bench: &Bench<'_>) {
+    for row in rows.iter_mut() {
+        let share = part(row.slice.target);
+        if row.is_confirmed && row.wanted < share && is_off(row.wanted, share, least, bench) {
+            row.slice.target = (row.wanted * f64::from(WHOLE)) as u32;
+            row.slice.implicit = false;
+            row.change();
+        }
+    }
+}
+
+/// A holder's slice as it has to know it.
+pub(super) fn granted(ledger: &Ledger, limit: u64, holder: u64) -> Option<SliceGrantV1> {
+    let slice = ledger.slices.get(&limit)?.iter().find(|slice| slice.holder == holder)?;
+    Some(SliceGrantV1 {
+        limit,
+        share: slice.target,
+        version: slice.version,
+        tokens: slice.tokens,
+        contended: slice.contended,
+        implicit: slice.implicit,
+    })
+}

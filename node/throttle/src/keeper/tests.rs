@@ -1,0 +1,101 @@
+//! Agents and keepers together: what users see of each kind of limit, in a region that works.
+
+use crate::{
+    Isolated, LimitRef, Period, Policy, Reason, Scope, Spec,
+    rig::{DAY, Rig},
+};
+
+const STRICT: Policy = Policy { strict: true, isolated: Isolated::Closed, scope: Scope::Region };
+
+fn rig(spec: Spec) -> (Rig, Vec<LimitRef>) {
+    let mut rig = Rig::new(3);
+    let limits = rig.configure(&[("one", Some(spec), None)]);
+    rig.run(300);
+    (rig, limits)
+}
+
+#[test]
+fn a_limit_is_filled_wherever_its_requests_arrive() {
+    // (rate, burst, policy, requests per step and node): all far over the limit.
+    for (rate, burst, policy, load) in [
+        (1_000.0, 500.0, Policy::default(), [30, 0, 0]),
+        (1_000.0, 500.0, Policy::default(), [10, 20, 5]),
+        (1_000.0, 500.0, STRICT, [30, 0, 0]),
+        (1_000.0, 500.0, STRICT, [10, 20, 5]),
+        (20.0, 10.0, Policy::default(), [1, 0, 0]),
+        (20.0, 10.0, Policy::default(), [1, 1, 1]),
+        (20.0, 10.0, STRICT, [1, 0, 0]),
+        (20.0, 10.0, STRICT, [1, 1, 1]),
+    ] {
+        let (mut rig, limits) = rig(Spec::rate(rate, burst, policy, 3));
+        let began_ns = rig.now_ns;
+        let first: usize = rig.load(&limits, 3_000, &load).iter().sum();
+        let then: usize = rig.load(&limits, 10_000, &load).iter().sum();
+        let (all, elapsed_s) = ((first + then) as f64, (rig.now_ns - began_ns) as f64 / 1e9);
+        let what = format!("{rate}/s {burst} {load:?} {}: {first} then {then}", policy.strict);
+        assert!(then as f64 >= rate * 10.0 * 0.98, "{what}");
+        let debt = if policy.strict {
+            0.0
+        } else if burst > 100.0 {
+            burst / 4.0 + 3.0
+        } else {
+            2.0 * burst
+        };
+        assert!(all <= burst + rate * elapsed_s + debt + 1e-6, "{what}");
+    }
+}
+
+#[test]
+fn a_quota_is_used_up_exactly() {
+    for (quota, load) in [(3, [1, 0, 0]), (3, [1, 1, 1]), (100, [1, 2, 0]), (5_000, [20, 3, 9])] {
+        let mut rig = Rig::new(3);
+        let spec = Spec::quota(quota, 0, Period::Day, DAY, Scope::Region);
+        let limits = rig.configure(&[("one", None, Some(spec))]);
+        rig.run(300);
+        let admitted: usize = rig.load(&limits, 20_000, &load).iter().sum();
+        assert_eq!(admitted, quota as usize, "{load:?}");
+        assert_eq!(rig.reason(0, &limits), Some(Reason::Exhausted), "{quota} {load:?}");
+        rig.day += 1;
+        rig.run(600);
+        let admitted: usize = rig.load(&limits, 20_000, &load).iter().sum();
+        assert_eq!(admitted, quota as usize, "{load:?} on the next day");
+    }
+}
+
+#[test]
+fn an_idle_region_writes_nothing() {
+    let (mut rig, limits) = rig(Spec::rate(1_000.0, 500.0, Policy::default(), 3));
+    let before = rig.commits;
+    rig.load(&limits, 5_000, &[1, 1, 1]);
+    assert_eq!(rig.commits, before, "demand far below the default share needs no agreement");
+}
+
+#[test]
+fn a_managed_limit_goes_back_to_the_default_shares() {
+    let (mut rig, limits) = rig(Spec::rate(1_000.0, 500.0, Policy::default(), 3));
+    rig.load(&limits, 3_000, &[30, 5, 0]);
+    assert_eq!(rig.ledgers.iter().map(crate::Ledger::managed).sum::<usize>(), 1);
+    rig.run(20_000);
+    assert_eq!(rig.ledgers.iter().map(crate::Ledger::managed).sum::<usize>(), 0);
+    let before = rig.commits;
+    rig.run(5_000);
+    assert_eq!(rig.commits, before);
+}
+
+#[test]
+fn a_node_that_is_cut_off_stops_or_keeps_an_even_share() {
+    for (policy, range) in [(STRICT, 0..=0), (Policy::default(), 2_900..=3_700)] {
+        let (mut rig, limits) = rig(Spec::rate(1_000.0, 500.0, policy, 3));
+        rig.load(&limits, 3_000, &[20, 20, 20]);
+        rig.nodes[0].is_cut_off = true;
+        rig.load(&limits, 2_000, &[20, 20, 20]);
+        let alone = rig.load(&limits, 10_000, &[20, 20, 20]);
+        assert!(range.contains(&alone[0]), "{policy:?} {alone:?}");
+        let others = alone[1] + alone[2];
+        assert!((9_800..=10_050).contains(&others), "{policy:?} {alone:?}");
+        rig.nodes[0].is_cut_off = false;
+        rig.load(&limits, 2_000, &[20, 20, 20]);
+        let again: usize = rig.load(&limits, 5_000, &[20, 20, 20]).iter().sum();
+        assert!((4_900..=5_050).contains(&again), "{policy:?} {again}");
+    }
+}
