@@ -3,19 +3,31 @@
 //! A document written by a newer version keeps its unknown fields in `other`, so a rolling upgrade loses nothing.
 //! Absent optional values are absent on the wire too, as API Gateway omits them.
 
+mod account;
 mod api;
+mod api_key;
 mod certificate;
 mod cluster;
 mod deployment;
 mod method;
+mod method_setting;
+pub mod policy;
+mod secret;
 mod stage;
+mod usage;
 
+pub use account::Account;
 pub use api::{ApiKeySource, EndpointConfiguration, Model, Resource, RestApi};
+pub use api_key::{ApiKey, ApiKeyValue};
 pub use certificate::{Certificate, TicketSecret};
 pub use cluster::{Authority, Drain, JoinTokenRecord, NodeCounter};
 pub use deployment::{ApiDefinition, Deployment};
 pub use method::{Integration, IntegrationResponse, Method, MethodResponse, TlsConfig};
+pub use method_setting::{BURST_LIMIT_DEFAULT, MethodPath, MethodSetting, RATE_LIMIT_DEFAULT};
+pub use policy::{Isolated, LimitPolicy, Scope, StageBucket, StageLimits, TagError};
+pub use secret::SealSecret;
 pub use stage::{Credential, Stage};
+pub use usage::{ApiStage, QuotaPeriod, QuotaSettings, ThrottleSettings, UsagePlan, UsagePlanKey};
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -2,8 +2,19 @@
 //!
 //! Keys sort so that everything of one REST API is one contiguous range.
 
-/// Prefix of everything a user configured; wiping it empties a development region.
-pub const USER_PREFIX: &str = "restapi/";
+/// Prefixes of everything a user configured; wiping them empties a development region.
+pub const USER_PREFIXES: [&str; 5] =
+    [REST_API_PREFIX, API_KEY_PREFIX, API_KEY_VALUE_PREFIX, USAGE_PLAN_PREFIX, ACCOUNT];
+/// Prefix of all REST APIs with everything below them.
+pub const REST_API_PREFIX: &str = "restapi/";
+/// Prefix of all API keys.
+pub const API_KEY_PREFIX: &str = "apikey/";
+/// Prefix of the records that find API keys by their values.
+pub const API_KEY_VALUE_PREFIX: &str = "apikey-value/";
+/// Prefix of all usage plans and their keys.
+pub const USAGE_PLAN_PREFIX: &str = "usageplan/";
+/// Settings of the whole account.
+pub const ACCOUNT: &str = "account";
 /// Prefix of all access keys.
 pub const CREDENTIAL_PREFIX: &str = "credential/";
 /// Prefix of all certificates of the data plane.
@@ -16,6 +27,8 @@ pub const DRAIN_PREFIX: &str = "cluster/drain/";
 pub const AUTHORITY: &str = "cluster/authority";
 /// The secret that keys of TLS session tickets are derived from.
 pub const TICKET_SECRET: &str = "cluster/ticket-secret";
+/// The secret that the values of API keys are sealed under.
+pub const SEAL_SECRET: &str = "cluster/seal-secret";
 /// The counter from which node ids are drawn; an id is never used twice.
 pub const NODE_COUNTER: &str = "cluster/node-counter";
 
@@ -55,6 +68,30 @@ pub enum Key<'a> {
         /// Name of the stage.
         stage: &'a str,
     },
+    /// A [`crate::document::ApiKey`].
+    ApiKey {
+        /// Id of the API key.
+        key: &'a str,
+    },
+    /// A [`crate::document::ApiKeyValue`].
+    ApiKeyValue {
+        /// SHA-256 of the value, 64 lower-case hexadecimal digits.
+        value_sha256: &'a str,
+    },
+    /// A [`crate::document::UsagePlan`].
+    UsagePlan {
+        /// Id of the usage plan.
+        plan: &'a str,
+    },
+    /// A [`crate::document::UsagePlanKey`].
+    UsagePlanKey {
+        /// Id of the usage plan.
+        plan: &'a str,
+        /// Id of the API key.
+        key: &'a str,
+    },
+    /// The [`crate::document::Account`].
+    Account,
     /// A [`crate::document::Credential`].
     Credential {
         /// The access key id.
@@ -84,6 +121,11 @@ impl<'a> Key<'a> {
                 "stage" => Self::Stage { api, stage: name },
                 _ => Self::Unknown,
             },
+            (Some("apikey"), Some(key), None, None, None) => Self::ApiKey { key },
+            (Some("apikey-value"), Some(value_sha256), None, None, None) => Self::ApiKeyValue { value_sha256 },
+            (Some("usageplan"), Some(plan), None, None, None) => Self::UsagePlan { plan },
+            (Some("usageplan"), Some(plan), Some("key"), Some(key), None) => Self::UsagePlanKey { plan, key },
+            (Some("account"), None, None, None, None) => Self::Account,
             (Some("credential"), Some(access_key_id), None, None, None) => Self::Credential { access_key_id },
             (Some("certificate"), Some(name), None, None, None) => Self::Certificate { name },
             (Some("cluster"), Some(_), ..) => Self::Cluster,
@@ -142,6 +184,31 @@ pub fn stage_prefix(api: &str) -> String {
     format!("restapi/{api}/stage/")
 }
 
+/// Key of an API key.
+pub fn api_key(key: &str) -> String {
+    format!("apikey/{key}")
+}
+
+/// Key of the record that finds an API key by the SHA-256 of its value.
+pub fn api_key_value(value_sha256: &str) -> String {
+    format!("apikey-value/{value_sha256}")
+}
+
+/// Key of a usage plan.
+pub fn usage_plan(plan: &str) -> String {
+    format!("usageplan/{plan}")
+}
+
+/// Key of the membership of an API key in a usage plan.
+pub fn usage_plan_key(plan: &str, key: &str) -> String {
+    format!("usageplan/{plan}/key/{key}")
+}
+
+/// Prefix of the memberships of all API keys in a usage plan.
+pub fn usage_plan_key_prefix(plan: &str) -> String {
+    format!("usageplan/{plan}/key/")
+}
+
 /// Key of an access key.
 pub fn credential(access_key_id: &str) -> String {
     format!("credential/{access_key_id}")
@@ -168,12 +235,20 @@ mod tests {
 
     #[test]
     fn keys_parse_back() {
-        let cases: [(String, Key<'_>); 11] = [
+        let cases: [(String, Key<'_>); 19] = [
             (rest_api("a"), Key::RestApi { api: "a" }),
             (resource("a", "r"), Key::Resource { api: "a", resource: "r" }),
             (model("a", "Empty"), Key::Model { api: "a", model: "Empty" }),
             (deployment("a", "d"), Key::Deployment { api: "a", deployment: "d" }),
             (stage("a", "prod"), Key::Stage { api: "a", stage: "prod" }),
+            (api_key("k"), Key::ApiKey { key: "k" }),
+            (api_key_value("00ff"), Key::ApiKeyValue { value_sha256: "00ff" }),
+            (usage_plan("p"), Key::UsagePlan { plan: "p" }),
+            (usage_plan_key("p", "k"), Key::UsagePlanKey { plan: "p", key: "k" }),
+            (ACCOUNT.into(), Key::Account),
+            (SEAL_SECRET.into(), Key::Cluster),
+            ("apikey/k/later".into(), Key::Unknown),
+            ("usageplan/p/later/k".into(), Key::Unknown),
             (credential("AKIA"), Key::Credential { access_key_id: "AKIA" }),
             (certificate("default"), Key::Certificate { name: "default" }),
             (TICKET_SECRET.into(), Key::Cluster),

@@ -81,6 +81,33 @@ pub const STAGE_VARIABLES_MAX: usize = 100;
 pub const PATCH_OPERATIONS_MAX: usize = 500;
 /// Largest mapping template, in bytes (*AWS*: 300 KB).
 pub const TEMPLATE_BYTES_MAX: usize = 300 * 1024;
+/// Most API keys in one cluster; raised from *AWS* 10,000, as a key costs a lookup of one hash however many there are. What fits
+/// is also bounded by [`STATE_BYTES_MAX`]: a key in one plan takes some 500 bytes and its name.
+pub const API_KEYS_MAX: usize = 1_000_000;
+/// Shortest value of an API key, in characters (*AWS*: 20).
+pub const API_KEY_VALUE_CHARS_MIN: usize = 20;
+/// Longest value of an API key, in characters (*AWS*: 128).
+pub const API_KEY_VALUE_CHARS_MAX: usize = 128;
+/// Longest name of an API key or a usage plan, in characters (*AWS*: 1,024).
+pub const API_KEY_NAME_CHARS_MAX: usize = 1_024;
+/// Longest description of an API key or a usage plan, in characters (*AWS*: 125,000).
+pub const API_KEY_DESCRIPTION_CHARS_MAX: usize = 125_000;
+/// Most stage keys, and most labels, of one API key; they have no effect and are only kept.
+pub const API_KEY_MARKS_MAX: usize = 100;
+/// Most API keys in one imported file; their records and comparisons fit one transaction.
+pub const API_KEYS_PER_IMPORT_MAX: usize = 5_000;
+/// Most usage plans in one cluster; raised from *AWS* 300, as finding the plans of a key asks each plan once.
+pub const USAGE_PLANS_MAX: usize = 1_000;
+/// Most usage plans of one API key; raised from *AWS* 10.
+pub const USAGE_PLANS_PER_KEY_MAX: usize = 100;
+/// Most stages of one usage plan.
+pub const API_STAGES_PER_PLAN_MAX: usize = 1_000;
+/// Most limits per method in one usage plan; raised from *AWS* 20.
+pub const METHOD_THROTTLES_PER_PLAN_MAX: usize = 1_000;
+/// Most method settings of one stage.
+pub const METHOD_SETTINGS_MAX: usize = 5_000;
+/// Most days that one reading of usage covers: a leap year.
+pub const USAGE_DAYS_MAX: i32 = 366;
 /// Most certificates in one cluster; each costs a node some 10 KiB of memory.
 pub const CERTIFICATES_MAX: usize = 1_000;
 /// Largest certificate chain, PEM, in bytes; clients refuse longer ones anyway.

@@ -1,11 +1,16 @@
 //! Typed reads over records: documents of the AWS model with the revision that a compare needs.
 
+use std::ops::Bound;
+
 use tidegate_proto::{
-    document::{ApiDefinition, Credential, Deployment, Document, Map, Model, Resource, RestApi, Stage},
-    key,
+    document::{
+        Account, ApiDefinition, ApiKey, ApiKeyValue, Credential, Deployment, Document, Map, Model, Resource,
+        RestApi, Stage, UsagePlan, UsagePlanKey,
+    },
+    key::{self, Key},
 };
 
-use crate::State;
+use crate::{Record, State};
 
 /// A document and the revision of its record.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +45,24 @@ impl State {
 
     /// Reads all documents below a prefix, in key order.
     pub fn scan<T: Document>(&self, prefix: &str) -> Result<Vec<Versioned<T>>, Corrupt> {
-        let read = |(key, record): (&str, &crate::Record)| match T::decode(&record.bytes) {
+        let read = |(key, record): (&str, &Record)| match T::decode(&record.bytes) {
             Ok(document) => Ok(Versioned { revision: record.revision, document }),
             Err(source) => Err(Corrupt { key: key.to_owned(), noun: T::NOUN, source }),
         };
         self.prefix(prefix).map(read).collect()
+    }
+
+    /// The records below a prefix whose keys come after `after`, in key order: a page of a long list without what is before it.
+    pub fn after<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a Record)> + use<'a> {
+        let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
+        self.records
+            .range::<_, str>((from, Bound::Unbounded))
+            .take_while(move |(key, _)| key.starts_with(prefix))
+            .map(|(key, record)| (&**key, record))
     }
 
     /// A REST API.
@@ -55,8 +73,8 @@ impl State {
     /// All REST APIs, by id.
     pub fn rest_apis(&self) -> Result<Vec<Versioned<RestApi>>, Corrupt> {
         let mut apis = Vec::new();
-        for (key, _) in self.prefix(key::USER_PREFIX) {
-            if matches!(key::Key::parse(key), key::Key::RestApi { .. }) {
+        for (key, _) in self.prefix(key::REST_API_PREFIX) {
+            if matches!(Key::parse(key), Key::RestApi { .. }) {
                 apis.extend(self.read(key)?);
             }
         }
@@ -91,6 +109,72 @@ impl State {
     /// All stages of an API, by name.
     pub fn stages(&self, api: &str) -> Result<Vec<Versioned<Stage>>, Corrupt> {
         self.scan(&key::stage_prefix(api))
+    }
+
+    /// An API key.
+    pub fn api_key(&self, key: &str) -> Result<Option<Versioned<ApiKey>>, Corrupt> {
+        self.read(&key::api_key(key))
+    }
+
+    /// The id of the API key whose value has a SHA-256, in 64 lower-case hexadecimal digits.
+    pub fn api_key_by_value(&self, value_sha256: &str) -> Result<Option<String>, Corrupt> {
+        let found = self.read::<ApiKeyValue>(&key::api_key_value(value_sha256))?;
+        Ok(found.map(|found| found.document.key_id))
+    }
+
+    /// A usage plan.
+    pub fn usage_plan(&self, plan: &str) -> Result<Option<Versioned<UsagePlan>>, Corrupt> {
+        self.read(&key::usage_plan(plan))
+    }
+
+    /// The ids of all usage plans, in order. Costs what there are plans, not what there are keys in them.
+    pub fn usage_plan_ids(&self) -> Vec<&str> {
+        let mut ids = Vec::new();
+        let mut from = key::USAGE_PLAN_PREFIX.to_owned();
+        loop {
+            let mut records = self.records.range::<_, str>((Bound::Included(&*from), Bound::Unbounded));
+            let next = loop {
+                let Some((key, _)) = records.next() else { return ids };
+                match Key::parse(key) {
+                    Key::UsagePlan { plan } => ids.push(plan),
+                    // The zero is the character after the slash, so this is behind everything below the plan.
+                    Key::UsagePlanKey { plan, .. } => break format!("{}0", key::usage_plan(plan)),
+                    _ if key.starts_with(key::USAGE_PLAN_PREFIX) => {}
+                    _ => return ids,
+                }
+            };
+            from = next;
+        }
+    }
+
+    /// All usage plans, by id.
+    pub fn usage_plans(&self) -> Result<Vec<Versioned<UsagePlan>>, Corrupt> {
+        let mut plans = Vec::new();
+        for plan in self.usage_plan_ids() {
+            plans.extend(self.usage_plan(plan)?);
+        }
+        Ok(plans)
+    }
+
+    /// The usage plans that an API key is in, by id.
+    pub fn usage_plans_of(&self, key: &str) -> Result<Vec<Versioned<UsagePlan>>, Corrupt> {
+        let mut plans = Vec::new();
+        for plan in self.usage_plan_ids() {
+            if self.get(&key::usage_plan_key(plan, key)).is_some() {
+                plans.extend(self.usage_plan(plan)?);
+            }
+        }
+        Ok(plans)
+    }
+
+    /// The membership of an API key in a usage plan.
+    pub fn usage_plan_key(&self, plan: &str, key: &str) -> Result<Option<Versioned<UsagePlanKey>>, Corrupt> {
+        self.read(&key::usage_plan_key(plan, key))
+    }
+
+    /// Settings of the whole account.
+    pub fn account(&self) -> Result<Option<Versioned<Account>>, Corrupt> {
+        self.read(key::ACCOUNT)
     }
 
     /// An access key.
@@ -137,5 +221,54 @@ mod tests {
         assert!(
             state.rest_apis().unwrap_err().to_string().starts_with("record restapi/bad is not a RestApi")
         );
+    }
+
+    fn membership(transaction: &mut TransactionV1, plan: &str, key: &str) {
+        let document = UsagePlanKey { key_id: key.into(), plan_id: plan.into(), ..Default::default() };
+        transaction.put(key::usage_plan_key(plan, key), &document);
+    }
+
+    #[test]
+    fn plans_are_found_without_their_keys() {
+        let mut state = State::default();
+        assert!(state.usage_plan_ids().is_empty());
+        let mut transaction = TransactionV1::default();
+        // Ids that sort around each other's memberships.
+        for plan in ["a", "a-", "a0", "ab", "b"] {
+            transaction.put(key::usage_plan(plan), &UsagePlan { id: plan.into(), ..Default::default() });
+        }
+        for (plan, key) in [("a", "k1"), ("a", "k2"), ("a-", "k1"), ("b", "k2"), ("gone", "k3")] {
+            membership(&mut transaction, plan, key);
+        }
+        transaction.put("usageplan/ab/later/x", &Account::default()).put("usagezlast", &Account::default());
+        state.apply(transaction);
+        assert_eq!(state.usage_plan_ids(), ["a", "a-", "a0", "ab", "b"]);
+        let of = |key: &str| -> Vec<String> {
+            state.usage_plans_of(key).unwrap().into_iter().map(|plan| plan.document.id).collect()
+        };
+        assert_eq!(of("k1"), ["a", "a-"]);
+        assert_eq!(of("k2"), ["a", "b"]);
+        assert!(of("k3").is_empty());
+        assert_eq!(state.usage_plans().unwrap().len(), 5);
+        assert_eq!(state.usage_plan_key("a", "k1").unwrap().unwrap().document.key_id, "k1");
+        assert!(state.usage_plan_key("ab", "k1").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_page_begins_behind_a_key() {
+        let mut state = State::default();
+        let mut transaction = TransactionV1::default();
+        for key in ["apikey/a", "apikey/b", "apikey/c", "apikey-value/a", "b"] {
+            transaction.put(key, &Account::default());
+        }
+        state.apply(transaction);
+        let keys = |after: &str| -> Vec<&str> {
+            state.after(key::API_KEY_PREFIX, after).map(|(key, _)| key).collect()
+        };
+        assert_eq!(keys(""), ["apikey/a", "apikey/b", "apikey/c"]);
+        assert_eq!(keys("apikey/a"), ["apikey/b", "apikey/c"]);
+        assert_eq!(keys("apikey/bb"), ["apikey/c"]);
+        assert!(keys("apikey/c").is_empty());
+        assert!(keys("zzz").is_empty());
     }
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Other};
+use super::{
+    Document, Other,
+    secret::{hex, unhex},
+};
 
 /// A certificate chain with its private key; every node needs both.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -51,23 +54,12 @@ pub struct TicketSecret {
 impl TicketSecret {
     /// The document of a fresh secret.
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret_hex: secret.iter().map(|byte| format!("{byte:02x}")).collect(), other: Other::new() }
+        Self { secret_hex: hex(&secret), other: Other::new() }
     }
 
     /// The secret; `None` when the document does not hold exactly 32 bytes.
     pub fn secret(&self) -> Option<[u8; 32]> {
-        let digits = self.secret_hex.as_bytes();
-        let mut secret = [0; 32];
-        if digits.len() != 2 * secret.len() {
-            return None;
-        }
-        for (byte, pair) in secret.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = pair.iter().try_fold(0, |value, digit| {
-                let digit = char::from(*digit).to_digit(16)?;
-                Some(value << 4 | digit as u8)
-            })?;
-        }
-        Some(secret)
+        unhex(&self.secret_hex)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Map, Other};
+use super::{Document, Map, MethodSetting, Other};
 
 /// A named pointer to a deployment. AWS: `Stage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,10 @@ pub struct Stage {
     /// Stage variables.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub variables: Map<String>,
-    /// Tags.
+    /// Settings of methods, named as the client wrote them; [`super::MethodPath`] reads the names.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub method_settings: Map<MethodSetting>,
+    /// Tags; [`super::LimitPolicy`] and [`super::StageLimits`] read some of them.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub tags: Map<String>,
     /// Seconds since the Unix epoch.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidegate_proto::{
     document::{ApiKeySource, EndpointConfiguration, Model, Resource, RestApi},
     id::{api_id, short_id},
-    key::{self, Key, USER_PREFIX},
+    key::{self, Key, REST_API_PREFIX},
     limits::REST_APIS_MAX,
     transaction::TransactionV1,
 };
@@ -167,7 +167,7 @@ pub(crate) fn insert(
 ) -> Result<TransactionV1, ApiError> {
     check(api)?;
     let apis =
-        call.view.prefix(USER_PREFIX).filter(|(key, _)| matches!(Key::parse(key), Key::RestApi { .. }));
+        call.view.prefix(REST_API_PREFIX).filter(|(key, _)| matches!(Key::parse(key), Key::RestApi { .. }));
     if apis.count() >= REST_APIS_MAX {
         return Err(ApiError::limit_exceeded(format!(
             "Maximum number of REST APIs for this cluster has been reached: {REST_APIS_MAX}"
