@@ -8,6 +8,8 @@
     reason = "the archive derive emits undocumented fields for enum variants; the sources are documented"
 )]
 
+pub mod limits;
+
 use rkyv::{Archive, Deserialize, Serialize, rancor};
 
 use crate::frame::{self, FrameError, Kind};

@@ -36,6 +36,8 @@ pub enum Kind {
     LedgerState = 9,
     /// A [`crate::ledger::MessageV1`].
     LedgerMessage = 10,
+    /// The [`crate::compiled::limits::LimitsV1`] behind a serving snapshot.
+    Limits = 11,
 }
 
 /// Why bytes are not a frame this program can read.

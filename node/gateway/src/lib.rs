@@ -5,6 +5,7 @@ mod address;
 mod archive;
 mod compile;
 mod direct;
+mod limits;
 mod phase;
 mod rejection;
 mod request;
@@ -21,7 +22,8 @@ pub use direct::{
     Answer, Forward, NotDirect, Plan, RawHead, Sender, Target, push_number, reply_headers,
     write_reply_fields, write_status_line,
 };
-pub use phase::{Admitted, ApiKeyTable, Authorized, Routed, authorize, throttle};
+pub use limits::{Gate, KeyTable, Known, Level, Limits, Shortage, plan_limit_name};
+pub use phase::{Admitted, Authorized, Routed, Turnstile, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};
 pub use request::{Facts, Request, common_log_time, verb};
 pub use router::{PathRanges, known_verb, verb_index};

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use tidegate_proto::compiled::ArchivedMethodV1;
-use tidegate_throttle::Bucket;
+use tidegate_throttle::{Bank, Bucket, Verdict};
 
-use crate::{Address, PathRanges, Rejection, Snapshot, StageTable, router};
+use crate::{Address, Known, Level, PathRanges, Rejection, Shortage, Snapshot, StageTable, router};
 
 /// Evidence that a request has a method.
 #[derive(Clone, Copy)]
@@ -20,7 +20,11 @@ pub struct Routed<'s> {
 
 /// Evidence that the caller may call the method.
 #[derive(Clone, Copy, Debug)]
-pub struct Authorized<'s>(Routed<'s>);
+pub struct Authorized<'s> {
+    routed: Routed<'s>,
+    /// The API key that let it in.
+    known: Option<Known>,
+}
 
 /// Evidence that the call fits into every limit: what an upstream call needs.
 #[derive(Clone, Copy, Debug)]
@@ -104,52 +108,93 @@ impl fmt::Debug for Routed<'_> {
     }
 }
 
-/// The API keys a stage accepts. This version has none, so a method that requires one is always refused.
-#[derive(Clone, Debug, Default)]
-pub struct ApiKeyTable {
-    values: Box<[Box<str>]>,
-}
-
-impl ApiKeyTable {
-    fn contains(&self, value: &str) -> bool {
-        self.values.binary_search_by(|known| (**known).cmp(value)).is_ok()
-    }
-}
-
-/// Decides whether the caller may call the method; `key` reads the request's `x-api-key`, where it matters.
+/// Decides whether the caller may call the method; `key` reads the request's `x-api-key`, where it matters. A stage that takes
+/// its keys from authorizers finds none there.
 ///
 /// # Errors
 /// `InvalidApiKey`.
 pub fn authorize<'s, 'k>(
     routed: Routed<'s>,
-    keys: &ApiKeyTable,
     key: impl FnOnce() -> Option<&'k str>,
 ) -> Result<Authorized<'s>, Rejection> {
-    if routed.method.api_key_required && !key().is_some_and(|key| keys.contains(key)) {
-        return Err(Rejection::InvalidApiKey);
+    if !routed.method.api_key_required {
+        return Ok(Authorized { routed, known: None });
     }
-    Ok(Authorized(routed))
+    authorize_key(routed, key())
 }
 
-/// Takes one request from `ceiling`, the node's own limit, at `now_ns` of a monotonic clock.
+fn authorize_key<'s>(routed: Routed<'s>, header: Option<&str>) -> Result<Authorized<'s>, Rejection> {
+    let limits = routed.snapshot.limits();
+    let key = header.filter(|_| !limits.key_from_authorizer(routed.stage_index));
+    let known = key.and_then(|key| limits.admit(routed.stage_index, key.as_bytes()));
+    known.map(|known| Authorized { routed, known: Some(known) }).ok_or(Rejection::InvalidApiKey)
+}
+
+/// What a node decides about limits with.
+#[derive(Clone, Copy, Debug)]
+pub struct Turnstile<'a> {
+    /// The state of all limits.
+    pub bank: &'a Bank,
+    /// The node's own limit.
+    pub ceiling: Option<&'a Bucket>,
+    /// Now, on the monotonic clock of all decisions of this node, in nanoseconds.
+    pub now_ns: u64,
+    /// Reads the clock of leases, in nanoseconds; asked only where a lease matters.
+    pub boot_ns: fn() -> u64,
+}
+
+/// Holds a request against every limit that applies to it: it fits into all and is counted in all, or in none.
 ///
 /// # Errors
-/// `Throttled`.
+/// `Throttled` or `QuotaExceeded` with the limit that refused. Where its reason is that this node's share ran out and more is
+/// on its way ([`tidegate_throttle::Reason::Starved`]), trying again in some milliseconds makes sense.
+#[inline]
 pub fn throttle<'s>(
     authorized: Authorized<'s>,
-    ceiling: Option<&Bucket>,
-    now_ns: u64,
+    turnstile: &Turnstile<'_>,
 ) -> Result<Admitted<'s>, Rejection> {
-    match ceiling {
-        Some(bucket) if !bucket.take(now_ns) => Err(Rejection::Throttled),
-        _ => Ok(Admitted(authorized.0)),
+    let Authorized { routed, known } = authorized;
+    if turnstile.ceiling.is_some_and(|bucket| !bucket.take(turnstile.now_ns)) {
+        return Err(Rejection::Throttled(Shortage::of(Level::Node)));
+    }
+    let refs = routed.snapshot.limits().refs(routed.stage_index, routed.method_index(), known);
+    if refs.as_slice().is_empty() {
+        return Ok(Admitted(routed));
+    }
+    match turnstile.bank.decide(refs.as_slice(), turnstile.now_ns, turnstile.boot_ns) {
+        Verdict::Admitted => Ok(Admitted(routed)),
+        Verdict::Refused(refusal) => {
+            let gates = routed.snapshot.limits().gates(routed.stage_index, routed.method_index(), known);
+            let level = gates.get(refusal.at).map_or(Level::Node, |gate| gate.level);
+            let reason = refusal.reason;
+            Err(match refusal.is_quota {
+                true => Rejection::QuotaExceeded(Shortage { level: Level::Quota, reason }),
+                false => Rejection::Throttled(Shortage { level, reason }),
+            })
+        }
     }
 }
 
 impl<'s> Authorized<'s> {
     /// What was routed.
     pub fn routed(&self) -> &Routed<'s> {
-        &self.0
+        &self.routed
+    }
+
+    /// Id of the API key that let the request in.
+    pub fn api_key_id(&self) -> Option<&'s str> {
+        self.known.and_then(|known| self.routed.snapshot.limits().key_id(known))
+    }
+
+    /// The limits that the request is held against.
+    pub fn gates(&self) -> Vec<crate::Gate> {
+        let routed = &self.routed;
+        routed.snapshot.limits().gates(routed.stage_index, routed.method_index(), self.known)
+    }
+
+    /// Whether answers say how much is left.
+    pub fn has_limit_headers(&self) -> bool {
+        self.routed.snapshot.limits().has_headers(self.routed.stage_index)
     }
 }
 

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::Shortage;
+
 /// Why a request ends without an integration's answer. AWS: `GatewayResponseType`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
@@ -37,13 +39,13 @@ pub enum Rejection {
     /// No such resource or verb; AWS answers as for an unsigned call.
     MissingAuthenticationToken,
     /// The quota of a usage plan is used up.
-    QuotaExceeded,
+    QuotaExceeded(Shortage),
     /// The request body is too large.
     RequestTooLarge,
     /// No such resource, where AWS says so.
     ResourceNotFound,
     /// Too many requests at this time.
-    Throttled,
+    Throttled(Shortage),
     /// No valid token.
     Unauthorized,
     /// No template for the content type, and passthrough is off.
@@ -121,13 +123,21 @@ impl Rejection {
             Self::InvalidApiKey => row("INVALID_API_KEY", 403, "ForbiddenException", "Forbidden", true),
             Self::InvalidSignature(_) => row("INVALID_SIGNATURE", 403, "InvalidSignatureException", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.", true),
             Self::MissingAuthenticationToken => row("MISSING_AUTHENTICATION_TOKEN", 403, "MissingAuthenticationTokenException", "Missing Authentication Token", true),
-            Self::QuotaExceeded => row("QUOTA_EXCEEDED", 429, "LimitExceededException", "Limit Exceeded", true),
+            Self::QuotaExceeded(_) => row("QUOTA_EXCEEDED", 429, "LimitExceededException", "Limit Exceeded", true),
             Self::RequestTooLarge => row("REQUEST_TOO_LARGE", 413, "RequestTooLargeException", "Request Too Long", false),
             Self::ResourceNotFound => row("RESOURCE_NOT_FOUND", 404, "ResourceNotFoundException", "Not Found", false),
-            Self::Throttled => row("THROTTLED", 429, "TooManyRequestsException", "Too Many Requests", true),
+            Self::Throttled(_) => row("THROTTLED", 429, "TooManyRequestsException", "Too Many Requests", true),
             Self::Unauthorized => row("UNAUTHORIZED", 401, "UnauthorizedException", "Unauthorized", true),
             Self::UnsupportedMediaType => row("UNSUPPORTED_MEDIA_TYPE", 415, "BadRequestException", "Unsupported Media Type", true),
             Self::WafFiltered => row("WAF_FILTERED", 403, "ForbiddenException", "Forbidden", true),
+        }
+    }
+
+    /// The limit that refused, where one did.
+    pub fn shortage(&self) -> Option<Shortage> {
+        match self {
+            Self::QuotaExceeded(shortage) | Self::Throttled(shortage) => Some(*shortage),
+            _ => None,
         }
     }
 

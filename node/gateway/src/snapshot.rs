@@ -7,11 +7,11 @@ use std::{cmp::Ordering, sync::Arc};
 
 use rkyv::rancor;
 use tidegate_proto::{
-    compiled::{ArchivedSnapshotV1, CertificateV1, CertificatesV1, SnapshotV1, VERSION},
+    compiled::{ArchivedSnapshotV1, CertificateV1, CertificatesV1, SnapshotV1, VERSION, limits::LimitsV1},
     frame::{self, FrameError, HEADER_BYTES, Kind},
 };
 
-use crate::{LoadError, StageTable, router};
+use crate::{Limits, LoadError, StageTable, router};
 
 /// The compiled configuration of a node. Unchanged stages are shared between snapshots.
 pub struct Snapshot {
@@ -24,6 +24,7 @@ pub struct Snapshot {
     stages: Box<[Arc<StageTable>]>,
     certificates: Box<[Arc<CertificateV1>]>,
     ticket_secret: Option<[u8; 32]>,
+    limits: Arc<Limits>,
 }
 
 impl Snapshot {
@@ -46,7 +47,20 @@ impl Snapshot {
             stages: stages.into_boxed_slice(),
             certificates: Box::default(),
             ticket_secret: None,
+            limits: Arc::default(),
         }
+    }
+
+    /// The same snapshot with limits, which must have been built for [`Self::stages`].
+    #[must_use]
+    pub fn with_limits(mut self, limits: Arc<Limits>) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Who may call how much.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
     }
 
     /// The same snapshot with the certificates of the data plane, and the secret behind its session tickets.
@@ -139,20 +153,21 @@ impl Snapshot {
         };
         let mut out = frame::seal(Kind::Snapshot, VERSION, &rkyv::to_bytes::<rancor::Error>(&head)?)?;
         frames.iter().for_each(|frame| out.extend_from_slice(frame));
-        if self.ticket_secret.is_some() || !self.certificates.is_empty() {
+        let limits = self.limits.compiled();
+        if self.ticket_secret.is_some() || !self.certificates.is_empty() || !limits.is_empty() {
             let certificates = self.certificates.iter().map(|certificate| CertificateV1::clone(certificate));
             let ticket_secret = self.ticket_secret;
             out.extend(CertificatesV1 { ticket_secret, certificates: certificates.collect() }.encode()?);
         }
+        if !limits.is_empty() {
+            out.extend(limits.encode()?);
+        }
         Ok(out)
     }
 
-    /// Reads what [`Self::encode`] wrote.
-    pub fn decode(bytes: &[u8]) -> Result<Self, LoadError> {
-        let length = bytes.get(4..12).and_then(|field| field.try_into().ok()).map_or(0, u64::from_le_bytes);
-        let head_bytes = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(HEADER_BYTES);
-        let (head, mut rest) =
-            bytes.split_at_checked(head_bytes).ok_or_else(|| short(head_bytes, bytes.len()))?;
+    /// Reads what [`Self::encode`] wrote: the snapshot without limits, and what they are to be built from.
+    pub fn decode(bytes: &[u8]) -> Result<(Self, LimitsV1), LoadError> {
+        let (head, mut rest) = split_frame(bytes)?;
         let head = frame::open(Kind::Snapshot, VERSION, head)?;
         let head = rkyv::access::<ArchivedSnapshotV1, rancor::Error>(&head)?;
         let mut stages = Vec::with_capacity(head.stage_bytes.len());
@@ -162,13 +177,19 @@ impl Snapshot {
             stages.push(Arc::new(StageTable::from_frame(frame)?));
             rest = after;
         }
-        let CertificatesV1 { ticket_secret, certificates } = match rest {
-            [] => CertificatesV1::default(),
-            frame => CertificatesV1::decode(frame)?,
+        let (certificates, rest) = match rest {
+            [] => (CertificatesV1::default(), rest),
+            more => {
+                let (frame, rest) = split_frame(more)?;
+                (CertificatesV1::decode(frame)?, rest)
+            }
         };
+        let CertificatesV1 { ticket_secret, certificates } = certificates;
+        let limits = if rest.is_empty() { LimitsV1::default() } else { LimitsV1::decode(rest)? };
         let (revision, applied) = (head.revision.to_native(), head.applied.to_native());
         let snapshot = Self::new(revision, applied, head.region.as_str(), head.account.as_str(), stages);
-        Ok(snapshot.with_certificates(certificates.into_iter().map(Arc::new).collect(), ticket_secret))
+        let certificates = certificates.into_iter().map(Arc::new).collect();
+        Ok((snapshot.with_certificates(certificates, ticket_secret), limits))
     }
 }
 
@@ -181,6 +202,13 @@ impl std::fmt::Debug for Snapshot {
             .field("certificates", certificates)
             .finish_non_exhaustive()
     }
+}
+
+/// The first frame of some bytes, and what follows.
+fn split_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), LoadError> {
+    let length = bytes.get(4..12).and_then(|field| field.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let length = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(HEADER_BYTES);
+    bytes.split_at_checked(length).ok_or_else(|| short(length, bytes.len()))
 }
 
 fn short(want: usize, have: usize) -> LoadError {

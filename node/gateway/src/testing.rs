@@ -1,6 +1,9 @@
 //! Small definitions for the tests of this crate.
 
 use tidegate_proto::document::{ApiDefinition, Integration, IntegrationResponse, Method, Resource, RestApi};
+use tidegate_throttle::{Bank, Bucket};
+
+use crate::{Admitted, Rejection, Routed, Turnstile, authorize, throttle};
 
 /// An API `api1` of methods by path and verb.
 pub(crate) fn definition(methods: &[(&str, &str, Option<Integration>)]) -> ApiDefinition {
@@ -51,4 +54,14 @@ pub(crate) fn http_proxy(uri: &str) -> Integration {
         uri: Some(uri.into()),
         ..Integration::default()
     }
+}
+
+/// Lets a request in that nothing limits.
+pub(crate) fn admit(routed: Routed<'_>) -> Result<Admitted<'_>, Rejection> {
+    throttle(authorize(routed, || None)?, &turnstile(&Bank::new(), None, 0))
+}
+
+/// A turnstile at a moment.
+pub(crate) fn turnstile<'a>(bank: &'a Bank, ceiling: Option<&'a Bucket>, now_ns: u64) -> Turnstile<'a> {
+    Turnstile { bank, ceiling, now_ns, boot_ns: || 0 }
 }

@@ -13,7 +13,7 @@ mod sign;
 mod tests;
 mod verify;
 
-pub use digest::{SigningKey, payload_sha256_hex};
+pub use digest::{SigningKey, payload_sha256_hex, sha256};
 pub use present::{Form, Presented, parse};
 pub use refusal::{Dialect, Incomplete, Invalid, Refusal};
 pub use sign::{SignOptions, presign, sign};

@@ -17,8 +17,8 @@ use crate::{
 
 /// Marks a side of a limit that does not apply.
 pub const NONE: u32 = u32::MAX;
-/// Most limits of one request: API key, method, stage, account; the key's rate and quota count as two.
-pub const LIMITS_PER_REQUEST_MAX: usize = 4;
+/// Most limits of one request: a method of a plan, the plan's quota, a method, the stage, the account.
+pub const LIMITS_PER_REQUEST_MAX: usize = 5;
 
 /// One entry of a request's list of limits: where its state is, and which rate and which quota it is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

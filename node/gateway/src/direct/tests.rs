@@ -4,9 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tidegate_proto::document::{ApiDefinition, Integration, Stage};
 
 use super::*;
-use crate::{
-    ApiKeyTable, Facts, Request, Snapshot, StageTable, Step, address, authorize, testing, throttle, transform,
-};
+use crate::{Facts, Request, Snapshot, StageTable, Step, address, testing, transform};
 
 const FACTS: Facts<'static> = Facts {
     request_id: "request",
@@ -94,8 +92,7 @@ fn a_call_is_the_same_on_both_lines() {
         let address = address(b"api1.execute-api.x", path);
         let routed = snapshot.route(address, verb).unwrap();
         assert!(matches!(routed.plan(), Plan::Forward { .. }), "{path}");
-        let admitted =
-            throttle(authorize(routed, &ApiKeyTable::default(), || None).unwrap(), None, 0).unwrap();
+        let admitted = testing::admit(routed).unwrap();
         let headers = header_map(&fields);
         let request = Request { verb, host: "gw", address, query, headers: &headers, facts: FACTS };
         let Ok(Step::Call(general, _)) = admitted.call(&request, None) else { panic!("no call for {path}") };

@@ -1,6 +1,7 @@
 //! The table as clients see it.
 
 use super::{Fault, Rejection};
+use crate::{Level, Shortage};
 
 const INTERNAL: (&str, &str) = ("InternalServerErrorException", r#"{"message":"Internal server error"}"#);
 
@@ -28,8 +29,18 @@ fn bodies_to_the_byte() {
             r#"{"message":"Missing Authentication Token"}"#,
         ),
         (Rejection::InvalidApiKey, 403, "ForbiddenException", r#"{"message":"Forbidden"}"#),
-        (Rejection::Throttled, 429, "TooManyRequestsException", r#"{"message":"Too Many Requests"}"#),
-        (Rejection::QuotaExceeded, 429, "LimitExceededException", r#"{"message":"Limit Exceeded"}"#),
+        (
+            Rejection::Throttled(Shortage::of(Level::Plan)),
+            429,
+            "TooManyRequestsException",
+            r#"{"message":"Too Many Requests"}"#,
+        ),
+        (
+            Rejection::QuotaExceeded(Shortage::of(Level::Quota)),
+            429,
+            "LimitExceededException",
+            r#"{"message":"Limit Exceeded"}"#,
+        ),
         (Rejection::RequestTooLarge, 413, "RequestTooLargeException", r#"{"message":"Request Too Long"}"#),
         (
             Rejection::UnsupportedMediaType,

@@ -71,7 +71,7 @@ fn disk_round_trip() {
 
 fn round_trip(before: &Snapshot) {
     let bytes = before.encode().unwrap();
-    let after = Snapshot::decode(&bytes).unwrap();
+    let (after, _) = Snapshot::decode(&bytes).unwrap();
     assert_eq!((after.revision(), after.applied(), after.region()), (7, 9, "eu-west-1"));
     assert_eq!(after.account(), "000000000000");
     assert_eq!(after.encode().unwrap(), bytes);

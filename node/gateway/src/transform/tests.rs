@@ -8,8 +8,8 @@ use tidegate_proto::document::{Integration, IntegrationResponse, Stage};
 
 use super::{CallBody, Carry, Intake, ResponseBody, Step};
 use crate::{
-    ApiKeyTable, Facts, Fault, Rejection, Request, Snapshot, StageTable, address, authorize,
-    testing::{definition, http_proxy, mock},
+    Facts, Fault, Rejection, Request, Snapshot, StageTable, address, authorize,
+    testing::{self, definition, http_proxy, mock},
     throttle,
 };
 
@@ -52,7 +52,7 @@ fn sent(
     let host = "api1.execute-api.eu-west-1.localhost:99";
     let request = Request { verb, host, address, query, headers: &headers, facts: FACTS };
     let routed = snapshot.route(address, verb)?;
-    let admitted = throttle(authorize(routed, &ApiKeyTable::default(), || None)?, None, 0)?;
+    let admitted = testing::admit(routed)?;
     let whole = (admitted.intake(&request)? == Intake::Whole).then_some(body.as_bytes());
     Ok(match admitted.call(&request, whole)? {
         Step::Call(call, _) => {
@@ -305,8 +305,7 @@ fn responses() {
         let address = address(b"h", "/_aws/execute-api/api1/dev");
         let request = Request { verb: "GET", host: "h", address, query: None, headers: &lines, facts: FACTS };
         let routed = snapshot.route(address, "GET").unwrap();
-        let admitted =
-            throttle(authorize(routed, &ApiKeyTable::default(), || None).unwrap(), None, 0).unwrap();
+        let admitted = testing::admit(routed).unwrap();
         let selected = admitted.select(StatusCode::from_u16(status).unwrap(), Carry::default()).unwrap();
         assert_eq!(selected.needs_body(&request), needs, "{status} {accept}");
         let upstream = headers(&[("x-up", "1"), ("x-up", "2"), ("content-type", "text/up")]);
@@ -324,15 +323,17 @@ fn keys_and_ceiling_refuse() {
     let table = Arc::new(StageTable::compile(&definition, &stage).unwrap());
     let snapshot = Snapshot::new(1, 1, "r", "a", vec![table]);
     let routed = snapshot.route(address(b"api1.execute-api.r", "/dev"), "GET").unwrap();
-    let refused = authorize(routed, &ApiKeyTable::default(), || Some("any")).unwrap_err();
+    let refused = authorize(routed, || Some("any")).unwrap_err();
     assert_eq!(refused, Rejection::InvalidApiKey);
 
     let open = self::snapshot("/", http_proxy("http://up/"));
     let routed = open.route(address(b"api1.execute-api.r", "/dev"), "GET").unwrap();
-    let authorized = authorize(routed, &ApiKeyTable::default(), || None).unwrap();
+    let authorized = authorize(routed, || None).unwrap();
     let bucket = tidegate_throttle::Bucket::new(1, 1);
-    assert!(throttle(authorized, Some(&bucket), 5).is_ok());
-    assert_eq!(throttle(authorized, Some(&bucket), 6).unwrap_err(), Rejection::Throttled);
+    let bank = tidegate_throttle::Bank::new();
+    assert!(throttle(authorized, &testing::turnstile(&bank, Some(&bucket), 5)).is_ok());
+    let refused = throttle(authorized, &testing::turnstile(&bank, Some(&bucket), 6)).unwrap_err();
+    assert_eq!(refused, Rejection::Throttled(crate::Shortage::of(crate::Level::Node)));
 }
 
 #[test]

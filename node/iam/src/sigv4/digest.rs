@@ -42,7 +42,9 @@ pub fn payload_sha256_hex(body: &[u8]) -> String {
     hex(&Sha256::digest(body))
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+/// SHA-256 of some bytes.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
