@@ -161,5 +161,9 @@ pub const LIMIT_SPECS_MAX: usize = 1 << 16;
 pub const MANAGED_LIMITS_MAX: usize = 1 << 18;
 /// Days for which the use of a quota is remembered.
 pub const QUOTA_HISTORY_DAYS_MAX: usize = 62;
+/// How long a request waits for a larger share of a limit that is not used up, in milliseconds: a few rounds of agreement.
+pub const LIMIT_WAIT_MS_MAX: u64 = 100;
+/// Requests of one shard that wait for a larger share at a time; others are refused at once.
+pub const LIMIT_WAITS_MAX: usize = 1_024;
 /// Changes in one entry of a ledger's log; the others wait for the next tick.
 pub const LEDGER_CHANGES_MAX: usize = 65_536;

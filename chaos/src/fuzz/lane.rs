@@ -68,8 +68,13 @@ impl Plane {
         let mut options = Options { shards: 1, direct, ..Options::default() };
         options.listener.address = SocketAddr::from(([127, 0, 0, 1], 0));
         options.listener.drain_timeout_ms = 0;
-        let service = Service::new(options, Arc::new(snapshot(upstream.address)?), Registry::new(100))
-            .map_err(io::Error::other)?;
+        let service = Service::new(
+            options,
+            Arc::new(snapshot(upstream.address)?),
+            tidegate_edge::Limiter::default(),
+            Registry::new(100),
+        )
+        .map_err(io::Error::other)?;
         let handle = service.handle();
         let address = handle.local_address().ok_or_else(|| io::Error::other("no address"))?;
         thread::Builder::new().name("plane".into()).spawn(move || {

@@ -4,10 +4,12 @@
 //! is shared between shards but atomics and the snapshot pointer. This crate decides nothing about APIs.
 
 mod body;
+mod budget;
 mod certificates;
 mod direct;
 mod identity;
 mod integrate;
+mod limiter;
 mod options;
 mod pipeline;
 mod publish;
@@ -18,5 +20,6 @@ mod shard;
 mod upstream;
 mod visit;
 
+pub use limiter::{Limiter, boot_ns};
 pub use options::Options;
 pub use service::{Error, Handle, Service};

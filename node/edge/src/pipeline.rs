@@ -5,12 +5,14 @@ use std::rc::Rc;
 use http::Response;
 use http_body::Body as _;
 use tidegate_gateway::{
-    Admitted, CallBody, Intake, Plan, RawHead, Rejection, Request, Sender, Step, authorize, throttle,
+    Admitted, CallBody, Intake, Plan, RawHead, Rejection, Request, Sender, Step, authorize,
 };
 use tidegate_listener::{Body, Connection};
 
 use crate::{
+    budget::Budget,
     integrate::{self, Answer, Taken},
+    limiter::is_starved,
     respond::{self, Outgoing},
     shard::Shard,
     upstream::Wired,
@@ -34,7 +36,7 @@ pub(crate) fn serve(
 /// What is rare or slow anyway has its memory apart: every request under way pays for this future's size.
 async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> Result<Answer, Rejection> {
     let request = visit.request();
-    let admitted = match admit(shard, visit, &request, trail) {
+    let admitted = match admit(shard, visit, &request, trail).await {
         Ok(admitted) => admitted,
         Err(rejection) => {
             if integrate::is_in_the_way(&body, &visit.head) {
@@ -91,7 +93,7 @@ async fn map(
 }
 
 /// The phases that need the head only.
-fn admit<'s>(
+async fn admit<'s>(
     shard: &Shard,
     visit: &'s Visit,
     request: &Request<'s>,
@@ -103,8 +105,17 @@ fn admit<'s>(
     if !is_forwarded {
         trail.phases.route_us = trail.lap_us();
     }
-    let authorized = authorize(routed, &shard.keys, || request.api_key())?;
-    let admitted = throttle(authorized, shard.ceiling.as_deref(), shard.monotonic_ns(visit.arrived))?;
+    let authorized = authorize(routed, || request.api_key())?;
+    trail.known = authorized.known();
+    let arrived_ns = shard.monotonic_ns(visit.arrived);
+    let mut passed = shard.admission.pass(authorized, arrived_ns);
+    if passed.as_ref().is_err_and(is_starved) {
+        passed = Box::pin(shard.admission.wait(authorized, arrived_ns)).await;
+    }
+    if authorized.has_limit_headers() {
+        trail.quota = Some(Box::new(Budget::of(shard, &authorized)));
+    }
+    let admitted = passed?;
     if !is_forwarded {
         trail.phases.throttle_us = trail.lap_us();
     }

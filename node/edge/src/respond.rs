@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
-use tidegate_gateway::{self as gateway, Fault, Rejection, Rendered, ResponseBody};
+use tidegate_gateway::{self as gateway, Fault, Level, Rejection, Rendered, ResponseBody, Shortage};
 use tidegate_telemetry::{
     access_log::{Format, Handle},
     metrics::Observation,
@@ -48,8 +48,8 @@ impl Pages {
             Rejection::Forbidden,
             Rejection::MissingAuthenticationToken,
             Rejection::InvalidApiKey,
-            Rejection::Throttled,
-            Rejection::QuotaExceeded,
+            Rejection::Throttled(Shortage::of(Level::Node)),
+            Rejection::QuotaExceeded(Shortage::of(Level::Quota)),
             Rejection::Unauthorized,
             Rejection::IntegrationTimeout,
             fault(Fault::Network),
@@ -63,11 +63,17 @@ impl Pages {
 
     /// Hands out the answer to a rejection.
     pub(crate) fn with<T>(&self, rejection: &Rejection, read: impl FnOnce(&gateway::Answer) -> T) -> T {
-        match self.0.iter().find(|(known, _)| known == rejection) {
+        match self.0.iter().find(|(known, _)| is_alike(known, rejection)) {
             Some((_, known)) => read(known),
             None => read(&page(rejection)),
         }
     }
+}
+
+/// Whether two rejections are answered alike: which limit refused is for the log.
+fn is_alike(a: &Rejection, b: &Rejection) -> bool {
+    let is_limit = |one: &Rejection| one.shortage().is_some();
+    a == b || (is_limit(a) && std::mem::discriminant(a) == std::mem::discriminant(b))
 }
 
 fn page(rejection: &Rejection) -> gateway::Answer {
@@ -97,8 +103,14 @@ pub(crate) fn respond(
 ) -> http::Response<Outgoing> {
     let (status, mut headers, source) = match outcome {
         Ok(answer) => answered(answer, &visit.head.method),
-        Err(rejection) => rejected(trail.rejection.insert(rejection), visit.head.version),
+        Err(rejection) => {
+            shard.admission.note(&rejection);
+            rejected(trail.rejection.insert(rejection), visit.head.version)
+        }
     };
+    if let Some(budget) = &trail.quota {
+        budget.write(trail.rejection.as_ref(), &mut headers);
+    }
     let identity = &visit.identity;
     for (name, value) in [(REQUEST_ID, identity.request()), (EXTENDED_ID, identity.extended())] {
         if let Ok(mut value) = HeaderValue::from_bytes(value) {

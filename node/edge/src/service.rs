@@ -1,15 +1,6 @@
 //! The data plane as a service: binds the shards, runs a thread for each, publishes snapshots to all, drains them.
 
-use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{future::Future, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, thread, time::Duration};
 
 use rand::RngCore;
 use tidegate_gateway::Snapshot;
@@ -25,6 +16,7 @@ use crate::{
     Options,
     certificates::Keeper,
     direct::DirectPath,
+    limiter::{Admission, Limiter},
     pipeline,
     publish::Publisher,
     respond::Log,
@@ -67,6 +59,8 @@ pub struct Service {
     handle: Handle,
     roots: Roots,
     ceiling: Option<Arc<Bucket>>,
+    limiter: Limiter,
+    registry: Registry,
     log: Option<Log>,
     is_direct: bool,
 }
@@ -86,7 +80,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Option`], [`Error::Listen`].
-    pub fn new(options: Options, first: Arc<Snapshot>, registry: Registry) -> Result<Self, Error> {
+    pub fn new(
+        options: Options,
+        first: Arc<Snapshot>,
+        limiter: Limiter,
+        registry: Registry,
+    ) -> Result<Self, Error> {
         let (shards, is_direct) = (options.shard_count()?, options.direct);
         let listeners = bind(shards, options.listener.clone(), listener::Service::new)?;
         let certificates = options.tls_listener.is_some().then(|| Arc::new(Keeper::new(&first)));
@@ -103,12 +102,13 @@ impl Service {
             Arc::new(Bucket::new(rate, rate))
         });
         let handle = Handle {
-            publisher: Arc::new(Publisher::new(registry, first)),
+            publisher: Arc::new(Publisher::new(registry.clone(), first)),
             certificates,
             listeners: handles(&listeners),
             tls_listeners: handles(&tls_listeners),
         };
-        Ok(Self { listeners, tls_listeners, handle, roots: Roots::load(), ceiling, log: None, is_direct })
+        let (roots, log) = (Roots::load(), None);
+        Ok(Self { listeners, tls_listeners, handle, roots, ceiling, limiter, registry, log, is_direct })
     }
 
     /// Logs every request as `format` says; lines carry the availability zone and name of this node.
@@ -163,17 +163,18 @@ impl Service {
 
     /// Starts a thread for each shard; what comes back tells how each ended.
     fn start(self) -> Result<Vec<oneshot::Receiver<Result<(), Error>>>, Error> {
-        let origin = Instant::now();
+        let origin = self.limiter.origin();
         let mut ends = Vec::with_capacity(self.listeners.len());
         let mut tls_listeners = self.tls_listeners.into_iter();
         for (index, listener) in self.listeners.into_iter().enumerate() {
             let tls_listener = tls_listeners.next();
             let upstream = Tls::new(&self.roots)?;
             let publisher = Arc::clone(&self.handle.publisher);
-            let (ceiling, log, is_direct) = (self.ceiling.clone(), self.log.clone(), self.is_direct);
+            let admission = Admission::new(self.limiter.clone(), self.ceiling.clone(), &self.registry);
+            let (log, is_direct) = (self.log.clone(), self.is_direct);
             let (end, ended) = oneshot::channel();
             thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
-                let shard = Shard::new(publisher, Upstream::new(upstream), ceiling, log, origin, seed());
+                let shard = Shard::new(publisher, Upstream::new(upstream), admission, log, origin, seed());
                 let _ = end.send(serve(listener, tls_listener, shard, is_direct));
             })?;
             ends.push(ended);

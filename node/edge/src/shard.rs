@@ -7,12 +7,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tidegate_gateway::ApiKeyTable;
-use tidegate_throttle::Bucket;
-
 use crate::{
     direct::Boxes,
     identity::Generator,
+    limiter::Admission,
     publish::{Publisher, View},
     respond::{DATE_BYTES, Log, Pages},
     upstream::Upstream,
@@ -28,8 +26,7 @@ pub(crate) struct Shard {
     view: RefCell<View>,
     pub(crate) identities: RefCell<Generator>,
     pub(crate) upstream: Rc<Upstream>,
-    pub(crate) keys: ApiKeyTable,
-    pub(crate) ceiling: Option<Arc<Bucket>>,
+    pub(crate) admission: Admission,
     /// Requests count references to it in memory of their own thread.
     pub(crate) log: Option<Rc<Log>>,
     pub(crate) pages: Pages,
@@ -48,7 +45,7 @@ impl Shard {
     pub(crate) fn new(
         publisher: Arc<Publisher>,
         upstream: Upstream,
-        ceiling: Option<Arc<Bucket>>,
+        admission: Admission,
         log: Option<Log>,
         origin: Instant,
         seed: u64,
@@ -60,8 +57,7 @@ impl Shard {
             view,
             identities: RefCell::new(Generator::new(seed)),
             upstream: Rc::new(upstream),
-            keys: ApiKeyTable::default(),
-            ceiling,
+            admission,
             log: log.map(Rc::new),
             pages: Pages::new(),
             errands: Boxes::default(),

@@ -7,11 +7,12 @@ use std::{
 };
 
 use http::{Version, header, request::Parts};
-use tidegate_gateway::{Facts, Rejection, Request, Routed, Snapshot, address, verb};
+use tidegate_gateway::{Facts, Known, Rejection, Request, Routed, Snapshot, address, verb};
 use tidegate_listener::{Body, Connection, Scheme};
 use tidegate_telemetry::access_log::{PhaseTimes, Record};
 
 use crate::{
+    budget::Budget,
     identity::{Identity, TRACE_HEADER, kept_trace},
     publish::View,
     shard::Shard,
@@ -53,6 +54,10 @@ pub(crate) struct Trail {
     pub(crate) integration_status: Option<u16>,
     pub(crate) integration_error: Option<String>,
     pub(crate) rejection: Option<Rejection>,
+    /// The API key that let it in.
+    pub(crate) known: Option<Known>,
+    /// What is left of its limits, where the answer says so.
+    pub(crate) quota: Option<Box<Budget>>,
     pub(crate) status: u16,
     pub(crate) latency_us: u64,
 }
@@ -117,6 +122,7 @@ impl Visit {
         let stage = trail.route.and_then(|(stage, _)| self.snapshot().stages().get(stage));
         let method = stage.zip(trail.route).and_then(|(stage, (_, method))| stage.route(method));
         let response_type = trail.rejection.as_ref().map(Rejection::response_type);
+        let shortage = trail.rejection.as_ref().and_then(Rejection::shortage);
         let milliseconds = |us: u64| us / 1_000;
         Record {
             request_id: Some(self.identity.request()),
@@ -141,6 +147,9 @@ impl Visit {
             deployment_id: stage.map(|stage| stage.deployment()),
             domain_name: Some(host.as_bytes()),
             domain_prefix: host.split(['.', ':']).next().map(str::as_bytes),
+            api_key_id: trail.known.and_then(|known| self.snapshot().limits().key_id(known)),
+            throttle_limit: shortage.map(|shortage| shortage.level.name()),
+            throttle_reason: shortage.map(|shortage| shortage.reason_name()),
             error_message: trail.rejection.as_ref().map(Rejection::message),
             error_response_type: response_type.map(|row| row.name),
             xray_trace_id: Some(self.trace().as_bytes()),
@@ -230,6 +239,8 @@ impl Trail {
             integration_status: None,
             integration_error: None,
             rejection: None,
+            known: None,
+            quota: None,
             status: 0,
             latency_us: 0,
         }

@@ -63,8 +63,10 @@ pub struct Gate {
     pub limit: LimitRef,
     /// What it limits.
     pub level: Level,
-    /// The bucket's numbers, or the quota's size as burst and 0 as rate.
-    pub rate: RateV1,
+    /// The bucket.
+    pub rate: Option<RateV1>,
+    /// The quota.
+    pub quota: Option<QuotaV1>,
 }
 
 /// What a limit is on. Metrics and logs use these names.
@@ -236,6 +238,7 @@ impl Limits {
         let quota = gate.filter(|gate| gate.limit.quota != NONE).map(|gate| Gate {
             limit: LimitRef { rate: NONE, ..gate.limit },
             level: Level::Quota,
+            rate: None,
             ..gate
         });
         (Some(own), quota)
@@ -334,7 +337,7 @@ fn gate(
     level: Level,
 ) -> Option<Gate> {
     let limit = builder.declare(Name::of(name), Some((shared, spec)), None)?;
-    Some(Gate { limit, level, rate })
+    Some(Gate { limit, level, rate: Some(rate), quota: None })
 }
 
 fn policy(policy: PolicyV1) -> Policy {

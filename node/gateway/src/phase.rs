@@ -181,6 +181,11 @@ impl<'s> Authorized<'s> {
         &self.routed
     }
 
+    /// The API key that let the request in.
+    pub fn known(&self) -> Option<Known> {
+        self.known
+    }
+
     /// Id of the API key that let the request in.
     pub fn api_key_id(&self) -> Option<&'s str> {
         self.known.and_then(|known| self.routed.snapshot.limits().key_id(known))

@@ -141,6 +141,21 @@ impl Bank {
         Verdict::Admitted
     }
 
+    /// Requests that a limit would admit here and now: of its rate and of its quota.
+    pub fn left(&self, limit: LimitRef, now_ns: u64) -> (Option<u64>, Option<u64>) {
+        let Some(cell) = self.cells.get(limit.cell) else { return (None, None) };
+        let now = now_ns.saturating_mul(TICKS_PER_NS);
+        let rate = self.specs.get(limit.rate).map(|spec| match spec.mode().0 {
+            Mode::Blocked | Mode::Chunk => 0,
+            Mode::Singles => cell.singles(),
+            Mode::Bucket | Mode::Leased | Mode::Counted => {
+                let own = |place: u32| self.own.get(place.wrapping_sub(1));
+                cell.left(now, || spec.terms(), spec.floor.load(Relaxed), own)
+            }
+        });
+        (rate, (limit.quota != NONE).then(|| cell.chunk()))
+    }
+
     /// Sides that were not taken are skipped.
     #[cold]
     fn give_back(&self, limits: &[LimitRef], taken: &[Taken; LIMITS_PER_REQUEST_MAX], failed: usize) {

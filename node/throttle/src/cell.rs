@@ -122,6 +122,24 @@ impl Cell {
         }
     }
 
+    /// Tokens that the rate would give at `now`.
+    pub(crate) fn left<'t>(
+        &self,
+        now: u64,
+        shared: impl Fn() -> Terms,
+        floor: u64,
+        own: impl Fn(u32) -> Option<&'t OwnTerms>,
+    ) -> u64 {
+        let word = self.word.load(Acquire);
+        let version = word & VERSION_MASK;
+        let (terms, floor) = match version {
+            0 => (shared(), floor),
+            _ => (own(self.terms.load(Relaxed)).map_or(Terms::CLOSED, |own| own.load(version)), 0),
+        };
+        let ahead = (word >> VERSION_BITS).max(floor).saturating_sub(now);
+        terms.tolerance.saturating_sub(ahead) / terms.cost.max(1)
+    }
+
     /// Gives a token of the rate back. Where the terms have changed since, the token is lost instead, in favour of the limit.
     pub(crate) fn give_back(&self, cost: u64, version: u8) {
         let undo = |word: u64| {

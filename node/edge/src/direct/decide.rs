@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tidegate_gateway::{
-    Address, Answer, Forward, Plan, RawHead, Rejection, Sender, address, authorize, known_verb, throttle,
+    Address, Answer, Forward, Plan, RawHead, Rejection, Sender, address, authorize, known_verb,
 };
 use tidegate_listener::direct::{
     ChunkScanner, Desk,
@@ -13,6 +13,7 @@ use tidegate_proto::limits::{BODY_BYTES_MAX, COALESCE_BYTES_MAX};
 
 use super::errand::{Caller, Errand, Marks, Place};
 use crate::{
+    limiter::is_starved,
     publish::View,
     relay::{Relay, Span},
     respond::push_own_lines,
@@ -109,6 +110,7 @@ impl Site<'_> {
             Err(Turn::Reject(rejection)) => {
                 let pages = &self.shard.pages;
                 let ready = pages.with(&rejection, |page| self.ready(page, &sight, errand));
+                self.shard.admission.note(&rejection);
                 errand.rejection = Some(rejection);
                 Decision::Answer(ready)
             }
@@ -135,6 +137,7 @@ impl Site<'_> {
         errand.user_agent = marks.user_agent;
         errand.trace = marks.kept_trace().map(|trace| place(trace.as_bytes()));
         errand.route = None;
+        errand.known = None;
         errand.close = head.close || self.is_draining;
         errand.status = 0;
         errand.integration_status = None;
@@ -148,7 +151,8 @@ impl Site<'_> {
         let method = sight.head.method;
         let routed = view.snapshot().route(sight.address, method)?;
         errand.route = Some((routed.stage_index(), routed.method_index()));
-        let authorized = authorize(routed, &self.shard.keys, || sight.marks.api_key())?;
+        let authorized = authorize(routed, || sight.marks.api_key())?;
+        errand.known = authorized.known();
         let plan = routed.plan();
         let has_body = !matches!(sight.head.framing, Framing::Empty | Framing::Length(0));
         let fits = match plan {
@@ -156,10 +160,14 @@ impl Site<'_> {
             Plan::Forward { .. } => !(has_body && routed.forwards_no_body(method)) && is_bounded(&sight.head),
             Plan::Answer { .. } => sight.body.is_some() && sight.marks.is_json(),
         };
-        if !fits {
+        // What waits for a grant, or says how much is left, has its memory and its lines on the general line.
+        if !fits || authorized.has_limit_headers() {
             return Err(Turn::Hand);
         }
-        let admitted = throttle(authorized, self.shard.ceiling.as_deref(), errand.arrived_ns)?;
+        let admitted =
+            self.shard.admission.pass(authorized, errand.arrived_ns).map_err(|rejection| {
+                if is_starved(&rejection) { Turn::Hand } else { Turn::Reject(rejection) }
+            })?;
         match plan {
             Plan::General => Err(Turn::Hand),
             Plan::Answer { answer } => Err(Turn::Answer(answer)),

@@ -80,6 +80,8 @@ pub(crate) struct Errand {
     pub(super) trace: Option<Place>,
     /// Places of the stage and the method.
     pub(super) route: Option<(usize, usize)>,
+    /// The API key that let it in.
+    pub(super) known: Option<tidegate_gateway::Known>,
     /// The connection ends after this request.
     pub(super) close: bool,
     pub(super) status: u16,

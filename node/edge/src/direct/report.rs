@@ -1,6 +1,6 @@
 //! The one place where requests of the short line are metered and logged.
 
-use tidegate_gateway::{Rejection, Route, Snapshot, StageTable};
+use tidegate_gateway::{Rejection, Route, Shortage, Snapshot, StageTable};
 use tidegate_telemetry::{
     access_log::{Facts, Value, Variable},
     metrics::Observation,
@@ -59,6 +59,10 @@ impl<'a> Report<'a> {
         self.stage()?.route(method)
     }
 
+    fn shortage(&self) -> Option<Shortage> {
+        self.rejection().and_then(Rejection::shortage)
+    }
+
     fn rejection(&self) -> Option<&'a Rejection> {
         self.errand.rejection.as_ref()
     }
@@ -103,6 +107,11 @@ impl Facts for Report<'_> {
             Variable::DeploymentId => Value::text(self.stage().map(StageTable::deployment)),
             Variable::DomainName => Value::Text(errand.host.in_head(self.head)),
             Variable::DomainPrefix => Value::text(self.domain_prefix()),
+            Variable::ApiKeyId => {
+                Value::text(errand.known.and_then(|known| self.snapshot.limits().key_id(known)))
+            }
+            Variable::ThrottleLimit => Value::text(self.shortage().map(|shortage| shortage.level.name())),
+            Variable::ThrottleReason => Value::text(self.shortage().map(|shortage| shortage.reason_name())),
             Variable::ErrorMessage => Value::text(self.rejection().map(Rejection::message)),
             Variable::ErrorMessageString => Value::quoted(self.rejection().map(Rejection::message)),
             Variable::ErrorResponseType => {
@@ -121,7 +130,6 @@ impl Facts for Report<'_> {
             | Variable::UserArn
             | Variable::IdentityAccountId
             | Variable::AccessKey
-            | Variable::ApiKeyId
             | Variable::ClientCertSubject
             | Variable::RouteKey
             | Variable::IntegrationRequestId

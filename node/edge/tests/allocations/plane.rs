@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tidegate_edge::{Options, Service};
+use tidegate_edge::{Limiter, Options, Service};
 use tidegate_gateway::{Snapshot, StageTable};
 use tidegate_proto::document::{
     ApiDefinition, Integration, IntegrationResponse, Method, Resource, RestApi, Stage,
@@ -76,7 +76,8 @@ pub(crate) fn snapshot(upstream: SocketAddr) -> Snapshot {
 pub(crate) fn serve(snapshot: Snapshot, log: Option<&Path>) -> SocketAddr {
     let mut options = Options { shards: 1, ..Options::default() };
     options.listener.address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut service = Service::new(options, Arc::new(snapshot), Registry::new(100)).unwrap();
+    let mut service =
+        Service::new(options, Arc::new(snapshot), Limiter::default(), Registry::new(100)).unwrap();
     let log = log.map(|path| {
         let destination = access_log::Destination::File(path.to_owned());
         access_log::Service::new(access_log::Options { destination, ..Default::default() }).unwrap()

@@ -2,7 +2,7 @@
 
 use std::{fs, num::NonZeroU32, sync::Arc};
 
-use tidegate_edge::{Options, Service};
+use tidegate_edge::{Limiter, Options, Service};
 use tidegate_telemetry::{
     access_log::{self, Destination, Format},
     metrics::Registry,
@@ -35,12 +35,9 @@ fn logged(direct: bool, format: &str, requests: &[&str]) -> Vec<String> {
             ("/gone", "GET", gone),
         ],
     );
-    let service = Service::new(options, Arc::new(first), Registry::new(10)).unwrap().with_access_log(
-        handle,
-        Format::parse(format).unwrap(),
-        "az-a",
-        "1",
-    );
+    let service = Service::new(options, Arc::new(first), Limiter::default(), Registry::new(10))
+        .unwrap()
+        .with_access_log(handle, Format::parse(format).unwrap(), "az-a", "1");
     let room = Room::run(service, Registry::new(10), Some(log));
     for request in requests {
         room.ask(request, "");

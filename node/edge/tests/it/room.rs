@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_edge::{Handle, Options, Service};
+use tidegate_edge::{Handle, Limiter, Options, Service};
 use tidegate_gateway::{Snapshot, StageTable};
 use tidegate_proto::document::{
     ApiDefinition, Integration, IntegrationResponse, Method, Resource, RestApi, Stage,
@@ -36,7 +36,8 @@ impl Room {
         options.listener.address = SocketAddr::from(([127, 0, 0, 1], 0));
         options.listener.drain_timeout_ms = 2_000;
         let registry = Registry::new(100);
-        let service = Service::new(options, Arc::new(snapshot), registry.clone()).unwrap();
+        let service =
+            Service::new(options, Arc::new(snapshot), Limiter::default(), registry.clone()).unwrap();
         Self::run(service, registry, None)
     }
 

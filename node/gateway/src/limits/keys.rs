@@ -1,6 +1,6 @@
 //! API keys by the SHA-256 of their values. Owns the table; a value is hashed once per request and never kept.
 
-use tidegate_proto::compiled::limits::{LimitsV1, PlanV1, RateV1};
+use tidegate_proto::compiled::limits::{LimitsV1, PlanV1};
 use tidegate_throttle::{Builder, NONE, Name};
 
 use super::{Gate, Level, plan_limit_name, quota, spec};
@@ -119,9 +119,8 @@ fn plan_gate(plan: &PlanV1, key: &str, holders: usize, builder: &mut Builder) ->
         return None;
     }
     let limit = builder.declare(plan_limit_name(&plan.id, key), rate, size)?;
-    let of_quota = || RateV1 { rate: 0.0, burst: plan.quota.map_or(0.0, |quota| f64::from(quota.limit)) };
     let level = if plan.rate.is_some() { Level::Plan } else { Level::Quota };
-    Some(Gate { limit, level, rate: plan.rate.unwrap_or_else(of_quota) })
+    Some(Gate { limit, level, rate: plan.rate, quota: plan.quota })
 }
 
 /// In the order of the plan's stages and their methods.
@@ -139,7 +138,7 @@ fn method_gates(
             let gate = method.rate.and_then(|rate| {
                 let name = Name::of(&format!("{place}/key/{key}"));
                 let limit = builder.declare(name, Some((&place, spec(rate, plan.policy, holders))), None)?;
-                Some(Gate { limit, level: Level::PlanMethod, rate })
+                Some(Gate { limit, level: Level::PlanMethod, rate: Some(rate), quota: None })
             });
             out.push(gate);
         }

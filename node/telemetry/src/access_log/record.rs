@@ -121,6 +121,10 @@ pub struct Record<'a> {
     pub az: Option<&'a str>,
     /// `$context.tidegate.node`.
     pub node: Option<&'a str>,
+    /// `$context.tidegate.throttle.limit`: what the limit that refused is on.
+    pub throttle_limit: Option<&'a str>,
+    /// `$context.tidegate.throttle.reason`: why it refused.
+    pub throttle_reason: Option<&'a str>,
     /// `$context.tidegate.cache`: `hit`, `miss` or nothing.
     pub cache: Option<&'a str>,
     /// `$context.tidegate.phase.*`.

@@ -273,6 +273,8 @@ fn full() -> Record<'static> {
         az: Some("az"),
         node: Some("node"),
         cache: Some("cache"),
+        throttle_limit: Some("throttle_limit"),
+        throttle_reason: Some("throttle_reason"),
         phases: PhaseTimes {
             route_us: Some(10),
             authorize_us: Some(11),
@@ -343,6 +345,8 @@ const NAMES: &[&str] = &[
     "tidegate.az az",
     "tidegate.node node",
     "tidegate.cache cache",
+    "tidegate.throttle.limit throttle_limit",
+    "tidegate.throttle.reason throttle_reason",
     "tidegate.phase.route_us 10",
     "tidegate.phase.authorize_us 11",
     "tidegate.phase.throttle_us 12",
