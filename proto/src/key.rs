@@ -122,7 +122,9 @@ impl<'a> Key<'a> {
                 _ => Self::Unknown,
             },
             (Some("apikey"), Some(key), None, None, None) => Self::ApiKey { key },
-            (Some("apikey-value"), Some(value_sha256), None, None, None) => Self::ApiKeyValue { value_sha256 },
+            (Some("apikey-value"), Some(value_sha256), None, None, None) => {
+                Self::ApiKeyValue { value_sha256 }
+            }
             (Some("usageplan"), Some(plan), None, None, None) => Self::UsagePlan { plan },
             (Some("usageplan"), Some(plan), Some("key"), Some(key), None) => Self::UsagePlanKey { plan, key },
             (Some("account"), None, None, None, None) => Self::Account,

@@ -106,11 +106,7 @@ impl LimitPolicy {
             }
             _ => {
                 let default = if strict { Isolated::Closed } else { Isolated::default() };
-                Ok(Self {
-                    strict,
-                    isolated: isolated.unwrap_or(default),
-                    scope: scope.unwrap_or_default(),
-                })
+                Ok(Self { strict, isolated: isolated.unwrap_or(default), scope: scope.unwrap_or_default() })
             }
         }
     }
@@ -136,7 +132,11 @@ impl StageLimits {
         let bucket = match (rate_limit, burst_limit) {
             (None, None) => None,
             (None, Some(_)) => {
-                return Err(error(STAGE_BURST_LIMIT, tags, "needs the tag tidegate:stage-rate-limit beside it"));
+                return Err(error(
+                    STAGE_BURST_LIMIT,
+                    tags,
+                    "needs the tag tidegate:stage-rate-limit beside it",
+                ));
             }
             // A cast of a float saturates, and the rate is above 0.
             (Some(rate_limit), burst) => {
@@ -188,7 +188,10 @@ mod tests {
             (&[(STRICT, "true"), (ISOLATED, "closed")], policy(true, Isolated::Closed, Scope::Region)),
             (&[(ISOLATED, "closed"), (SCOPE, "global")], policy(false, Isolated::Closed, Scope::Global)),
             (&[(ISOLATED, "last"), (SCOPE, "region")], policy(false, Isolated::Last, Scope::Region)),
-            (&[(STRICT, "TRUE")], wrong("Invalid value 'TRUE' of tag tidegate:strict: must be true or false")),
+            (
+                &[(STRICT, "TRUE")],
+                wrong("Invalid value 'TRUE' of tag tidegate:strict: must be true or false"),
+            ),
             (
                 &[(ISOLATED, "open")],
                 wrong("Invalid value 'open' of tag tidegate:isolated: must be even, last or closed"),
@@ -227,10 +230,7 @@ mod tests {
         let (rate, burst) = (STAGE_RATE_LIMIT, STAGE_BURST_LIMIT);
         let cases: [(&[(&str, &str)], Result<StageLimits, String>); 14] = [
             (&[], Ok(StageLimits::default())),
-            (
-                &[(RATE_LIMIT_HEADERS, "true")],
-                Ok(StageLimits { rate_limit_headers: true, bucket: None }),
-            ),
+            (&[(RATE_LIMIT_HEADERS, "true")], Ok(StageLimits { rate_limit_headers: true, bucket: None })),
             (&[(rate, "2.5")], bucket(2.5, 3)),
             (&[(rate, "0.1")], bucket(0.1, 1)),
             (&[(rate, "100"), (burst, "7")], bucket(100.0, 7)),
@@ -240,7 +240,10 @@ mod tests {
             (&[(rate, "-1")], wrong("stage-rate-limit", "-1", "must be a number above 0")),
             (&[(rate, "inf")], wrong("stage-rate-limit", "inf", "must be a number above 0")),
             (&[(rate, "NaN")], wrong("stage-rate-limit", "NaN", "must be a number above 0")),
-            (&[(rate, "1"), (burst, "0")], wrong("stage-burst-limit", "0", "must be a whole number of at least 1")),
+            (
+                &[(rate, "1"), (burst, "0")],
+                wrong("stage-burst-limit", "0", "must be a whole number of at least 1"),
+            ),
             (
                 &[(rate, "1"), (burst, "1.5")],
                 wrong("stage-burst-limit", "1.5", "must be a whole number of at least 1"),

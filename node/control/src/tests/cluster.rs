@@ -96,7 +96,7 @@ fn a_checkpoint_restores_what_users_configured() {
     let restored = rig.signed("PUT", "/_tidegate/cluster/checkpoint", saved.body().to_vec());
     assert_eq!(restored.status(), 200);
     let answer: serde_json::Value = serde_json::from_slice(restored.body()).unwrap();
-    assert_eq!(answer["records"], json!(image.prefix(key::USER_PREFIX).count()));
+    assert_eq!(answer["records"], json!(image.prefix(key::REST_API_PREFIX).count()));
     rig.expect(200, "GET", &format!("/restapis/{api}/stages/prod"), json!(null));
     assert_eq!(
         rig.call("GET", &format!("/restapis/{later}"), json!(null)).0,

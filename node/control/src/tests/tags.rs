@@ -37,7 +37,7 @@ fn wrong_tags() {
     let no_api = format!("Invalid API identifier specified {ACCOUNT}:nope");
     let cases = [
         ("GET", "/tags/x".to_owned(), json!(null), 400, invalid("x")),
-        ("GET", arn("/apikeys/x"), json!(null), 400, invalid("arn:aws:apigateway:eu-west-1::/apikeys/x")),
+        ("GET", arn("/vpclinks/x"), json!(null), 400, invalid("arn:aws:apigateway:eu-west-1::/vpclinks/x")),
         ("GET", arn("/restapis/nope"), json!(null), 404, no_api.clone()),
         ("PUT", arn("/restapis/nope"), json!({ "tags": {} }), 404, no_api),
         (
