@@ -14,6 +14,7 @@ mod method;
 mod model;
 mod plan_keys;
 mod plans;
+mod races;
 mod resource;
 mod rest_api;
 mod rig;

@@ -174,22 +174,3 @@ fn members_are_paged_and_searched() {
         assert!(seen.is_sorted_by(|a, b| a < b), "{query}");
     }
 }
-
-#[test]
-fn a_key_that_goes_while_it_joins() {
-    let rig = Rig::new();
-    let (plan, key) = (rig.plan("gold", &[]), rig.key("one"));
-    // The record is written by somebody else meanwhile: the join is decided again and still holds.
-    let record = tidegate_proto::key::api_key(&key);
-    let bytes = rig.store.view().get(&record).unwrap().bytes.to_vec();
-    let touch = tidegate_proto::transaction::PutV1 { key: record.clone(), bytes };
-    *rig.store.rivals.lock().unwrap() = vec![touch];
-    rig.join(&plan, &key);
-    let joined = rig.store.view().revision_of(&record);
-    let other = rig.plan("iron", &[]);
-    rig.join(&other, &key);
-    assert!(
-        rig.store.view().revision_of(&record) > joined,
-        "a join writes the key, so that joins of one key conflict"
-    );
-}

@@ -33,6 +33,10 @@ pub(crate) struct Memory {
     pub(crate) commit_fault: Mutex<Option<StoreError>>,
     /// Records that another writer writes, one before each commit.
     pub(crate) rivals: Mutex<Vec<PutV1>>,
+    /// What another writer commits before the next commit.
+    intruder: Mutex<Option<TransactionV1>>,
+    /// The last transaction that was committed.
+    last: Mutex<TransactionV1>,
 }
 
 impl Store for Memory {
@@ -52,8 +56,12 @@ impl Store for Memory {
         if let Some(put) = rival {
             state.apply(TransactionV1 { puts: vec![put], ..TransactionV1::default() });
         }
+        if let Some(intruder) = self.intruder.lock().unwrap().take() {
+            assert!(matches!(state.apply(intruder), OutcomeV1::Committed { .. }));
+        }
         let bytes = transaction.encode().unwrap();
         let outcome = fault.map_or_else(|| Ok(state.apply_bytes(&bytes)), Err);
+        *self.last.lock().unwrap() = transaction;
         Box::pin(async move { outcome })
     }
 }
@@ -160,6 +168,15 @@ impl Rig {
         let core = Core::new(options, store.clone(), cluster.clone(), usage.clone(), || NOW_S);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { store, cluster, usage, core, runtime }
+    }
+
+    /// Lets another writer carry out a call between the next decision and its commit.
+    pub(crate) fn meanwhile(&self, status: u16, method: &str, target: &str, body: Value) -> Value {
+        let other = Self::new();
+        *other.store.state.lock().unwrap() = self.store.view();
+        let answer = other.expect(status, method, target, body);
+        *self.store.intruder.lock().unwrap() = Some(other.store.last.lock().unwrap().clone());
+        answer
     }
 
     /// Sends a request as it is.
