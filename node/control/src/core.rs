@@ -11,15 +11,15 @@ use tidegate_proto::limits::{CONTROL_BODY_BYTES_MAX, FRAME_BYTES_MAX};
 use crate::{
     auth::{self, Caller, Clocks},
     call::Site,
-    driver::{self, Asked, Reply},
+    driver::{self, Inputs, Reply},
     error::ApiError,
     operation::{Target, dispatch},
     options::Options,
     own::{self, Own},
     query::Query,
     respond,
-    store::{Cluster, Store},
-    sts,
+    store::{Cluster, Store, Usage},
+    sts, usage,
 };
 
 /// The control plane without its sockets.
@@ -27,6 +27,7 @@ pub struct Core {
     options: Options,
     site: Site,
     store: Arc<dyn Store>,
+    usage: Arc<dyn Usage>,
     own: Own,
     /// One generator for ids and request ids; control calls are far too rare to contend for it.
     random: Mutex<SmallRng>,
@@ -51,16 +52,22 @@ enum Lane {
 }
 
 impl Core {
-    /// A control plane over a store and a cluster; `now_s` is the wall clock in seconds since the Unix epoch.
+    /// A control plane over a store, a cluster and its counters; `now_s` is the wall clock in seconds since the Unix epoch.
     pub fn new(
         options: Options,
         store: Arc<dyn Store>,
         cluster: Arc<dyn Cluster>,
+        usage: Arc<dyn Usage>,
         now_s: fn() -> i64,
     ) -> Self {
         let site = Site { region: options.region.clone(), account: options.account_id.clone() };
         let own = Own { store: Arc::clone(&store), cluster, dev: options.dev, now_s };
-        Self { options, site, store, own, random: Mutex::new(SmallRng::from_os_rng()), now_s }
+        Self { options, site, store, usage, own, random: Mutex::new(SmallRng::from_os_rng()), now_s }
+    }
+
+    /// The same control plane over other counters.
+    pub(crate) fn with_usage(self, usage: Arc<dyn Usage>) -> Self {
+        Self { usage, ..self }
     }
 
     /// The largest body that a request with this path may have, in bytes.
@@ -157,14 +164,11 @@ impl Core {
     async fn rest(&self, parts: &Parts, body: Bytes) -> Result<Reply, ApiError> {
         let (verb, path) = (parts.method.as_str(), parts.uri.path());
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let (operation, params) = match dispatch(verb, path, &query) {
-            Some((Target::Now(operation), params)) => (operation, params),
-            Some((Target::Later(name), _)) => return Err(ApiError::not_implemented(name)),
-            None => return Err(ApiError::unknown_operation(verb, path)),
+        let Some((target, params)) = dispatch(verb, path, &query) else {
+            return Err(ApiError::unknown_operation(verb, path));
         };
         let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let asked = Asked {
-            operation,
+        let inputs = Inputs {
             params,
             query,
             body,
@@ -172,7 +176,11 @@ impl Core {
             site: self.site.clone(),
             stamps: ((self.now_s)(), self.draw()),
         };
-        driver::run(&self.store, asked, verb == "GET").await
+        match target {
+            Target::Now(operation) => driver::run(&self.store, operation, inputs, verb == "GET").await,
+            Target::Metered(operation) => usage::run(&self.store, &*self.usage, operation, &inputs).await,
+            Target::Later(name) => Err(ApiError::not_implemented(name)),
+        }
     }
 
     fn draw(&self) -> u64 {

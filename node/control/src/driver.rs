@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use rand::{TryRngCore, rngs::OsRng};
 use tidegate_proto::{
     limits::{
         COMMIT_ATTEMPTS_MAX, PROPOSE_TIMEOUT_MS, PROPOSE_TIMEOUT_MS_PER_MIB, READ_TIMEOUT_MS,
@@ -10,6 +11,7 @@ use tidegate_proto::{
     },
     transaction::{OutcomeV1, TransactionV1},
 };
+use tidegate_state::State;
 use tokio::time::timeout;
 
 use crate::{
@@ -30,11 +32,9 @@ const COMMIT_TIMEOUT: Duration = Duration::from_millis(
     PROPOSE_TIMEOUT_MS + PROPOSE_TIMEOUT_MS_PER_MIB * (TRANSACTION_BYTES_MAX as u64 >> 20) + READ_TIMEOUT_MS,
 );
 
-/// An operation with all its inputs but the view.
+/// All inputs of an operation but the view.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    /// What to do.
-    pub operation: Operation,
+pub(crate) struct Inputs {
     /// Named parts of the path.
     pub params: Params,
     /// Query parameters.
@@ -58,15 +58,40 @@ pub(crate) struct Reply {
     pub stale: bool,
 }
 
+impl Inputs {
+    /// Decides on a view. Every decision has secrets of its own, so that a nonce is never used for two values.
+    pub(crate) fn decide<T>(&self, view: &State, decide: impl FnOnce(&Call<'_>) -> T) -> Result<T, ApiError> {
+        let mut secret = [0; 32];
+        let drawn = OsRng.try_fill_bytes(&mut secret);
+        drawn.map_err(|fault| ApiError::internal(format!("no randomness from the system: {fault}")))?;
+        let stamps = Stamps::new(self.stamps.0, self.stamps.1, secret);
+        let call = Call {
+            view,
+            site: &self.site,
+            params: &self.params,
+            query: &self.query,
+            body: &self.body,
+            accept: &self.accept,
+            stamps: &stamps,
+        };
+        Ok(decide(&call))
+    }
+}
+
 /// Runs an operation until it is committed, refused, or has met too many other writers.
-pub(crate) async fn run(store: &Arc<dyn Store>, asked: Asked, is_read: bool) -> Result<Reply, ApiError> {
+pub(crate) async fn run(
+    store: &Arc<dyn Store>,
+    operation: Operation,
+    inputs: Inputs,
+    is_read: bool,
+) -> Result<Reply, ApiError> {
     let stale = match barrier(store).await {
         Ok(()) => false,
         Err(_) if is_read => true,
         Err(error) => return Err(error),
     };
-    let asked = Arc::new(asked);
-    let answer = retry(store, || decide(store, &asked)).await?;
+    let inputs = Arc::new(inputs);
+    let answer = retry(store, || decide(store, operation, &inputs)).await?;
     Ok(Reply { answer, stale })
 }
 
@@ -125,21 +150,9 @@ pub(crate) fn from_store(error: StoreError) -> ApiError {
 }
 
 /// Importing and compiling a large API takes long enough to be kept off the threads that serve sockets.
-async fn decide(store: &Arc<dyn Store>, asked: &Arc<Asked>) -> Outcome {
-    let (view, asked) = (store.view(), Arc::clone(asked));
-    let work = move || {
-        let stamps = Stamps::new(asked.stamps.0, asked.stamps.1);
-        let call = Call {
-            view: &view,
-            site: &asked.site,
-            params: &asked.params,
-            query: &asked.query,
-            body: &asked.body,
-            accept: &asked.accept,
-            stamps: &stamps,
-        };
-        rest::run(asked.operation, &call)
-    };
+async fn decide(store: &Arc<dyn Store>, operation: Operation, inputs: &Arc<Inputs>) -> Outcome {
+    let (view, inputs) = (store.view(), Arc::clone(inputs));
+    let work = move || inputs.decide(&view, |call| rest::run(operation, call))?;
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(fault) => {

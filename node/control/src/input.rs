@@ -34,19 +34,34 @@ impl Input {
 
     /// An object inside this input, as an input of its own; its faults are collected here by [`Input::absorb`].
     pub(crate) fn object(&mut self, field: &str) -> Result<Option<Self>, ApiError> {
-        match self.take(field) {
-            None => Ok(None),
-            Some(Value::Object(fields)) => {
-                Ok(Some(Self { shape: self.shape, fields, violations: Vec::new() }))
-            }
-            Some(_) => Err(ApiError::serialization(format!("{field}: expected an object"))),
-        }
+        self.take(field).map(|value| self.inner(field, value)).transpose()
     }
 
     /// Ends an inner object: leftover fields are refused, its violations become this input's.
     pub(crate) fn absorb(&mut self, inner: Self, shape: Shape) -> Result<(), ApiError> {
         self.violations.extend(inner.violations);
         refuse_leftovers(&inner.fields, shape)
+    }
+
+    /// The objects in a list inside this input.
+    pub(crate) fn objects(&mut self, field: &str) -> Result<Vec<Self>, ApiError> {
+        match self.take(field) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values.into_iter().map(|value| self.inner(field, value)).collect(),
+            Some(_) => Err(ApiError::serialization(format!("{field}: expected a list"))),
+        }
+    }
+
+    /// The objects in a map inside this input, with their names.
+    pub(crate) fn object_map(&mut self, field: &str) -> Result<Vec<(String, Self)>, ApiError> {
+        match self.take(field) {
+            None => Ok(Vec::new()),
+            Some(Value::Object(entries)) => {
+                let inner = |(name, value)| Ok((name, self.inner(field, value)?));
+                entries.into_iter().map(inner).collect()
+            }
+            Some(_) => Err(ApiError::serialization(format!("{field}: expected an object"))),
+        }
     }
 
     /// Takes a field as it came; `null` counts as absent.
@@ -91,6 +106,14 @@ impl Input {
         match self.take(field) {
             None => Ok(None),
             Some(value) => value.as_i64().map(Some).ok_or_else(|| wrong_type(&value, "an Integer")),
+        }
+    }
+
+    /// A number.
+    pub(crate) fn number(&mut self, field: &str) -> Result<Option<f64>, ApiError> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(value) => value.as_f64().map(Some).ok_or_else(|| wrong_type(&value, "an Double")),
         }
     }
 
@@ -142,6 +165,13 @@ impl Input {
             return Err(ApiError::validation(&self.violations));
         }
         refuse_leftovers(&self.fields, shape)
+    }
+
+    fn inner(&self, field: &str, value: Value) -> Result<Self, ApiError> {
+        match value {
+            Value::Object(fields) => Ok(Self { shape: self.shape, fields, violations: Vec::new() }),
+            _ => Err(ApiError::serialization(format!("{field}: expected an object"))),
+        }
     }
 
     fn map<V>(

@@ -1,7 +1,7 @@
 //! The control plane of a node: AWS's API Gateway service for REST APIs, a thin STS, and Tidegate's own cluster API.
 //!
 //! Operations are pure functions from a view of the replicated configuration to a transaction; a driver authenticates,
-//! runs, commits and runs again when another writer was first. Knows the cluster only as [`Store`] and [`Cluster`].
+//! runs, commits and runs again when another writer was first. Knows the cluster only as [`Store`], [`Cluster`] and [`Usage`].
 
 mod answer;
 mod auth;
@@ -19,14 +19,16 @@ mod patch;
 mod query;
 mod respond;
 mod rest;
+mod seal;
 mod service;
 mod stamps;
 mod store;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use core::Core;
 pub use options::{Error, Options};
 pub use service::{Handle, Service};
-pub use store::{BoxFuture, Cluster, ClusterError, Store, StoreError};
+pub use store::{BoxFuture, Cluster, ClusterError, DayUsage, KeyUsage, Store, StoreError, Usage, UsageError};

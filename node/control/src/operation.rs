@@ -9,11 +9,15 @@ use crate::query::{Query, decode_segment};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are AWS's and documented there")]
 pub(crate) enum Operation {
+    CreateApiKey,
     CreateDeployment,
     CreateModel,
     CreateResource,
     CreateRestApi,
     CreateStage,
+    CreateUsagePlan,
+    CreateUsagePlanKey,
+    DeleteApiKey,
     DeleteDeployment,
     DeleteIntegration,
     DeleteIntegrationResponse,
@@ -23,7 +27,11 @@ pub(crate) enum Operation {
     DeleteResource,
     DeleteRestApi,
     DeleteStage,
+    DeleteUsagePlan,
+    DeleteUsagePlanKey,
     GetAccount,
+    GetApiKey,
+    GetApiKeys,
     GetDeployment,
     GetDeployments,
     GetExport,
@@ -40,6 +48,11 @@ pub(crate) enum Operation {
     GetStage,
     GetStages,
     GetTags,
+    GetUsagePlan,
+    GetUsagePlanKey,
+    GetUsagePlanKeys,
+    GetUsagePlans,
+    ImportApiKeys,
     ImportRestApi,
     PutIntegration,
     PutIntegrationResponse,
@@ -48,6 +61,8 @@ pub(crate) enum Operation {
     PutRestApi,
     TagResource,
     UntagResource,
+    UpdateAccount,
+    UpdateApiKey,
     UpdateDeployment,
     UpdateIntegration,
     UpdateIntegrationResponse,
@@ -57,6 +72,15 @@ pub(crate) enum Operation {
     UpdateResource,
     UpdateRestApi,
     UpdateStage,
+    UpdateUsagePlan,
+}
+
+/// The operations that the counters answer. Names are AWS's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are AWS's and documented there")]
+pub(crate) enum Metered {
+    GetUsage,
+    UpdateUsage,
 }
 
 /// What a request line stands for.
@@ -64,6 +88,8 @@ pub(crate) enum Operation {
 pub(crate) enum Target {
     /// An operation of this version.
     Now(Operation),
+    /// An operation of this version that the counters answer.
+    Metered(Metered),
     /// An operation of AWS's API that this version does not have.
     Later(&'static str),
 }
@@ -172,8 +198,12 @@ mod tests {
                 Target::Now(O::TagResource),
                 "resource_arn=arn:aws:apigateway:x::/restapis/a/stages/s",
             ),
-            ("GET", "/apikeys", "", Target::Later("GetApiKeys"), ""),
-            ("POST", "/apikeys", "mode=import", Target::Later("ImportApiKeys"), ""),
+            ("GET", "/apikeys", "", Target::Now(O::GetApiKeys), ""),
+            ("POST", "/apikeys", "", Target::Now(O::CreateApiKey), ""),
+            ("POST", "/apikeys", "mode=import&format=csv", Target::Now(O::ImportApiKeys), ""),
+            ("GET", "/usageplans/p/usage", "", Target::Metered(Metered::GetUsage), "usageplanId=p"),
+            ("PATCH", "/usageplans/p/keys/k/usage", "", Target::Metered(Metered::UpdateUsage), "keyId=k"),
+            ("GET", "/domainnames", "", Target::Later("GetDomainNames"), ""),
             ("POST", "/v2/apis", "", Target::Later("CreateApi"), ""),
             ("GET", "/v2/apis/x/routes/y", "", Target::Later("GetRoute"), ""),
         ];

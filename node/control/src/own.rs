@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use rand::RngCore;
 use serde_json::{Value, json};
-use tidegate_proto::{key::USER_PREFIX, transaction::TransactionV1};
+use tidegate_proto::{key::USER_PREFIXES, transaction::TransactionV1};
 use tidegate_state::State;
 
 use crate::{
@@ -85,9 +85,12 @@ impl Own {
             }
             ("POST", ["dev", "reset"]) if self.dev => {
                 barrier(&self.store).await?;
-                let records = self.store.view().prefix(USER_PREFIX).count();
+                let view = self.store.view();
+                let records = USER_PREFIXES.iter().map(|prefix| view.prefix(prefix).count()).sum();
                 let mut transaction = TransactionV1::default();
-                transaction.delete_prefix(USER_PREFIX);
+                for prefix in USER_PREFIXES {
+                    transaction.delete_prefix(prefix);
+                }
                 self.replace(transaction, records).await
             }
             _ => Err(ApiError::unknown_operation(verb, path)),

@@ -6,27 +6,66 @@ use tidegate_proto::limits::{PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX};
 
 use crate::{error::ApiError, query::Query};
 
-/// One page of `rows`, which are sorted by their unique key. `position` names the last key of the page before, so a page
-/// stays right when rows come and go between two calls.
+/// What a caller wants to see of a list. `position` names the last key of the page before, so a page stays right when rows come
+/// and go between two calls.
+#[derive(Debug)]
+pub(crate) struct Page {
+    limit: usize,
+    after: Option<String>,
+}
+
+/// The rows of one page, and where the next one begins.
+pub(crate) type Rows<T> = (Vec<(String, T)>, Option<String>);
+
+impl Page {
+    /// Reads `limit` and `position`.
+    pub(crate) fn read(query: &Query) -> Result<Self, ApiError> {
+        let limit = read_limit(query.get("limit"))?;
+        Ok(Self { limit, after: query.get("position").map(read_position).transpose()? })
+    }
+
+    /// The key behind which the page begins, if it is not the first one.
+    pub(crate) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// Takes the page off `rows`, which are sorted by their unique key. Rows before the page are skipped, rows behind it are not
+    /// looked at, except for the first.
+    pub(crate) fn take<T>(
+        &self,
+        rows: impl Iterator<Item = Result<(String, T), ApiError>>,
+    ) -> Result<Rows<T>, ApiError> {
+        let mut taken: Vec<(String, T)> = Vec::new();
+        for row in rows {
+            let (key, row) = row?;
+            if self.after().is_some_and(|after| *key <= *after) {
+                continue;
+            }
+            if taken.len() == self.limit {
+                let last = taken.last().map(|(key, _)| URL_SAFE_NO_PAD.encode(key));
+                return Ok((taken, last));
+            }
+            taken.push((key, row));
+        }
+        Ok((taken, None))
+    }
+}
+
+/// One page of `rows`, which are sorted by their unique key.
 pub(crate) fn page<T>(
     rows: Vec<(String, T)>,
     query: &Query,
     print: impl Fn(T) -> Value,
 ) -> Result<Value, ApiError> {
-    let limit = read_limit(query.get("limit"))?;
-    let after = query.get("position").map(read_position).transpose()?;
-    let is_later = |key: &str| after.as_deref().is_none_or(|after| key > after);
-    let mut later = rows.into_iter().filter(|(key, _)| is_later(key)).peekable();
-    let (mut items, mut last) = (Vec::new(), String::new());
-    while items.len() < limit
-        && let Some((key, row)) = later.next()
-    {
-        items.push(print(row));
-        last = key;
-    }
-    match later.peek() {
-        None => Ok(json!({ "item": items })),
-        Some(_) => Ok(json!({ "position": URL_SAFE_NO_PAD.encode(last), "item": items })),
+    Ok(printed(Page::read(query)?.take(rows.into_iter().map(Ok))?, print))
+}
+
+/// A page as AWS prints it.
+pub(crate) fn printed<T>((rows, position): Rows<T>, print: impl Fn(T) -> Value) -> Value {
+    let items: Vec<Value> = rows.into_iter().map(|(_, row)| print(row)).collect();
+    match position {
+        None => json!({ "item": items }),
+        Some(position) => json!({ "position": position, "item": items }),
     }
 }
 

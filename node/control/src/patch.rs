@@ -57,6 +57,8 @@ pub(crate) enum Kind {
     FlagEntry(Option<&'static str>),
     /// A member of a list of strings, named by the last part of the path.
     Member,
+    /// A member of a list of strings, named by the value.
+    Element,
     /// The single member of a list, named by its index or its old value.
     Only,
     /// A field of a later version: only values that ask for nothing are taken.
@@ -161,7 +163,7 @@ fn apply_one(table: &Table, document: &mut Value, patch: &Patch) -> Result<(), A
         };
     }
     match patch.op {
-        Op::Remove => edit::remove(document, rule.kind, &pointer),
+        Op::Remove => edit::remove(document, rule.kind, &pointer, patch.value.as_deref()),
         Op::Add | Op::Replace => edit::set(document, rule.kind, &pointer, patch.op, patch.value.as_deref()),
         Op::Test => edit::test(document, &pointer, patch),
         Op::Copy | Op::Move => {
@@ -173,7 +175,7 @@ fn apply_one(table: &Table, document: &mut Value, patch: &Patch) -> Result<(), A
             let value = edit::read(document, &source)
                 .ok_or_else(|| ApiError::bad_request(format!("Nothing to copy at patch from {from}")))?;
             if patch.op == Op::Move {
-                edit::remove(document, origin.kind, &source)?;
+                edit::remove(document, origin.kind, &source, None)?;
             }
             edit::set(document, rule.kind, &pointer, Op::Replace, scalar(&value).as_deref())
         }
@@ -230,13 +232,19 @@ fn wrong_path(table: &Table, rule: Option<&Rule>, patch: &Patch) -> ApiError {
             path.trim_start_matches('/')
         ),
         (Style::Stage, Some(_)) => format!("Invalid {op} operation with path: {path}"),
-        (Style::Stage, None) => {
-            format!("Invalid method setting path: {path}. Must be one of: {METHOD_SETTING_PATHS}")
-        }
+        (Style::Stage, None) => return wrong_setting_path(path),
     })
 }
 
-fn name(op: Op) -> &'static str {
+/// AWS's answer to a patch path that a stage does not have.
+pub(crate) fn wrong_setting_path(path: &str) -> ApiError {
+    ApiError::bad_request(format!(
+        "Invalid method setting path: {path}. Must be one of: {METHOD_SETTING_PATHS}"
+    ))
+}
+
+/// AWS's name of an operation.
+pub(crate) fn name(op: Op) -> &'static str {
     OPS.iter().find(|(_, known)| *known == op).map_or("", |(name, _)| name)
 }
 

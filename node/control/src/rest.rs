@@ -2,6 +2,7 @@
 //! function; must never commit.
 
 mod account;
+mod api_key;
 mod definition;
 mod deployment;
 mod draft;
@@ -12,15 +13,20 @@ mod integration;
 mod integration_response;
 mod method;
 mod method_response;
+mod method_settings;
 mod model;
 mod resource;
 mod rest_api;
 mod stage;
 mod tags;
 pub(crate) mod unsupported;
+pub(crate) mod usage;
+mod usage_plan;
+mod usage_plan_key;
 mod variables;
 
 pub(crate) use definition::check as check_compiles;
+pub(crate) use tags::{check_policy as check_plan_tags, check_stage as check_stage_tags};
 
 use crate::{
     call::{Call, Outcome},
@@ -30,11 +36,15 @@ use crate::{
 /// Runs an operation: pure, so it can be run again on a newer view.
 pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
     match operation {
+        Operation::CreateApiKey => api_key::create(call),
         Operation::CreateDeployment => deployment::create(call),
         Operation::CreateModel => model::create(call),
         Operation::CreateResource => resource::create(call),
         Operation::CreateRestApi => rest_api::create(call),
         Operation::CreateStage => stage::create(call),
+        Operation::CreateUsagePlan => usage_plan::create(call),
+        Operation::CreateUsagePlanKey => usage_plan_key::create(call),
+        Operation::DeleteApiKey => api_key::delete(call),
         Operation::DeleteDeployment => deployment::delete(call),
         Operation::DeleteIntegration => integration::delete(call),
         Operation::DeleteIntegrationResponse => integration_response::delete(call),
@@ -44,7 +54,11 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::DeleteResource => resource::delete(call),
         Operation::DeleteRestApi => rest_api::delete(call),
         Operation::DeleteStage => stage::delete(call),
+        Operation::DeleteUsagePlan => usage_plan::delete(call),
+        Operation::DeleteUsagePlanKey => usage_plan_key::delete(call),
         Operation::GetAccount => account::get(call),
+        Operation::GetApiKey => api_key::get(call),
+        Operation::GetApiKeys => api_key::list(call),
         Operation::GetDeployment => deployment::get(call),
         Operation::GetDeployments => deployment::list(call),
         Operation::GetExport => export::get(call),
@@ -61,6 +75,11 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::GetStage => stage::get(call),
         Operation::GetStages => stage::list(call),
         Operation::GetTags => tags::get(call),
+        Operation::GetUsagePlan => usage_plan::get(call),
+        Operation::GetUsagePlanKey => usage_plan_key::get(call),
+        Operation::GetUsagePlanKeys => usage_plan_key::list(call),
+        Operation::GetUsagePlans => usage_plan::list(call),
+        Operation::ImportApiKeys => api_key::import::run(call),
         Operation::ImportRestApi => import::create(call),
         Operation::PutIntegration => integration::put(call),
         Operation::PutIntegrationResponse => integration_response::put(call),
@@ -69,6 +88,8 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::PutRestApi => import::put(call),
         Operation::TagResource => tags::tag(call),
         Operation::UntagResource => tags::untag(call),
+        Operation::UpdateAccount => account::update(call),
+        Operation::UpdateApiKey => api_key::update(call),
         Operation::UpdateDeployment => deployment::update(call),
         Operation::UpdateIntegration => integration::update(call),
         Operation::UpdateIntegrationResponse => integration_response::update(call),
@@ -78,5 +99,6 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::UpdateResource => resource::update(call),
         Operation::UpdateRestApi => rest_api::update(call),
         Operation::UpdateStage => stage::update(call),
+        Operation::UpdateUsagePlan => usage_plan::update(call),
     }
 }

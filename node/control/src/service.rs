@@ -18,14 +18,15 @@ use crate::{
     error::ApiError,
     options::{Error, Options},
     respond,
-    store::{Cluster, Store},
+    store::{Cluster, Store, Usage},
+    usage::NoUsage,
 };
 
 /// A bound control plane that has not begun to accept.
 #[derive(Debug)]
 pub struct Service {
     listener: tidegate_listener::Service,
-    core: Arc<Core>,
+    core: Core,
 }
 
 /// Controls and observes a running control plane.
@@ -42,7 +43,14 @@ impl Service {
     pub fn new(options: Options, store: Arc<dyn Store>, cluster: Arc<dyn Cluster>) -> Result<Self, Error> {
         options.check()?;
         let listener = tidegate_listener::Service::new(tidegate_listener::Options::at(options.listen))?;
-        Ok(Self { listener, core: Arc::new(Core::new(options, store, cluster, wall_clock_s)) })
+        let core = Core::new(options, store, cluster, Arc::new(NoUsage), wall_clock_s);
+        Ok(Self { listener, core })
+    }
+
+    /// Connects the counters of usage plans; without them their operations answer 503.
+    #[must_use]
+    pub fn with_usage(self, usage: Arc<dyn Usage>) -> Self {
+        Self { core: self.core.with_usage(usage), ..self }
     }
 
     /// A handle that outlives `run`.
@@ -55,7 +63,7 @@ impl Service {
     /// # Errors
     /// [`Error::Listener`] when the socket cannot be registered with the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let core = self.core;
+        let core = Arc::new(self.core);
         let turns = Arc::new(Semaphore::new(CONTROL_CALLS_MAX));
         let handler = move |request: Request<tidegate_listener::Body>, _| {
             let (core, turns) = (Arc::clone(&core), Arc::clone(&turns));

@@ -1,6 +1,9 @@
-//! Time and randomness of one control call, brought in from outside. Owns the id sequence; must never read a clock or an entropy source.
+//! Time and randomness of one control call, brought in from outside. Owns the sequences of ids and of secrets; must never read a clock
+//! or an entropy source.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+
+use rand::{RngCore, SeedableRng, rngs::StdRng};
 
 use crate::error::ApiError;
 
@@ -8,17 +11,20 @@ use crate::error::ApiError;
 const DRAWS_MAX: usize = 64;
 
 /// What a pure operation needs from the world.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Stamps {
     /// Seconds since the Unix epoch.
     pub now_s: i64,
     state: Cell<u64>,
+    secrets: RefCell<StdRng>,
 }
 
 impl Stamps {
-    /// Stamps whose whole id sequence follows from `seed`.
-    pub(crate) fn new(now_s: i64, seed: u64) -> Self {
-        Self { now_s, state: Cell::new(seed) }
+    /// Stamps whose ids follow from `seed` and whose secrets follow from `secret`, 32 bytes that nobody can guess and that no
+    /// other stamps had.
+    pub(crate) fn new(now_s: i64, seed: u64, secret: [u8; 32]) -> Self {
+        let secrets = RefCell::new(StdRng::from_seed(secret));
+        Self { now_s, state: Cell::new(seed), secrets }
     }
 
     /// The first id of the sequence that is not taken.
@@ -32,6 +38,13 @@ impl Stamps {
     ) -> Result<String, ApiError> {
         let mut draws = (0..DRAWS_MAX).map(|_| make(self.random()));
         draws.find(|id| !taken(id)).ok_or_else(|| ApiError::internal("no free identifier was drawn"))
+    }
+
+    /// The next bytes that nobody can guess, from a cryptographic generator.
+    pub(crate) fn secret<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.secrets.borrow_mut().fill_bytes(&mut bytes);
+        bytes
     }
 
     /// SplitMix64: a full-period sequence, so ids of one call never repeat.
@@ -51,10 +64,19 @@ mod tests {
 
     #[test]
     fn ids_follow_the_seed_and_skip_what_is_taken() {
-        let first = Stamps::new(0, 7).id(short_id, |_| false).unwrap();
-        let second = Stamps::new(0, 7).id(short_id, |id| id == first).unwrap();
+        let first = Stamps::new(0, 7, [0; 32]).id(short_id, |_| false).unwrap();
+        let second = Stamps::new(0, 7, [0; 32]).id(short_id, |id| id == first).unwrap();
         assert_ne!(first, second);
-        assert_eq!(Stamps::new(0, 7).id(short_id, |_| false).unwrap(), first);
-        assert_eq!(Stamps::new(0, 7).id(short_id, |_| true).unwrap_err().status, 500);
+        assert_eq!(Stamps::new(0, 7, [0; 32]).id(short_id, |_| false).unwrap(), first);
+        assert_eq!(Stamps::new(0, 7, [0; 32]).id(short_id, |_| true).unwrap_err().status, 500);
+    }
+
+    #[test]
+    fn secrets_follow_their_own_seed_and_never_repeat() {
+        let (one, other) = (Stamps::new(0, 7, [1; 32]), Stamps::new(0, 7, [2; 32]));
+        let first: [u8; 12] = one.secret();
+        assert_ne!(first, one.secret());
+        assert_ne!(first, other.secret());
+        assert_eq!(first, Stamps::new(9, 8, [1; 32]).secret());
     }
 }

@@ -58,6 +58,54 @@ pub trait Cluster: Send + Sync + 'static {
     fn transfer(&self, to: Option<u64>) -> BoxFuture<'_, Result<LeaderTransferred, ClusterError>>;
 }
 
+/// What the nodes counted of the use of API keys in usage plans.
+pub trait Usage: Send + Sync + 'static {
+    /// What `keys` used of a plan from `first_day` to `last_day`, both included. Days are UTC and counted from 1970-01-01. Keys and
+    /// days without use may be left out: such a day is printed with no use and the whole quota, so a day inside of a period that
+    /// has use before it is not left out.
+    fn usage(
+        &self,
+        plan: &str,
+        keys: Vec<String>,
+        first_day: i32,
+        last_day: i32,
+    ) -> BoxFuture<'_, Result<Vec<KeyUsage>, UsageError>>;
+
+    /// Sets what remains of a key's quota in the period that is running. The plan has a quota and the key is in it.
+    fn set_remaining(&self, plan: &str, key: &str, remaining: u64) -> BoxFuture<'_, Result<(), UsageError>>;
+}
+
+/// What one API key used of a usage plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// Id of the API key.
+    pub key: String,
+    /// Its days, in any order, each at most once.
+    pub days: Vec<DayUsage>,
+}
+
+/// What one API key used of a usage plan on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayUsage {
+    /// Days since 1970-01-01 UTC.
+    pub day: i32,
+    /// Requests of this day.
+    pub used: u64,
+    /// Requests that remained of the period's quota at the end of this day, or remain now.
+    pub remaining: u64,
+}
+
+/// Why the counters have no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// Nobody leads the counters: nothing was changed.
+    #[error("the counters are out of reach")]
+    Unavailable,
+    /// A change was proposed and its outcome is unknown.
+    #[error("the outcome of the change is unknown")]
+    Unknown,
+}
+
 /// Why a cluster verb was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {

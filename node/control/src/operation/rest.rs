@@ -1,9 +1,13 @@
 //! Every operation of `apigateway` (2015-07-09) by verb and path. Owns that table; must never run one.
 
-use super::{Operation, Row, Target};
+use super::{Metered, Operation, Row, Target};
 
 const fn now(verb: &'static str, path: &'static str, operation: Operation) -> Row {
     Row { verb, path, mode: None, target: Target::Now(operation) }
+}
+
+const fn metered(verb: &'static str, path: &'static str, operation: Metered) -> Row {
+    Row { verb, path, mode: None, target: Target::Metered(operation) }
 }
 
 const fn later(verb: &'static str, path: &'static str, name: &'static str) -> Row {
@@ -18,8 +22,13 @@ pub(super) const TABLE: &[Row] = &[
         mode: Some("import"),
         target: Target::Now(Operation::ImportRestApi),
     },
-    Row { verb: "POST", path: "/apikeys", mode: Some("import"), target: Target::Later("ImportApiKeys") },
-    later("POST", "/apikeys", "CreateApiKey"),
+    Row {
+        verb: "POST",
+        path: "/apikeys",
+        mode: Some("import"),
+        target: Target::Now(Operation::ImportApiKeys),
+    },
+    now("POST", "/apikeys", Operation::CreateApiKey),
     later("POST", "/restapis/{restapi_id}/authorizers", "CreateAuthorizer"),
     later("POST", "/domainnames/{domain_name}/basepathmappings", "CreateBasePathMapping"),
     now("POST", "/restapis/{restapi_id}/deployments", Operation::CreateDeployment),
@@ -32,10 +41,10 @@ pub(super) const TABLE: &[Row] = &[
     now("POST", "/restapis/{restapi_id}/resources/{parent_id}", Operation::CreateResource),
     now("POST", "/restapis", Operation::CreateRestApi),
     now("POST", "/restapis/{restapi_id}/stages", Operation::CreateStage),
-    later("POST", "/usageplans", "CreateUsagePlan"),
-    later("POST", "/usageplans/{usageplanId}/keys", "CreateUsagePlanKey"),
+    now("POST", "/usageplans", Operation::CreateUsagePlan),
+    now("POST", "/usageplans/{usageplanId}/keys", Operation::CreateUsagePlanKey),
     later("POST", "/vpclinks", "CreateVpcLink"),
-    later("DELETE", "/apikeys/{api_Key}", "DeleteApiKey"),
+    now("DELETE", "/apikeys/{api_Key}", Operation::DeleteApiKey),
     later("DELETE", "/restapis/{restapi_id}/authorizers/{authorizer_id}", "DeleteAuthorizer"),
     later("DELETE", "/domainnames/{domain_name}/basepathmappings/{base_path}", "DeleteBasePathMapping"),
     later("DELETE", "/clientcertificates/{clientcertificate_id}", "DeleteClientCertificate"),
@@ -78,8 +87,8 @@ pub(super) const TABLE: &[Row] = &[
     now("DELETE", "/restapis/{restapi_id}/resources/{resource_id}", Operation::DeleteResource),
     now("DELETE", "/restapis/{restapi_id}", Operation::DeleteRestApi),
     now("DELETE", "/restapis/{restapi_id}/stages/{stage_name}", Operation::DeleteStage),
-    later("DELETE", "/usageplans/{usageplanId}", "DeleteUsagePlan"),
-    later("DELETE", "/usageplans/{usageplanId}/keys/{keyId}", "DeleteUsagePlanKey"),
+    now("DELETE", "/usageplans/{usageplanId}", Operation::DeleteUsagePlan),
+    now("DELETE", "/usageplans/{usageplanId}/keys/{keyId}", Operation::DeleteUsagePlanKey),
     later("DELETE", "/vpclinks/{vpclink_id}", "DeleteVpcLink"),
     later(
         "DELETE",
@@ -89,8 +98,8 @@ pub(super) const TABLE: &[Row] = &[
     later("DELETE", "/restapis/{restapi_id}/stages/{stage_name}/cache/data", "FlushStageCache"),
     later("POST", "/clientcertificates", "GenerateClientCertificate"),
     now("GET", "/account", Operation::GetAccount),
-    later("GET", "/apikeys/{api_Key}", "GetApiKey"),
-    later("GET", "/apikeys", "GetApiKeys"),
+    now("GET", "/apikeys/{api_Key}", Operation::GetApiKey),
+    now("GET", "/apikeys", Operation::GetApiKeys),
     later("GET", "/restapis/{restapi_id}/authorizers/{authorizer_id}", "GetAuthorizer"),
     later("GET", "/restapis/{restapi_id}/authorizers", "GetAuthorizers"),
     later("GET", "/domainnames/{domain_name}/basepathmappings/{base_path}", "GetBasePathMapping"),
@@ -140,11 +149,11 @@ pub(super) const TABLE: &[Row] = &[
     now("GET", "/restapis/{restapi_id}/stages/{stage_name}", Operation::GetStage),
     now("GET", "/restapis/{restapi_id}/stages", Operation::GetStages),
     now("GET", "/tags/{resource_arn+}", Operation::GetTags),
-    later("GET", "/usageplans/{usageplanId}/usage", "GetUsage"),
-    later("GET", "/usageplans/{usageplanId}", "GetUsagePlan"),
-    later("GET", "/usageplans/{usageplanId}/keys/{keyId}", "GetUsagePlanKey"),
-    later("GET", "/usageplans/{usageplanId}/keys", "GetUsagePlanKeys"),
-    later("GET", "/usageplans", "GetUsagePlans"),
+    metered("GET", "/usageplans/{usageplanId}/usage", Metered::GetUsage),
+    now("GET", "/usageplans/{usageplanId}", Operation::GetUsagePlan),
+    now("GET", "/usageplans/{usageplanId}/keys/{keyId}", Operation::GetUsagePlanKey),
+    now("GET", "/usageplans/{usageplanId}/keys", Operation::GetUsagePlanKeys),
+    now("GET", "/usageplans", Operation::GetUsagePlans),
     later("GET", "/vpclinks/{vpclink_id}", "GetVpcLink"),
     later("GET", "/vpclinks", "GetVpcLinks"),
     later("PUT", "/restapis/{restapi_id}/documentation/parts", "ImportDocumentationParts"),
@@ -171,8 +180,8 @@ pub(super) const TABLE: &[Row] = &[
     later("POST", "/restapis/{restapi_id}/authorizers/{authorizer_id}", "TestInvokeAuthorizer"),
     later("POST", "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}", "TestInvokeMethod"),
     now("DELETE", "/tags/{resource_arn+}", Operation::UntagResource),
-    later("PATCH", "/account", "UpdateAccount"),
-    later("PATCH", "/apikeys/{api_Key}", "UpdateApiKey"),
+    now("PATCH", "/account", Operation::UpdateAccount),
+    now("PATCH", "/apikeys/{api_Key}", Operation::UpdateApiKey),
     later("PATCH", "/restapis/{restapi_id}/authorizers/{authorizer_id}", "UpdateAuthorizer"),
     later("PATCH", "/domainnames/{domain_name}/basepathmappings/{base_path}", "UpdateBasePathMapping"),
     later("PATCH", "/clientcertificates/{clientcertificate_id}", "UpdateClientCertificate"),
@@ -214,7 +223,7 @@ pub(super) const TABLE: &[Row] = &[
     now("PATCH", "/restapis/{restapi_id}/resources/{resource_id}", Operation::UpdateResource),
     now("PATCH", "/restapis/{restapi_id}", Operation::UpdateRestApi),
     now("PATCH", "/restapis/{restapi_id}/stages/{stage_name}", Operation::UpdateStage),
-    later("PATCH", "/usageplans/{usageplanId}/keys/{keyId}/usage", "UpdateUsage"),
-    later("PATCH", "/usageplans/{usageplanId}", "UpdateUsagePlan"),
+    metered("PATCH", "/usageplans/{usageplanId}/keys/{keyId}/usage", Metered::UpdateUsage),
+    now("PATCH", "/usageplans/{usageplanId}", Operation::UpdateUsagePlan),
     later("PATCH", "/vpclinks/{vpclink_id}", "UpdateVpcLink"),
 ];

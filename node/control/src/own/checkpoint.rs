@@ -2,8 +2,8 @@
 //! checkpoint may bring; must never let in a configuration that does not compile.
 
 use tidegate_proto::{
-    document::Certificate,
-    key::{self, CREDENTIAL_PREFIX, USER_PREFIX},
+    document::{ApiKey, Certificate},
+    key::{self, CREDENTIAL_PREFIX, SEAL_SECRET, USER_PREFIXES},
     limits::TRANSACTION_OPERATIONS_MAX,
     transaction::{PutV1, TransactionV1},
 };
@@ -24,6 +24,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<State, ApiError> {
         )));
     }
     check_served(&image)?;
+    check_plans(&image)?;
     check_certificates(&image)?;
     Ok(image)
 }
@@ -31,8 +32,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<State, ApiError> {
 /// The transaction that makes users' records equal to the checkpoint's, and how many it writes.
 pub(crate) fn restore(view: &State, image: &State) -> (TransactionV1, usize) {
     let mut transaction = TransactionV1::default();
-    transaction.delete_prefix(USER_PREFIX);
-    for (key, _) in view.prefix("").filter(|(key, _)| is_restored(key) && !key.starts_with(USER_PREFIX)) {
+    for prefix in USER_PREFIXES {
+        transaction.delete_prefix(prefix);
+    }
+    let is_wiped = |key: &str| USER_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+    for (key, _) in view.prefix("").filter(|(key, _)| is_restored(key) && !is_wiped(key)) {
         transaction.delete(key);
     }
     for (key, record) in image.prefix("").filter(|(key, _)| is_restored(key)) {
@@ -54,9 +58,23 @@ fn check_served(image: &State) -> Result<(), ApiError> {
             let found = image.deployment(id, &stage.deployment_id).map_err(damaged)?;
             let deployment = found.ok_or_else(|| place("has no deployment"))?.document;
             rest::check_compiles(&deployment.definition, stage)
+                .and_then(|()| rest::check_stage_tags(&stage.tags))
                 .map_err(|error| place(&format!("cannot be served: {}", error.message)))?;
         }
     }
+    Ok(())
+}
+
+/// Requires that every usage plan can be read and says what it means, and that every API key can be read.
+fn check_plans(image: &State) -> Result<(), ApiError> {
+    let damaged = |corrupt: Corrupt| ApiError::bad_request(corrupt.to_string());
+    for plan in image.usage_plans().map_err(damaged)? {
+        let (id, tags) = (&plan.document.id, &plan.document.tags);
+        rest::check_plan_tags(tags)
+            .map_err(|error| ApiError::bad_request(format!("Usage plan {id}: {}", error.message)))?;
+    }
+    image.scan::<ApiKey>(key::API_KEY_PREFIX).map_err(damaged)?;
+    image.account().map_err(damaged)?;
     Ok(())
 }
 
@@ -69,7 +87,9 @@ fn check_certificates(image: &State) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Records of kinds that only a newer version knows belong to users as well.
+/// Records of kinds that only a newer version knows belong to users as well. The secret that values of API keys are sealed under comes
+/// with them, as they do not open under another one.
 fn is_restored(key: &str) -> bool {
-    !key.starts_with(CREDENTIAL_PREFIX) && !key.starts_with(CLUSTER_PREFIX) && key != key::AUTHORITY
+    key == SEAL_SECRET
+        || (!key.starts_with(CREDENTIAL_PREFIX) && !key.starts_with(CLUSTER_PREFIX) && key != key::AUTHORITY)
 }

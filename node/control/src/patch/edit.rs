@@ -47,6 +47,14 @@ pub(super) fn set(
                 }
             });
         }
+        Kind::Element => {
+            let fresh = json!(value.unwrap_or_default());
+            edit_list(document, pointer, |members| {
+                if !members.contains(&fresh) {
+                    members.push(fresh);
+                }
+            });
+        }
         Kind::Only => {
             edit_list(document, above, |members| {
                 members.retain(|_| op != Op::Replace);
@@ -58,8 +66,13 @@ pub(super) fn set(
     Ok(())
 }
 
-/// Removes.
-pub(super) fn remove(document: &mut Value, kind: Kind, pointer: &[String]) -> Result<(), ApiError> {
+/// Removes; only elements of lists are named by a value.
+pub(super) fn remove(
+    document: &mut Value,
+    kind: Kind,
+    pointer: &[String],
+    value: Option<&str>,
+) -> Result<(), ApiError> {
     let Some((last, above)) = pointer.split_last() else { return Ok(()) };
     match kind {
         Kind::TextEntry(missing) | Kind::FlagEntry(missing) => {
@@ -73,6 +86,21 @@ pub(super) fn remove(document: &mut Value, kind: Kind, pointer: &[String]) -> Re
             };
             return match edit_list(document, above, kept) {
                 Some(true) => Err(ApiError::not_found(format!("Nothing to remove at {}", joined(pointer)))),
+                _ => Ok(()),
+            };
+        }
+        Kind::Element => {
+            let gone = value.unwrap_or_default();
+            let kept = |members: &mut Vec<Value>| {
+                let before = members.len();
+                members.retain(|member| member != gone);
+                members.len() == before
+            };
+            return match edit_list(document, pointer, kept) {
+                Some(true) => {
+                    let at = joined(pointer);
+                    Err(ApiError::not_found(format!("Nothing to remove at {at}: {gone}")))
+                }
                 _ => Ok(()),
             };
         }

@@ -16,6 +16,7 @@ use super::{
     method::reread,
     model, tags,
     unsupported::{self, Shape},
+    usage_plan,
 };
 use crate::{
     answer::{Answer, print},
@@ -141,12 +142,16 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
     draft.commit(Answer::ok(printed))
 }
 
-/// `DeleteRestApi`: with everything below it.
+/// `DeleteRestApi`: with everything below it; its stages are taken out of their usage plans.
 pub(crate) fn delete(call: &Call<'_>) -> Outcome {
     let found = require_api(call)?;
     let mut transaction = TransactionV1::default();
     transaction.compare(key::rest_api(call.api_id()), found.revision);
     transaction.delete(key::rest_api(call.api_id())).delete_prefix(key::rest_api_prefix(call.api_id()));
+    for (stage, record) in call.view.prefix(&key::stage_prefix(call.api_id())) {
+        transaction.compare(stage, record.revision);
+    }
+    usage_plan::forget_stages(call, &mut transaction, |one| one.api_id == call.api_id())?;
     Ok((transaction, Answer::accepted()))
 }
 

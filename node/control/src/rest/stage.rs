@@ -1,16 +1,20 @@
 //! Stages: names under which deployments are served. Owns their rules and patches; must never serve one.
 
 use serde_json::{Value, json};
-use tidegate_proto::{document::Stage, key, limits::STAGES_PER_API_MAX};
+use tidegate_proto::{
+    document::{ApiStage, Stage},
+    key,
+    limits::STAGES_PER_API_MAX,
+};
 
 use super::{
     definition,
     deployment::no_deployment,
     draft::{Draft, require_api},
     method::reread,
-    tags,
+    method_settings, tags,
     unsupported::Shape,
-    variables,
+    usage_plan, variables,
 };
 use crate::{
     answer::{Answer, print},
@@ -49,16 +53,6 @@ const PATCHES: Table = Table {
         later("/canarySettings/percentTraffic", "canarySettings"),
         later("/canarySettings/useStageCache", "canarySettings"),
         later("/canarySettings/stageVariableOverrides/{}", "canarySettings"),
-        later("/{}/{}/metrics/enabled", "methodSettings"),
-        later("/{}/{}/logging/loglevel", "methodSettings"),
-        later("/{}/{}/logging/dataTrace", "methodSettings"),
-        later("/{}/{}/throttling/burstLimit", "methodSettings"),
-        later("/{}/{}/throttling/rateLimit", "methodSettings"),
-        later("/{}/{}/caching/enabled", "methodSettings"),
-        later("/{}/{}/caching/ttlInSeconds", "methodSettings"),
-        later("/{}/{}/caching/dataEncrypted", "methodSettings"),
-        later("/{}/{}/caching/requireAuthorizationForCacheControl", "methodSettings"),
-        later("/{}/{}/caching/unauthorizedCacheControlHeaderStrategy", "methodSettings"),
     ],
 };
 
@@ -71,7 +65,7 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
     input.finish(Shape::Stage)?;
     let mut draft = Draft::open(call)?;
     variables::check_stage_name(&stage_name)?;
-    tags::check(&tags)?;
+    tags::check_stage(&tags)?;
     if call.view.stage(call.api_id(), &stage_name)?.is_some() {
         return Err(ApiError::conflict("Stage already exists"));
     }
@@ -103,12 +97,19 @@ pub(crate) fn list(call: &Call<'_>) -> Outcome {
 pub(crate) fn update(call: &Call<'_>) -> Outcome {
     let patches = patch::parse("updateStageInput", call.body, &[])?;
     let mut draft = Draft::open_or(call, no_stage())?;
-    let mut form = print(&find(call)?);
+    let mut stage = find(call)?;
     if patches.iter().any(is_promotion) {
         return Err(ApiError::bad_request("Promotion not available. Canary does not exist."));
     }
-    patch::apply(&PATCHES, &mut form, &patches)?;
+    let mut settings = std::mem::take(&mut stage.method_settings);
+    let mut form = print(&stage);
+    for patch in &patches {
+        if !method_settings::apply(&mut settings, patch)? {
+            patch::apply(&PATCHES, &mut form, std::slice::from_ref(patch))?;
+        }
+    }
     let mut stage: Stage = reread(form)?;
+    stage.method_settings = settings;
     stage.description = stage.description.take().filter(|text| !text.is_empty());
     stage.last_updated_date = call.stamps.now_s;
     check(&stage, call)?;
@@ -116,11 +117,15 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
     draft.commit(Answer::ok(printed(&stage)))
 }
 
-/// `DeleteStage`.
+/// `DeleteStage`: takes it out of its usage plans as well.
 pub(crate) fn delete(call: &Call<'_>) -> Outcome {
     let mut draft = Draft::open_or(call, no_stage())?;
     let stage = find(call)?;
-    draft.transaction().delete(key::stage(call.api_id(), &stage.stage_name));
+    let record = key::stage(call.api_id(), &stage.stage_name);
+    let revision = call.view.revision_of(&record);
+    draft.transaction().compare(record.clone(), revision).delete(record);
+    let is_gone = |one: &ApiStage| one.api_id == call.api_id() && one.stage == stage.stage_name;
+    usage_plan::forget_stages(call, draft.transaction(), is_gone)?;
     draft.commit(Answer::accepted())
 }
 
@@ -160,7 +165,7 @@ pub(crate) fn printed(stage: &Stage) -> Value {
     let mut value = print(stage);
     value["cacheClusterEnabled"] = json!(false);
     value["cacheClusterStatus"] = json!("NOT_AVAILABLE");
-    value["methodSettings"] = json!({});
+    value["methodSettings"] = json!(stage.method_settings);
     value["tracingEnabled"] = json!(false);
     value
 }

@@ -1,9 +1,17 @@
-//! Tags of REST APIs and stages. Owns their rules and ARNs; must never give a tag another meaning than pinning an id.
+//! Tags of REST APIs, stages, usage plans and API keys. Owns their rules and ARNs, and refuses tags with a meaning that make no sense;
+//! must never act on one, except to pin an id.
 
 use serde_json::json;
-use tidegate_proto::{document::Map, id::is_pinnable, key, limits::TAGS_MAX};
+use tidegate_proto::{
+    document::{LimitPolicy, Map, RestApi, StageLimits, TagError},
+    id::is_pinnable,
+    key,
+    limits::TAGS_MAX,
+    transaction::TransactionV1,
+};
+use tidegate_state::table::Versioned;
 
-use super::{draft::Draft, stage::no_stage, unsupported::Shape};
+use super::{api_key, draft::Draft, stage::no_stage, unsupported::Shape, usage_plan};
 use crate::{
     answer::Answer,
     call::{Call, Outcome, read},
@@ -21,11 +29,14 @@ const VALUE_CHARS_MAX: usize = 256;
 
 /// `GetTags`.
 pub(crate) fn get(call: &Call<'_>) -> Outcome {
-    let (api, stage) = target(call)?;
-    let found = call.view.rest_api(&api)?.ok_or_else(|| ApiError::no_api(&call.site.account, &api))?;
-    let tags = match stage {
-        None => found.document.tags,
-        Some(stage) => call.view.stage(&api, &stage)?.ok_or_else(no_stage)?.document.tags,
+    let tags = match target(call)? {
+        Target::Api(api) => require_api(call, &api)?.tags,
+        Target::Stage(api, stage) => {
+            require_api(call, &api)?;
+            call.view.stage(&api, &stage)?.ok_or_else(no_stage)?.document.tags
+        }
+        Target::UsagePlan(plan) => usage_plan::find_by_id(call, &plan)?.document.tags,
+        Target::ApiKey(key) => api_key::find(call, &key)?.document.tags,
     };
     read(Answer::ok(json!({ "tags": tags })))
 }
@@ -88,12 +99,28 @@ pub(crate) fn pinned_id(tags: &Map<String>) -> Result<Option<&str>, ApiError> {
     }
 }
 
+/// Checks the tags of a stage, and what they say about its limits.
+pub(crate) fn check_stage(tags: &Map<String>) -> Result<(), ApiError> {
+    check(tags)?;
+    check_policy(tags)?;
+    StageLimits::from_tags(tags).map(drop).map_err(refusal)
+}
+
+/// Checks what tags say about how limits are kept.
+pub(crate) fn check_policy(tags: &Map<String>) -> Result<(), ApiError> {
+    LimitPolicy::from_tags(tags).map(drop).map_err(refusal)
+}
+
+fn refusal(error: TagError) -> ApiError {
+    ApiError::bad_request(error.to_string())
+}
+
 fn change(call: &Call<'_>, edit: impl FnOnce(&mut Map<String>)) -> Outcome {
-    let (api, stage) = target(call)?;
-    let params = Params::of_api(&api);
-    let mut draft = Draft::open(&Call { params: &params, ..*call })?;
-    match stage {
-        None => {
+    let mut transaction = TransactionV1::default();
+    match target(call)? {
+        Target::Api(api) => {
+            let params = Params::of_api(&api);
+            let mut draft = Draft::open(&Call { params: &params, ..*call })?;
             edit(&mut draft.api.tags);
             check(&draft.api.tags)?;
             if pinned_id(&draft.api.tags)?.is_some_and(|id| id != api) {
@@ -101,29 +128,64 @@ fn change(call: &Call<'_>, edit: impl FnOnce(&mut Map<String>)) -> Outcome {
                     "An id is pinned when an API is created; this API is '{api}' already"
                 )));
             }
+            return draft.commit(Answer::no_content());
         }
-        Some(name) => {
+        Target::Stage(api, name) => {
+            let params = Params::of_api(&api);
+            let mut draft = Draft::open(&Call { params: &params, ..*call })?;
             let mut stage = call.view.stage(&api, &name)?.ok_or_else(no_stage)?.document;
             edit(&mut stage.tags);
-            check(&stage.tags)?;
+            check_stage(&stage.tags)?;
             draft.transaction().put(key::stage(&api, &name), &stage);
+            return draft.commit(Answer::no_content());
+        }
+        Target::UsagePlan(id) => {
+            let Versioned { revision, document: mut plan } = usage_plan::find_by_id(call, &id)?;
+            edit(&mut plan.tags);
+            check(&plan.tags)?;
+            check_policy(&plan.tags)?;
+            transaction.compare(key::usage_plan(&id), revision).put(key::usage_plan(&id), &plan);
+        }
+        Target::ApiKey(id) => {
+            let Versioned { revision, document: mut found } = api_key::find(call, &id)?;
+            edit(&mut found.tags);
+            check(&found.tags)?;
+            transaction.compare(key::api_key(&id), revision).put(key::api_key(&id), &found);
         }
     }
-    draft.commit(Answer::no_content())
+    Ok((transaction, Answer::no_content()))
 }
 
-/// `arn:{partition}:apigateway:{region}::/restapis/{api}[/stages/{stage}]`.
-fn target(call: &Call<'_>) -> Result<(String, Option<String>), ApiError> {
+/// What an ARN names.
+enum Target {
+    Api(String),
+    /// API and stage.
+    Stage(String, String),
+    UsagePlan(String),
+    ApiKey(String),
+}
+
+/// `arn:{partition}:apigateway:{region}::` and `/restapis/{api}`, `/restapis/{api}/stages/{stage}`, `/usageplans/{plan}` or
+/// `/apikeys/{key}`.
+fn target(call: &Call<'_>) -> Result<Target, ApiError> {
     let arn = call.param("resource_arn");
     let invalid = || ApiError::bad_request(format!("Invalid ARN specified in the request: {arn}"));
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let ["arn", _, "apigateway", _, "", resource] = parts.as_slice() else { return Err(invalid()) };
     let parts: Vec<&str> = resource.split('/').collect();
+    if parts.iter().skip(1).any(|part| part.is_empty()) {
+        return Err(invalid());
+    }
     match parts.as_slice() {
-        ["", "restapis", api] if !api.is_empty() => Ok(((*api).to_owned(), None)),
-        ["", "restapis", api, "stages", stage] if !api.is_empty() && !stage.is_empty() => {
-            Ok(((*api).to_owned(), Some((*stage).to_owned())))
-        }
+        ["", "restapis", api] => Ok(Target::Api((*api).to_owned())),
+        ["", "restapis", api, "stages", stage] => Ok(Target::Stage((*api).to_owned(), (*stage).to_owned())),
+        ["", "usageplans", plan] => Ok(Target::UsagePlan((*plan).to_owned())),
+        ["", "apikeys", key] => Ok(Target::ApiKey((*key).to_owned())),
         _ => Err(invalid()),
     }
+}
+
+fn require_api(call: &Call<'_>, api: &str) -> Result<RestApi, ApiError> {
+    let found = call.view.rest_api(api)?.ok_or_else(|| ApiError::no_api(&call.site.account, api))?;
+    Ok(found.document)
 }

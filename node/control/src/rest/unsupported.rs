@@ -32,6 +32,12 @@ pub(crate) enum Shape {
     Deployment,
     /// `Stage`.
     Stage,
+    /// `ApiKey`.
+    ApiKey,
+    /// `UsagePlan` and what is in it.
+    UsagePlan,
+    /// `Account`.
+    Account,
     /// Tags.
     Tags,
 }
@@ -78,6 +84,7 @@ const LATER: &[Row] = &[
     row(Shape::Stage, "methodSettings", "Settings per method", &[]),
     row(Shape::Stage, "accessLogSettings", "Access logging per stage", &[]),
     row(Shape::Stage, "tracingEnabled", "Tracing per stage", &[]),
+    row(Shape::Account, "cloudwatchRoleArn", "A role for logs", &[]),
     row(Shape::Stage, "webAclArn", "A web ACL", &[]),
 ];
 

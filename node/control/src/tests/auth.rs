@@ -82,10 +82,10 @@ fn what_is_missing_is_named() {
     let cases = [
         (
             "GET",
-            "/apikeys",
+            "/domainnames",
             501,
             "NotImplementedException",
-            "GetApiKeys is not supported by this version of Tidegate",
+            "GetDomainNames is not supported by this version of Tidegate",
         ),
         (
             "POST",

@@ -5,7 +5,7 @@ use serde_json::json;
 use tidegate_proto::key;
 use tidegate_state::State;
 
-use super::rig::{NOW_S, Rig, request, root};
+use super::rig::{NOW_S, Rig, replace, request, root, text};
 use crate::{Options, Store, StoreError};
 
 #[test]
@@ -87,6 +87,9 @@ fn a_checkpoint_restores_what_users_configured() {
     let (api, root_id) = rig.api();
     rig.mock(&api, &root_id, "pets");
     rig.expect(201, "POST", &format!("/restapis/{api}/deployments"), json!({ "stageName": "prod" }));
+    let made = rig.expect(201, "POST", "/apikeys", json!({ "name": "one" }));
+    let (plan, one) = (rig.plan("gold", &[(&api, "prod")]), text(&made["id"]));
+    rig.join(&plan, &one);
     let saved = rig.signed("GET", "/_tidegate/cluster/checkpoint", Vec::new());
     assert_eq!(saved.headers()["content-type"], "application/octet-stream");
     let image = State::decode(saved.body()).unwrap();
@@ -96,7 +99,7 @@ fn a_checkpoint_restores_what_users_configured() {
     let restored = rig.signed("PUT", "/_tidegate/cluster/checkpoint", saved.body().to_vec());
     assert_eq!(restored.status(), 200);
     let answer: serde_json::Value = serde_json::from_slice(restored.body()).unwrap();
-    assert_eq!(answer["records"], json!(image.prefix(key::USER_PREFIX).count()));
+    assert_eq!(answer["records"], json!(image.len() - 1), "all but the root key");
     rig.expect(200, "GET", &format!("/restapis/{api}/stages/prod"), json!(null));
     assert_eq!(
         rig.call("GET", &format!("/restapis/{later}"), json!(null)).0,
@@ -107,6 +110,8 @@ fn a_checkpoint_restores_what_users_configured() {
     let records = other.store.view().prefix(key::CREDENTIAL_PREFIX).count();
     assert_eq!(other.signed("PUT", "/_tidegate/cluster/checkpoint", saved.body().to_vec()).status(), 200);
     assert_eq!(other.store.view().prefix(key::CREDENTIAL_PREFIX).count(), records, "keys are not restored");
+    let member = other.expect(200, "GET", &format!("/usageplans/{plan}/keys/{one}"), json!(null));
+    assert_eq!(member["value"], made["value"], "the seal comes with what it seals");
     *rig.store.barrier_fault.lock().unwrap() = Some(StoreError::NoQuorum);
     let stale = rig.signed("GET", "/_tidegate/cluster/checkpoint", Vec::new());
     assert_eq!(stale.headers()["x-tidegate-stale"], "true");
@@ -139,11 +144,18 @@ fn a_checkpoint_that_cannot_be_served_is_refused() {
 #[test]
 fn a_development_region_is_emptied_without_a_signature() {
     let rig = Rig::with(Options { dev: true, ..Options::default() });
-    rig.api();
+    let (api, _) = rig.stage("dev");
+    let (plan, one) = (rig.plan("gold", &[(&api, "dev")]), rig.key("one"));
+    rig.join(&plan, &one);
+    rig.expect(200, "PATCH", "/account", replace("/throttleSettings/rateLimit", "5"));
     let reset =
         || Request::post("/_tidegate/dev/reset").header("host", "x").body(Default::default()).unwrap();
     assert_eq!(rig.send(reset()).status(), 200);
-    assert_eq!(rig.expect(200, "GET", "/restapis", json!(null)), json!({ "item": [] }));
+    for list in ["/restapis", "/apikeys", "/usageplans"] {
+        assert_eq!(rig.expect(200, "GET", list, json!(null)), json!({ "item": [] }), "{list}");
+    }
+    let left: Vec<String> = rig.store.view().prefix("").map(|(key, _)| key.to_owned()).collect();
+    assert_eq!(left, [key::SEAL_SECRET, "credential/AKIAROOT"]);
     let strict = Rig::new();
     assert_eq!(strict.send(reset()).status(), 403, "elsewhere it is not even there");
 }

@@ -244,8 +244,6 @@ fn wrong_stage_values() {
     let (rig, path, _) = staged();
     let later = [
         ("/canarySettings/percentTraffic", "10", "A canary release", "canarySettings"),
-        ("/*/*/throttling/rateLimit", "10", "Settings per method", "methodSettings"),
-        ("/~1pets/GET/metrics/enabled", "true", "Settings per method", "methodSettings"),
         ("/accessLogSettings/format", "x", "Access logging per stage", "accessLogSettings"),
         ("/tracingEnabled", "true", "Tracing per stage", "tracingEnabled"),
         ("/cacheClusterEnabled", "true", "A cache cluster", "cacheClusterEnabled"),

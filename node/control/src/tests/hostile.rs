@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::rig::{Rig, text};
 
-const FIELDS: [&str; 34] = [
+const FIELDS: [&str; 43] = [
     "name",
     "description",
     "version",
@@ -39,6 +39,15 @@ const FIELDS: [&str; 34] = [
     "variables",
     "patchOperations",
     "canarySettings",
+    "enabled",
+    "value",
+    "stageKeys",
+    "customerId",
+    "apiStages",
+    "throttle",
+    "quota",
+    "keyId",
+    "keyType",
 ];
 
 fn values() -> Vec<Value> {
@@ -64,6 +73,7 @@ fn base(kind: &str) -> Value {
         "integration" => json!({ "type": "HTTP", "httpMethod": "GET", "uri": "http://a.test/" }),
         "model" => json!({ "name": "M", "contentType": "application/json", "schema": "{\"a\":1}" }),
         "stage" => json!({ "stageName": "s", "deploymentId": "d" }),
+        "member" => json!({ "keyId": "k", "keyType": "API_KEY" }),
         _ => json!({}),
     }
 }
@@ -81,7 +91,18 @@ fn no_body_is_a_fault_of_ours() {
     rig.expect(201, "PUT", &format!("{method}/responses/200"), json!({}));
     rig.expect(201, "PUT", &format!("{method}/integration/responses/200"), json!({}));
     let tags = format!("/tags/arn:aws:apigateway:eu-west-1::/restapis/{api}");
+    let (key, plan) = (rig.key("k"), rig.plan("p", &[(&api, "p")]));
+    rig.join(&plan, &key);
     let targets = [
+        ("POST", "/apikeys".to_owned(), ""),
+        ("POST", "/apikeys?mode=import&format=csv".into(), ""),
+        ("PATCH", format!("/apikeys/{key}"), ""),
+        ("POST", "/usageplans".into(), "api"),
+        ("PATCH", format!("/usageplans/{plan}"), ""),
+        ("POST", format!("/usageplans/{plan}/keys"), "member"),
+        ("PATCH", format!("/usageplans/{plan}/keys/{key}/usage"), ""),
+        ("PATCH", "/account".into(), ""),
+        ("PUT", format!("/tags/arn:aws:apigateway:eu-west-1::/usageplans/{plan}"), ""),
         ("POST", "/restapis".to_owned(), "api"),
         ("POST", "/restapis?mode=import".into(), ""),
         ("PUT", at.clone(), ""),
@@ -130,7 +151,17 @@ fn no_patch_is_a_fault_of_ours() {
     let resource = rig.mock(&api, &root, "pets");
     rig.expect(201, "POST", &format!("/restapis/{api}/deployments"), json!({ "stageName": "p" }));
     let integration = format!("/restapis/{api}/resources/{resource}/methods/GET/integration");
-    let targets = [format!("/restapis/{api}"), integration, format!("/restapis/{api}/stages/p")];
+    let (key, plan) = (rig.key("k"), rig.plan("p", &[(&api, "p")]));
+    rig.join(&plan, &key);
+    let targets = [
+        format!("/restapis/{api}"),
+        integration,
+        format!("/restapis/{api}/stages/p"),
+        format!("/apikeys/{key}"),
+        format!("/usageplans/{plan}"),
+        format!("/usageplans/{plan}/keys/{key}/usage"),
+        "/account".to_owned(),
+    ];
     let paths = [
         "",
         "/",
@@ -152,6 +183,23 @@ fn no_patch_is_a_fault_of_ours() {
         "/id",
         "/createdDate",
         "/other",
+        "/*/*/throttling/rateLimit",
+        "/a/GET/throttling/burstLimit",
+        "/GET/throttling/burstLimit",
+        "/throttling/burstLimit",
+        "/*/*",
+        "/stages",
+        "/labels",
+        "/apiStages",
+        "/apiStages/",
+        "/apiStages/a:b/throttle",
+        "/apiStages/a:b/throttle//rateLimit",
+        "/quota/limit",
+        "/quota/period",
+        "/throttle/rateLimit",
+        "/remaining",
+        "/features",
+        "/throttleSettings/rateLimit",
     ];
     let values =
         [json!(null), json!(""), json!("x"), json!("-1"), json!(5), json!({ "a": 1 }), json!("9".repeat(40))];

@@ -14,7 +14,9 @@ use tidegate_proto::{
 };
 use tidegate_state::State;
 
-use crate::{BoxFuture, Cluster, ClusterError, Core, Options, Store, StoreError};
+use crate::{
+    BoxFuture, Cluster, ClusterError, Core, KeyUsage, Options, Store, StoreError, Usage, UsageError,
+};
 
 pub(crate) const NOW_S: i64 = 1_700_000_000;
 pub(crate) const ACCOUNT: &str = "123456789012";
@@ -31,6 +33,10 @@ pub(crate) struct Memory {
     pub(crate) commit_fault: Mutex<Option<StoreError>>,
     /// Records that another writer writes, one before each commit.
     pub(crate) rivals: Mutex<Vec<PutV1>>,
+    /// What another writer commits before the next commit.
+    intruder: Mutex<Option<TransactionV1>>,
+    /// The last transaction that was committed.
+    last: Mutex<TransactionV1>,
 }
 
 impl Store for Memory {
@@ -50,8 +56,12 @@ impl Store for Memory {
         if let Some(put) = rival {
             state.apply(TransactionV1 { puts: vec![put], ..TransactionV1::default() });
         }
+        if let Some(intruder) = self.intruder.lock().unwrap().take() {
+            assert!(matches!(state.apply(intruder), OutcomeV1::Committed { .. }));
+        }
         let bytes = transaction.encode().unwrap();
         let outcome = fault.map_or_else(|| Ok(state.apply_bytes(&bytes)), Err);
+        *self.last.lock().unwrap() = transaction;
         Box::pin(async move { outcome })
     }
 }
@@ -98,10 +108,49 @@ impl Cluster for Noted {
     }
 }
 
+/// Counters that answer what they were told to and note what they are asked.
+#[derive(Default)]
+pub(crate) struct Counted {
+    pub(crate) usage: Mutex<Vec<KeyUsage>>,
+    /// What every call answers instead.
+    pub(crate) fault: Mutex<Option<UsageError>>,
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+impl Counted {
+    fn note<T>(&self, text: String, answer: T) -> BoxFuture<'_, Result<T, UsageError>>
+    where
+        T: Send + 'static,
+    {
+        self.asked.lock().unwrap().push(text);
+        let result = self.fault.lock().unwrap().map_or(Ok(answer), Err);
+        Box::pin(async move { result })
+    }
+}
+
+impl Usage for Counted {
+    fn usage(
+        &self,
+        plan: &str,
+        keys: Vec<String>,
+        first_day: i32,
+        last_day: i32,
+    ) -> BoxFuture<'_, Result<Vec<KeyUsage>, UsageError>> {
+        let found =
+            self.usage.lock().unwrap().iter().filter(|one| keys.contains(&one.key)).cloned().collect();
+        self.note(format!("usage {plan} {} {first_day}..={last_day}", keys.join(",")), found)
+    }
+
+    fn set_remaining(&self, plan: &str, key: &str, remaining: u64) -> BoxFuture<'_, Result<(), UsageError>> {
+        self.note(format!("remaining {plan} {key} {remaining}"), ())
+    }
+}
+
 /// A control plane under test.
 pub(crate) struct Rig {
     pub(crate) store: Arc<Memory>,
     pub(crate) cluster: Arc<Noted>,
+    pub(crate) usage: Arc<Counted>,
     core: Core,
     runtime: tokio::runtime::Runtime,
 }
@@ -113,11 +162,21 @@ impl Rig {
 
     pub(crate) fn with(options: Options) -> Self {
         let (store, cluster) = (Arc::new(Memory::default()), Arc::new(Noted::default()));
+        let usage = Arc::new(Counted::default());
         found(&store);
         let options = Options { account_id: ACCOUNT.into(), region: "eu-west-1".into(), ..options };
-        let core = Core::new(options, store.clone(), cluster.clone(), || NOW_S);
+        let core = Core::new(options, store.clone(), cluster.clone(), usage.clone(), || NOW_S);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { store, cluster, core, runtime }
+        Self { store, cluster, usage, core, runtime }
+    }
+
+    /// Lets another writer carry out a call between the next decision and its commit.
+    pub(crate) fn meanwhile(&self, status: u16, method: &str, target: &str, body: Value) -> Value {
+        let other = Self::new();
+        *other.store.state.lock().unwrap() = self.store.view();
+        let answer = other.expect(status, method, target, body);
+        *self.store.intruder.lock().unwrap() = Some(other.store.last.lock().unwrap().clone());
+        answer
     }
 
     /// Sends a request as it is.
@@ -166,6 +225,34 @@ impl Rig {
             fits && found == status,
             "{method} {target} {shown}\n  expected {status} {message}\n  found    {found} {answer}"
         );
+    }
+
+    /// A stage of a fresh API with one method: the ids.
+    pub(crate) fn stage(&self, name: &str) -> (String, String) {
+        let (api, root) = self.api();
+        self.mock(&api, &root, "pets");
+        let path = format!("/restapis/{api}/deployments");
+        let deployment = text(&self.expect(201, "POST", &path, json!({ "stageName": name }))["id"]);
+        (api, deployment)
+    }
+
+    /// A fresh API key: its id.
+    pub(crate) fn key(&self, name: &str) -> String {
+        text(&self.expect(201, "POST", "/apikeys", json!({ "name": name, "enabled": true }))["id"])
+    }
+
+    /// A fresh usage plan for some stages: its id.
+    pub(crate) fn plan(&self, name: &str, stages: &[(&str, &str)]) -> String {
+        let stages: Vec<Value> =
+            stages.iter().map(|(api, stage)| json!({ "apiId": api, "stage": stage })).collect();
+        let body = json!({ "name": name, "apiStages": stages });
+        text(&self.expect(201, "POST", "/usageplans", body)["id"])
+    }
+
+    /// Puts a key into a plan.
+    pub(crate) fn join(&self, plan: &str, key: &str) {
+        let body = json!({ "keyId": key, "keyType": "API_KEY" });
+        self.expect(201, "POST", &format!("/usageplans/{plan}/keys"), body);
     }
 
     /// A fresh API: its id and the id of its root.

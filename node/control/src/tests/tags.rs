@@ -14,7 +14,13 @@ fn tags_come_and_go() {
     let (api, root) = rig.api();
     rig.mock(&api, &root, "a");
     rig.expect(201, "POST", &format!("/restapis/{api}/deployments"), json!({ "stageName": "prod" }));
-    for target in [format!("/restapis/{api}"), format!("/restapis/{api}/stages/prod")] {
+    let (plan, key) = (rig.plan("gold", &[]), rig.key("one"));
+    for target in [
+        format!("/restapis/{api}"),
+        format!("/restapis/{api}/stages/prod"),
+        format!("/usageplans/{plan}"),
+        format!("/apikeys/{key}"),
+    ] {
         let tags = arn(&target);
         assert_eq!(rig.expect(200, "GET", &tags, json!(null)), json!({ "tags": {} }));
         assert_eq!(
@@ -37,9 +43,18 @@ fn wrong_tags() {
     let no_api = format!("Invalid API identifier specified {ACCOUNT}:nope");
     let cases = [
         ("GET", "/tags/x".to_owned(), json!(null), 400, invalid("x")),
-        ("GET", arn("/apikeys/x"), json!(null), 400, invalid("arn:aws:apigateway:eu-west-1::/apikeys/x")),
+        ("GET", arn("/vpclinks/x"), json!(null), 400, invalid("arn:aws:apigateway:eu-west-1::/vpclinks/x")),
         ("GET", arn("/restapis/nope"), json!(null), 404, no_api.clone()),
         ("PUT", arn("/restapis/nope"), json!({ "tags": {} }), 404, no_api),
+        ("GET", arn("/usageplans/nope"), json!(null), 404, "Invalid Usage Plan ID specified".into()),
+        (
+            "PUT",
+            arn("/apikeys/nope"),
+            json!({ "tags": {} }),
+            404,
+            "Invalid API Key identifier specified".into(),
+        ),
+        ("GET", arn("/apikeys/"), json!(null), 400, invalid("arn:aws:apigateway:eu-west-1::/apikeys/")),
         (
             "GET",
             arn(&format!("/restapis/{api}/stages/x")),
