@@ -90,7 +90,7 @@ pub(crate) fn group(node: &Node, group: &Group) -> GroupStatus {
         metrics.current_leader.zip(group.leader_contact_ms()).into_iter().collect()
     };
     let progress = metrics.replication.iter().flatten();
-    let live = group.live(&metrics, node.options.timing().election_max.max(Duration::from_secs(1)));
+    let live = group.live(&metrics, group.timing.election_max.max(Duration::from_secs(1)));
     let voters = places(&mut membership.voter_ids());
     let seats: Vec<placement::Candidate> = voters
         .iter()

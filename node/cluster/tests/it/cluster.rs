@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 use tidegate_cluster::{
-    Applied, Enroller, Error, GroupId, Handle, Machine, NodeId, NodeMeta, Options, Profile, Role, Service,
+    Applied, Enroller, Error, GroupId, GroupSpec, Handle, NodeId, NodeMeta, Options, Profile, Role, Service,
     Tuning, group,
     identity::{Authority, Identity},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
 /// A second group next to the configuration.
-pub(crate) const LEDGER: GroupId = 2;
+pub(crate) const LEDGER: GroupId = group::GLOBAL_LEDGER;
 /// Enough for anything that should happen.
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 
@@ -119,10 +119,9 @@ impl Cluster {
         let until = Instant::now() + SOON;
         let (toys, service) = loop {
             let toys = BTreeMap::from([(group::CONFIG, Toy::default()), (LEDGER, Toy::default())]);
-            let machines =
-                toys.iter().map(|(id, toy)| (*id, Box::new(toy.clone()) as Box<dyn Machine>)).collect();
+            let groups = toys.iter().map(|(id, toy)| GroupSpec::cluster(*id, toy.clone())).collect();
             let opened =
-                Service::new(options.clone(), identity.clone(), machines, Arc::new(Echo), enroller.clone())
+                Service::new(options.clone(), identity.clone(), groups, Arc::new(Echo), enroller.clone())
                     .await;
             match opened {
                 Ok(service) => break (toys, service),
