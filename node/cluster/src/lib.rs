@@ -17,6 +17,7 @@ mod options;
 pub mod placement;
 mod raft;
 mod reconcile;
+mod roster;
 mod runtime;
 mod service;
 #[cfg(all(test, feature = "sim"))]

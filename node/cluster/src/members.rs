@@ -10,14 +10,12 @@ use crate::{
         group::{Group, Miss},
         types::Metrics,
     },
+    roster::{self, Roster},
     runtime,
     wire::{convert, v1::ChangeKindV1},
 };
 use openraft::ChangeMembers;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 /// A learner must have answered within this time to be promoted.
 const RECENT: Duration = Duration::from_secs(2);
@@ -27,7 +25,7 @@ pub(crate) async fn carry_out(node: &Node, group: &Group, change: ChangeKindV1) 
     match change {
         ChangeKindV1::Add(added) => {
             let (id, meta) = convert::node_in(added);
-            if !belongs(node, group, &meta) {
+            if !roster::belongs(group.scope, &node.meta.region, &meta) {
                 let reason = format!("node {id} is in region {:?}, the group is not", meta.region);
                 return Err(Miss::Failed(Error::Change(reason)));
             }
@@ -57,19 +55,9 @@ pub(crate) fn preferred(node: &Node, group: &Group, metrics: &Metrics) -> BTreeS
 
 /// The nodes a group should have, by the membership of the configuration that this node knows; `None` where that does not
 /// decide.
-pub(crate) fn roster(node: &Node, group: &Group) -> Option<BTreeMap<NodeId, NodeMeta>> {
-    let config = node.groups.get(&CONFIG).filter(|config| config.id != group.id)?.membership();
-    config.nodes().next()?;
-    let all = config.nodes().filter(|(_, meta)| belongs(node, group, meta));
-    Some(all.map(|(id, meta)| (*id, meta.clone())).collect())
-}
-
-/// Whether a node that stands there may be a member.
-pub(crate) fn belongs(node: &Node, group: &Group, meta: &NodeMeta) -> bool {
-    match group.scope {
-        GroupScope::Cluster => true,
-        GroupScope::Region { .. } => meta.region == node.meta.region,
-    }
+pub(crate) fn roster(node: &Node, group: &Group) -> Option<Roster> {
+    let config = node.groups.get(&CONFIG).filter(|config| config.id != group.id)?;
+    roster::of(group.scope, &node.meta.region, &config.membership())
 }
 
 /// The group's nodes as placement sees them. A voter counts as live until it has been silent for `grace`, also under a

@@ -10,17 +10,13 @@ use crate::{
         group::{Group, Miss},
         types::Metrics,
     },
+    roster::{self, Change},
     runtime::{self, Instant},
     wire::v1::ChangeKindV1,
 };
 use futures_util::future::select;
 use openraft::ChangeMembers;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// A voter that has been silent for this long may be replaced by a node of its own zone.
@@ -118,36 +114,19 @@ async fn step(node: &Node, group: &Group, metrics: &Metrics) -> Look {
     report(group, group.change(ChangeMembers::Batch(vec![add, remove])).await)
 }
 
-/// Gives a group the nodes of the configuration group, or those of them in its region: new ones as learners, at the
-/// address they have now, removed ones not at all.
+/// Gives a group the nodes of the configuration group, or those of them in its region, at the address they have now.
 async fn follow_config(node: &Node, group: &Group, metrics: &Metrics) -> Option<Look> {
     let roster = members::roster(node, group)?;
-    let mine = metrics.membership_config.membership();
-    let differing: BTreeMap<_, _> = roster
-        .iter()
-        .filter(|(id, meta)| mine.get_node(id) != Some(meta))
-        .map(|(id, m)| (*id, m.clone()))
-        .collect();
-    let (moved, new): (BTreeMap<_, _>, _) =
-        differing.into_iter().partition(|(id, _)| mine.get_node(id).is_some());
-    let gone = |id: &NodeId| !roster.contains_key(id) && *id != node.id;
-    let learners: BTreeSet<NodeId> = mine.learner_ids().filter(gone).collect();
-    let change = if !new.is_empty() {
-        ChangeMembers::AddNodes(new)
-    } else if !moved.is_empty() {
-        ChangeMembers::SetNodes(moved)
-    } else if !learners.is_empty() {
-        ChangeMembers::RemoveNodes(learners)
-    } else {
-        let seated = mine.voter_ids().find(gone)?;
-        let removal = ChangeKindV1::Remove { node: seated, force: false };
-        return Some(match members::carry_out(node, group, removal).await {
+    let change = roster::next_change(&roster, metrics.membership_config.membership(), node.id)?;
+    let removal = |gone| ChangeKindV1::Remove { node: gone, force: false };
+    Some(match change {
+        Change::Members(change) => report(group, group.change(change).await),
+        Change::Unseat(gone) => match members::carry_out(node, group, removal(gone)).await {
             // Its seat counts until enough of the others are back.
             Err(Miss::Failed(Error::QuorumLoss { .. })) => Look::Waiting,
             result => report(group, result.map(|_| ())),
-        });
-    };
-    Some(report(group, group.change(change).await))
+        },
+    })
 }
 
 /// Takes the seat from a group's leader that has left the cluster or the region. That node does not know: the last

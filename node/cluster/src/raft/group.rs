@@ -77,7 +77,7 @@ impl Group {
         let known_since = Arc::new(OnceLock::new());
         let known = known_since.clone();
         let on_membership: OnMembership = Arc::new(move |membership: &StoredMembership| {
-            addresses.learn(membership.nodes().map(|(id, meta)| (*id, meta.clone())));
+            addresses.learn_from(id, membership.nodes().map(|(id, meta)| (*id, meta.clone())));
             known.get_or_init(runtime::now);
             changed.send_modify(|count| *count += 1);
         });
@@ -193,7 +193,13 @@ impl Group {
     /// Starts a new group with this node as its only voter.
     pub(crate) async fn bootstrap(&self, meta: NodeMeta) -> Result<(), Error> {
         match self.raft.initialize(BTreeMap::from([(self.node, meta)])).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                // What this node knows is published a moment after it is so; nobody may start the group again meanwhile.
+                let mut states = self.raft.server_metrics();
+                let known = states.wait_until(|s| s.membership_config.membership().nodes().next().is_some());
+                let _ended = runtime::timeout(limits::ADMIN_TIMEOUT, known).await;
+                Ok(())
+            }
             Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Err(Error::Initialised(self.id)),
             Err(RaftError::APIError(error)) => Err(Error::Change(error.to_string())),
             Err(RaftError::Fatal(fatal)) => Err(stopped(&fatal)),
@@ -365,6 +371,7 @@ async fn check_coverage(
 
 fn config(options: &Options, timing: Timing) -> openraft::Config {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let checkpoint_entries = options.tuning.checkpoint_entries.unwrap_or(20_000);
     openraft::Config {
         cluster_name: options.cluster_name.clone(),
         heartbeat_interval: ms(timing.heartbeat),
@@ -373,11 +380,10 @@ fn config(options: &Options, timing: Timing) -> openraft::Config {
         enable_pre_vote: Some(true),
         quorum_loss_probe_interval: Some(ms(timing.quorum_probe)),
         max_payload_entries: 1024,
-        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(
-            options.tuning.checkpoint_entries.unwrap_or(20_000),
-        ),
+        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(checkpoint_entries),
         max_in_snapshot_log_to_keep: options.tuning.log_entries_kept.unwrap_or(5_000),
-        purge_batch_size: 1024,
+        // No more than a checkpoint frees, so that each of them shortens the log.
+        purge_batch_size: checkpoint_entries.min(1024),
         replication_lag_threshold: 50_000,
         install_snapshot_timeout: ms(network::install_timeout()),
         enable_leader_restore: Some(false),
