@@ -3,7 +3,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
-use tidegate_cluster::{group, identity};
+use tidegate_cluster::{GroupSpec, group, identity};
 use tidegate_gateway::Snapshot;
 use tidegate_telemetry::{access_log, metrics::Registry, trace::LogFormat};
 use tokio::sync::watch;
@@ -138,10 +138,10 @@ async fn open_cluster(
     let (name, ca_sha256) = (identity.cluster.clone(), identity.ca_sha256());
     let (door, open_door) = EnrollDesk::new();
     let inbox = Arc::new(PeerInbox::new(vitals.describe()));
-    let machines: Vec<(_, Box<dyn tidegate_cluster::Machine>)> = vec![(group::CONFIG, Box::new(machine))];
+    let groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
     let settings = cluster_options(options, &identity);
     let cluster =
-        tidegate_cluster::Service::new(settings, identity, machines, inbox, Some(Arc::new(door))).await?;
+        tidegate_cluster::Service::new(settings, identity, groups, inbox, Some(Arc::new(door))).await?;
     let handle = cluster.handle();
     let store = ConfigStore::new(handle.clone(), replica.clone());
     open_door.send_replace(Some(Desk {

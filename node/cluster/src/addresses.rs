@@ -2,13 +2,15 @@
 //! that a restarted node can reach peers before it hears from anyone. Knows no health.
 
 use crate::{
-    NodeId, NodeMeta, limits,
+    GroupId, NodeId, NodeMeta,
+    group::CONFIG,
+    limits,
     store::checkpoint::write_durably,
     transport::{Begun, Target},
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -72,6 +74,18 @@ impl Addresses {
         }
     }
 
+    /// Notes places of nodes that have none yet.
+    pub(crate) fn introduce(&self, nodes: impl IntoIterator<Item = (NodeId, NodeMeta)>) {
+        let known: BTreeSet<NodeId> = self.lock().nodes.keys().copied().collect();
+        self.learn(nodes.into_iter().filter(|(id, _)| !known.contains(id)));
+    }
+
+    /// Notes what the membership of a group says. That of the configuration is the newest; the others follow it, and are
+    /// older after a restart.
+    pub(crate) fn learn_from(&self, group: GroupId, nodes: impl IntoIterator<Item = (NodeId, NodeMeta)>) {
+        if group == CONFIG { self.learn(nodes) } else { self.introduce(nodes) }
+    }
+
     /// Drops nodes that `keep` refuses.
     pub(crate) fn retain(&self, keep: impl Fn(NodeId) -> bool) {
         let mut book = self.lock();
@@ -105,6 +119,7 @@ impl Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group;
 
     #[test]
     fn the_book_survives_a_restart() {
@@ -112,6 +127,10 @@ mod tests {
         let meta = NodeMeta { address: "10.0.0.2:7000".into(), region: "r".into(), az: "a".into() };
         let book = Addresses::open(dir.path()).unwrap();
         book.learn([(2, meta.clone()), (3, meta.clone())]);
+        book.learn_from(group::GLOBAL_LEDGER, [(2, NodeMeta::default()), (4, NodeMeta::default())]);
+        assert_eq!((&book.all()[&2], &book.all()[&4]), (&meta, &NodeMeta::default()));
+        book.learn_from(CONFIG, [(4, meta.clone())]);
+        assert_eq!(book.all()[&4], meta);
         book.retain(|id| id == 2);
         book.save().unwrap();
         let again = Addresses::open(dir.path()).unwrap();

@@ -11,6 +11,15 @@ pub enum Error {
         /// The group that was asked.
         group: GroupId,
     },
+    /// This node does not lead the group in that term, or may not act in it now: it has lost its majority or is handing
+    /// leadership over. Nothing was proposed.
+    #[error("this node does not lead group {group} in term {term}")]
+    NotLeading {
+        /// The group.
+        group: GroupId,
+        /// The term that was asked for.
+        term: u64,
+    },
     /// The command may or may not be applied: it was handed on and no answer came. Never retry blindly.
     #[error("the outcome of the command is unknown: {reason}")]
     Uncertain {

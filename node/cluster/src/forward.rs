@@ -60,7 +60,7 @@ pub(crate) async fn barrier(node: &Node, group: &Group, time: Duration) -> Resul
     let at_leader = |to: Option<NodeId>, left: Duration| async move {
         let Some(to) = to else { return group.read_point(left).await };
         // A leader that died does not answer; a short try leaves time for its successor.
-        let left = left.min(node.options.timing().election_min);
+        let left = left.min(group.timing.election_min);
         let request = BarrierV1 { deadline_ms: millis(left) };
         match ask::<_, BarrierAtV1>(node, group, to, &request, left).await.map(|answer| answer.result) {
             Ok(BarrierResultV1::At(index)) => Ok(index),

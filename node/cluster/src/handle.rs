@@ -51,6 +51,15 @@ impl Handle {
         self.0.group(group)?.bootstrap(self.0.meta.clone()).await
     }
 
+    /// True when this node knows members of the group: it has been started, here or elsewhere. False does not mean that
+    /// it has not been started elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`].
+    pub fn is_formed(&self, group: GroupId) -> Result<bool, Error> {
+        Ok(self.0.group(group)?.is_formed())
+    }
+
     /// Proposes `command` and returns what the machine answered once a majority has it on disk. Forwards to the leader;
     /// waits for one until `deadline` has passed.
     ///
@@ -73,6 +82,60 @@ impl Handle {
     /// [`Error::NoLeader`] or [`Error::Deadline`]; nothing was changed.
     pub async fn barrier(&self, group: GroupId, deadline: Duration) -> Result<u64, Error> {
         forward::barrier(&self.0, self.0.group(group)?, deadline).await
+    }
+
+    /// The leader as this node knows it; it may have been replaced already.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`].
+    pub fn leader(&self, group: GroupId) -> Result<Option<NodeId>, Error> {
+        Ok(self.0.group(group)?.leader())
+    }
+
+    /// Follows [`Self::leader`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`].
+    pub fn leaders(&self, group: GroupId) -> Result<watch::Receiver<Option<NodeId>>, Error> {
+        Ok(self.0.group(group)?.tenure.leader())
+    }
+
+    /// Follows this node's time in office: the term in which it leads the group, from when its machine has applied
+    /// everything of earlier terms until it has lost leadership, cannot reach a majority, or stops. The value is a hint
+    /// that is one wake-up old: an answer that must not come from a replaced leader has to wait for [`Self::confirm`].
+    /// The same term can come back after a time without a majority, with nothing in between.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`].
+    pub fn leadership(&self, group: GroupId) -> Result<watch::Receiver<Option<u64>>, Error> {
+        Ok(self.0.group(group)?.tenure.term())
+    }
+
+    /// Proposes `command` only if this node still leads the group in exactly `term`; never forwards and never waits for
+    /// leadership.
+    ///
+    /// # Errors
+    /// [`Error::Uncertain`] when the command may have been applied; everything else means it was not, usually
+    /// [`Error::NotLeading`].
+    pub async fn propose_as_leader(
+        &self,
+        group: GroupId,
+        term: u64,
+        command: Bytes,
+        deadline: Duration,
+    ) -> Result<Applied, Error> {
+        check_size("command", command.len(), limits::COMMAND_BYTES_MAX)?;
+        self.0.group(group)?.propose_in(term, command, deadline).await
+    }
+
+    /// Has a majority confirm that this node leads the group in `term`, with messages that were sent after this call
+    /// began: whoever leads in a later term won its votes after that. Never forwards, never trusts a clock, and does not
+    /// wait for anything to be applied.
+    ///
+    /// # Errors
+    /// [`Error::NotLeading`], [`Error::Deadline`] when no majority answered in time, or [`Error::Stopped`].
+    pub async fn confirm(&self, group: GroupId, term: u64, deadline: Duration) -> Result<(), Error> {
+        self.0.group(group)?.confirm(term, deadline).await.map(|_| ())
     }
 
     /// Follows the index this node's machine has applied.
@@ -154,9 +217,14 @@ impl Handle {
         let removal = ChangeKindV1::Remove { node, force };
         let everywhere = group == crate::group::CONFIG;
         // A node that has just joined learns of the other groups a moment after the configuration.
-        let patience = self.0.options.timing().election_max * 2;
+        let patience = target.timing.election_max * 2;
         for other in self.0.groups.values().filter(|other| everywhere && other.id != group) {
-            if other.first_membership(patience).await.get_node(&node).is_some() {
+            if other
+                .first_membership(patience.saturating_sub(target.known_for()))
+                .await
+                .get_node(&node)
+                .is_some()
+            {
                 forward::change(&self.0, other, removal.clone()).await?;
             }
         }

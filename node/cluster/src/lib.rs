@@ -6,6 +6,7 @@
 mod addresses;
 mod error;
 mod forward;
+pub mod group;
 mod handle;
 pub mod identity;
 pub mod limits;
@@ -16,16 +17,19 @@ mod options;
 pub mod placement;
 mod raft;
 mod reconcile;
+mod roster;
 mod runtime;
 mod service;
 #[cfg(all(test, feature = "sim"))]
 mod sim;
 mod status;
 mod store;
+mod tenure;
 mod transport;
 mod wire;
 
 pub use error::Error;
+pub use group::{GroupScope, GroupSpec};
 pub use handle::{Applied, Handle};
 pub use machine::{Encode, EnrollError, EnrollRequest, Enrolled, Enroller, Inbox, Machine, MachineError};
 pub use options::{Options, Profile, Tuning};
@@ -39,14 +43,6 @@ use std::fmt;
 pub type NodeId = u64;
 /// Number of a replicated log.
 pub type GroupId = u64;
-
-/// The numbers of the groups.
-pub mod group {
-    use crate::GroupId;
-
-    /// The configuration; its members are the members of the cluster.
-    pub const CONFIG: GroupId = 1;
-}
 
 /// Where a node is. Stored in the membership of its groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

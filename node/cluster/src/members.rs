@@ -1,13 +1,16 @@
 //! Membership commands as the leader carries them out: add, remove with a look at the quorum, transfer.
 
 use crate::{
-    Error, NodeId, NodeMeta, limits,
+    Error, GroupScope, NodeId, NodeMeta,
+    group::CONFIG,
+    limits,
     node::Node,
     placement::{self, Candidate},
     raft::{
         group::{Group, Miss},
         types::Metrics,
     },
+    roster::{self, Roster},
     runtime,
     wire::{convert, v1::ChangeKindV1},
 };
@@ -22,18 +25,39 @@ pub(crate) async fn carry_out(node: &Node, group: &Group, change: ChangeKindV1) 
     match change {
         ChangeKindV1::Add(added) => {
             let (id, meta) = convert::node_in(added);
+            if !roster::belongs(group.scope, &node.meta.region, &meta) {
+                let reason = format!("node {id} is in region {:?}, the group is not", meta.region);
+                return Err(Miss::Failed(Error::Change(reason)));
+            }
             group.add(id, meta).await.map(|()| id)
         }
         ChangeKindV1::Remove { node: gone, force } => remove(node, group, gone, force).await.map(|()| gone),
-        ChangeKindV1::Transfer { to } => group.transfer(to, &preferred(node, &group.metrics())).await,
+        ChangeKindV1::Transfer { to } => group.transfer(to, &preferred(node, group, &group.metrics())).await,
     }
 }
 
-/// Voters of the region where the leader should be.
-pub(crate) fn preferred(node: &Node, metrics: &Metrics) -> BTreeSet<NodeId> {
-    let Some(region) = &node.options.tuning.leader_region else { return BTreeSet::new() };
+/// Voters of the region, or of the availability zone, where the leader should be.
+pub(crate) fn preferred(node: &Node, group: &Group, metrics: &Metrics) -> BTreeSet<NodeId> {
     let membership = metrics.membership_config.membership();
-    membership.voter_ids().filter(|id| membership.get_node(id).is_some_and(|n| n.region == *region)).collect()
+    let voters = membership.voter_ids().filter_map(|id| Some((id, membership.get_node(&id)?)));
+    match (group.scope, &node.options.tuning.leader_region) {
+        (GroupScope::Region { spread }, _) => {
+            let own = voters.filter(|(_, meta)| meta.region == node.meta.region);
+            let zones: Vec<_> = own.map(|(id, meta)| (id, meta.az.as_str())).collect();
+            placement::zone_of_turn(&zones, spread)
+        }
+        (GroupScope::Cluster, Some(region)) => {
+            voters.filter(|(_, meta)| meta.region == *region).map(|(id, _)| id).collect()
+        }
+        (GroupScope::Cluster, None) => BTreeSet::new(),
+    }
+}
+
+/// The nodes a group should have, by the membership of the configuration that this node knows; `None` where that does not
+/// decide.
+pub(crate) fn roster(node: &Node, group: &Group) -> Option<Roster> {
+    let config = node.groups.get(&CONFIG).filter(|config| config.id != group.id)?;
+    roster::of(group.scope, &node.meta.region, &config.membership())
 }
 
 /// The group's nodes as placement sees them. A voter counts as live until it has been silent for `grace`, also under a
@@ -70,7 +94,7 @@ fn answering(group: &Group, metrics: &Metrics, time: Duration) -> Vec<Candidate>
 /// Removes a node. A leader that has just been elected has not heard everyone yet, so a lack of live voters is believed
 /// only after a while.
 async fn remove(node: &Node, group: &Group, gone: NodeId, force: bool) -> Result<(), Miss> {
-    let patience = node.options.timing().election_max * 2;
+    let patience = group.timing.election_max * 2;
     let until = runtime::now() + patience;
     loop {
         match try_remove(node, group, gone, force, patience).await {
@@ -113,7 +137,7 @@ async fn try_remove(
     }
     if gone == node.id {
         drop(lock);
-        group.transfer(None, &preferred(node, &metrics)).await?;
+        group.transfer(None, &preferred(node, group, &metrics)).await?;
         return Err(Miss::NotLeader(group.metrics().current_leader));
     }
     group.change_locked(ChangeMembers::ReplaceAllVoters(after), false).await

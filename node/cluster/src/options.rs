@@ -1,6 +1,6 @@
 //! What an operator may set: names, places, addresses and the timing profile. Pure values; reads nothing itself.
 
-use crate::{Error, GroupId, limits};
+use crate::{Error, GroupScope, limits};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -62,8 +62,6 @@ pub struct Tuning {
     pub bbr: bool,
     /// Region where the leader should be; it moves there when a voter of it is ready.
     pub leader_region: Option<String>,
-    /// Groups whose voters must stand in one region: `(group, region)`.
-    pub regional_groups: Vec<(GroupId, String)>,
     /// Leave voters and learners alone; only explicit commands change the membership.
     pub manual_placement: bool,
 }
@@ -113,6 +111,16 @@ impl Options {
 
     pub(crate) fn timing(&self) -> Timing {
         self.profile.timing_with(self.tuning.heartbeat_ms, self.tuning.election_ms)
+    }
+
+    /// The timing of a group: one region is near, however far apart the regions of the cluster are.
+    pub(crate) fn group_timing(&self, scope: GroupScope) -> Timing {
+        match scope {
+            GroupScope::Cluster => self.timing(),
+            GroupScope::Region { .. } => {
+                Profile::Lan.timing_with(self.tuning.heartbeat_ms, self.tuning.election_ms)
+            }
+        }
     }
 }
 
@@ -199,6 +207,8 @@ mod tests {
             let timing = Options { profile, ..options() }.timing();
             assert!(timing.heartbeat.as_millis() * 10 > rtt_ms * 14, "{profile:?}");
             assert!(timing.quorum_probe >= timing.election_max * 2);
+            let regional = Options { profile, ..options() }.group_timing(GroupScope::Region { spread: 0 });
+            assert_eq!(regional, options().timing(), "{profile:?}");
         }
     }
 }

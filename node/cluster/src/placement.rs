@@ -71,6 +71,14 @@ pub fn voters(nodes: &[Candidate], current_voters: &BTreeSet<NodeId>) -> Plan {
     replace(&seated, &free, wide).unwrap_or_default()
 }
 
+/// The voters that stand in the zone whose turn it is: the zones are sorted by name, and `turn` counts them round. All
+/// voters are of one region.
+pub fn zone_of_turn(voters: &[(NodeId, &str)], turn: usize) -> BTreeSet<NodeId> {
+    let zones: BTreeSet<&str> = voters.iter().map(|(_, az)| *az).collect();
+    let zone = turn.checked_rem(zones.len()).and_then(|position| zones.iter().nth(position));
+    voters.iter().filter(|(_, az)| Some(az) == zone).map(|(id, _)| *id).collect()
+}
+
 /// What the voters can lose now. `voters` are the voters of the membership with their present state.
 pub fn tolerance(voters: &[Candidate]) -> Tolerance {
     let majority = voters.len() / 2 + 1;

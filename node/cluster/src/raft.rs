@@ -6,4 +6,5 @@ pub(crate) mod machine;
 pub(crate) mod network;
 pub(crate) mod pulse;
 pub(crate) mod serve;
+pub(crate) mod term;
 pub(crate) mod types;

@@ -3,31 +3,27 @@
 //! afterwards. Decides nothing itself: `placement` does.
 
 use crate::{
-    NodeId, forward, group as groups, limits, members,
+    Error, GroupScope, NodeId, forward, group as groups, limits, members,
     node::Node,
     placement,
     raft::{
         group::{Group, Miss},
         types::Metrics,
     },
+    roster::{self, Change},
     runtime::{self, Instant},
     wire::v1::ChangeKindV1,
 };
 use futures_util::future::select;
 use openraft::ChangeMembers;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// A voter that has been silent for this long may be replaced by a node of its own zone.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
 /// Time between looks while something is about to happen.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// The leader moves to its preferred region when it could have for this long.
+/// The leader moves to its preferred place when it could have for this long.
 const LEADER_READY: Duration = Duration::from_secs(10);
 /// Leadership moves by itself at most once in this time.
 const LEADER_MOVE_PAUSE: Duration = Duration::from_secs(60);
@@ -96,14 +92,11 @@ async fn step(node: &Node, group: &Group, metrics: &Metrics) -> Look {
         tracing::info!(group = group.id, voters = ?goal, "finishing a membership change that was left behind");
         return report(group, group.change_locked(ChangeMembers::ReplaceAllVoters(goal.clone()), true).await);
     }
-    if let Some(change) = follow_config(node, group, metrics) {
-        return report(group, group.change(change).await);
+    if let Some(look) = follow_config(node, group, metrics).await {
+        return look;
     }
-    let region =
-        node.options.tuning.regional_groups.iter().find(|(id, _)| *id == group.id).map(|(_, r)| r.as_str());
-    let mut nodes = members::candidates(group, metrics, DEAD_AFTER);
+    let nodes = members::candidates(group, metrics, DEAD_AFTER);
     let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
-    nodes.retain(|n| voters.contains(&n.id) || region.is_none_or(|region| n.region == region));
     let plan = placement::voters(&nodes, &voters);
     if plan.is_empty() {
         let ready = |n: &placement::Candidate| voters.contains(&n.id) || (n.caught_up && n.live);
@@ -112,7 +105,7 @@ async fn step(node: &Node, group: &Group, metrics: &Metrics) -> Look {
     }
     if plan.remove.contains(&node.id) {
         // A leader does not demote itself: leadership moves first, the next leader takes the step.
-        let moved = group.transfer(None, &members::preferred(node, metrics)).await.map(|_| ());
+        let moved = group.transfer(None, &members::preferred(node, group, metrics)).await.map(|_| ());
         return report(group, moved);
     }
     tracing::info!(group = group.id, add = ?plan.add, remove = ?plan.remove, "changing voters");
@@ -121,52 +114,50 @@ async fn step(node: &Node, group: &Group, metrics: &Metrics) -> Look {
     report(group, group.change(ChangeMembers::Batch(vec![add, remove])).await)
 }
 
-/// Every other group has the nodes of the configuration group: new ones as learners, removed ones not at all.
-fn follow_config(
-    node: &Node,
-    group: &Group,
-    metrics: &Metrics,
-) -> Option<ChangeMembers<NodeId, crate::NodeMeta>> {
-    if group.id == groups::CONFIG {
-        return None;
-    }
-    let roster = node.groups.get(&groups::CONFIG)?.membership();
-    let mine = metrics.membership_config.membership();
-    roster.nodes().next()?;
-    let new: BTreeMap<_, _> = roster
-        .nodes()
-        .filter(|(id, _)| mine.get_node(id).is_none())
-        .map(|(id, n)| (*id, n.clone()))
-        .collect();
-    if !new.is_empty() {
-        return Some(ChangeMembers::AddNodes(new));
-    }
-    let gone = |id: &NodeId| roster.get_node(id).is_none() && *id != node.id;
-    let learners: BTreeSet<NodeId> = mine.learner_ids().filter(gone).collect();
-    if !learners.is_empty() {
-        return Some(ChangeMembers::RemoveNodes(learners));
-    }
-    let voters: BTreeSet<NodeId> = mine.voter_ids().collect();
-    let one = voters.iter().copied().find(gone)?;
-    (voters.len() > 1).then(|| ChangeMembers::RemoveVoters([one].into()))
+/// Gives a group the nodes of the configuration group, or those of them in its region, at the address they have now.
+async fn follow_config(node: &Node, group: &Group, metrics: &Metrics) -> Option<Look> {
+    let roster = members::roster(node, group)?;
+    let change = roster::next_change(&roster, metrics.membership_config.membership(), node.id)?;
+    let removal = |gone| ChangeKindV1::Remove { node: gone, force: false };
+    Some(match change {
+        Change::Members(change) => report(group, group.change(change).await),
+        Change::Unseat(gone) => match members::carry_out(node, group, removal(gone)).await {
+            // Its seat counts until enough of the others are back.
+            Err(Miss::Failed(Error::QuorumLoss { .. })) => Look::Waiting,
+            result => report(group, result.map(|_| ())),
+        },
+    })
 }
 
-/// Takes the seat from a group's leader that has left the cluster. That node does not know: the last configuration it was
-/// sent still names it, so its own reconciler sees nothing to do. Only the leader of the configuration group speaks up.
+/// Takes the seat from a group's leader that has left the cluster or the region. That node does not know: the last
+/// configuration it was sent still names it, so its own reconciler sees nothing to do. For a group of all nodes only the
+/// leader of the configuration group speaks up; it may not be in a region's group, so there every other voter does.
 async fn unseat(node: &Node, group: &Group, metrics: &Metrics) -> Look {
-    let Some(config) = node.groups.get(&groups::CONFIG).map(|config| config.metrics()) else {
-        return Look::Settled;
-    };
-    let roster = config.membership_config.membership();
-    let Some(gone) = metrics.current_leader.filter(|id| roster.get_node(id).is_none()) else {
-        return Look::Settled;
-    };
-    if config.current_leader != Some(node.id) {
-        return Look::Settled;
+    let Some(gone) = leaver(node, group, metrics.current_leader) else { return Look::Settled };
+    let Some(config) = node.groups.get(&groups::CONFIG) else { return Look::Settled };
+    match group.scope {
+        GroupScope::Cluster if config.leader() != Some(node.id) => return Look::Settled,
+        GroupScope::Cluster => {}
+        GroupScope::Region { .. } => {
+            if !metrics.membership_config.voter_ids().any(|id| id == node.id) {
+                return Look::Settled;
+            }
+            // A configuration that is merely old does not know a leader that has just joined.
+            let current = forward::barrier(node, config, config.timing.election_max).await;
+            if current.is_err() || leaver(node, group, group.leader()) != Some(gone) {
+                return Look::Settled;
+            }
+        }
     }
     tracing::info!(group = group.id, leader = gone, "the group is led by a node that was removed");
     let removal = ChangeKindV1::Remove { node: gone, force: false };
     report(group, forward::change(node, group, removal).await.map(|_| ()).map_err(Miss::Failed))
+}
+
+/// The leader, when it should not even be a member.
+fn leaver(node: &Node, group: &Group, leader: Option<NodeId>) -> Option<NodeId> {
+    let leader = leader?;
+    members::roster(node, group).filter(|roster| !roster.contains_key(&leader)).map(|_| leader)
 }
 
 fn report(group: &Group, result: Result<(), Miss>) -> Look {
@@ -184,7 +175,7 @@ fn report(group: &Group, result: Result<(), Miss>) -> Look {
     }
 }
 
-/// Moves leadership to the preferred region, patiently.
+/// Moves leadership to the preferred region or availability zone, patiently.
 #[derive(Default)]
 struct LeaderWish {
     ready_since: Option<Instant>,
@@ -193,7 +184,7 @@ struct LeaderWish {
 
 impl LeaderWish {
     async fn look(&mut self, node: &Node, group: &Group, metrics: &Metrics) {
-        let preferred = members::preferred(node, metrics);
+        let preferred = members::preferred(node, group, metrics);
         let nodes = members::candidates(group, metrics, Duration::from_secs(2));
         let ready = nodes.iter().any(|n| preferred.contains(&n.id) && n.live && n.caught_up);
         if preferred.contains(&node.id) || !ready {
@@ -207,7 +198,7 @@ impl LeaderWish {
         }
         self.moved_at = Some(runtime::now());
         if let Err(miss) = group.transfer(None, &preferred).await {
-            tracing::debug!(group = group.id, ?miss, "leadership did not move to its preferred region");
+            tracing::debug!(group = group.id, ?miss, "leadership did not move to its preferred place");
         }
     }
 }

@@ -2,9 +2,9 @@
 //! then the log. Any storage error ends the service with an error; the process must exit.
 
 use crate::{
-    Error, GroupId, Handle, Inbox, Machine, NodeMeta, Options,
+    Error, GroupSpec, Handle, Inbox, NodeMeta, Options,
     addresses::Addresses,
-    limits, members,
+    group, limits, members,
     node::Node,
     raft::{
         group::{Ground, Group},
@@ -19,6 +19,7 @@ use crate::{
         checkpoint::CheckpointStore,
         writer::{Health, Watch, Writer},
     },
+    tenure,
     transport::Transport,
 };
 use futures_util::future::{Either, join_all, select, select_all};
@@ -52,15 +53,15 @@ pub(crate) struct Parts {
 
 impl Service {
     /// Opens the log, restores every machine to the last commit known here, binds the socket. The machines' state is
-    /// readable as soon as this returns, with or without a leader.
+    /// readable as soon as this returns, with or without a leader. Frames for a group that is not in `groups` are refused.
     ///
     /// # Errors
-    /// [`Error::Option`], [`Error::Identity`], [`Error::Socket`], or [`Error::Storage`] when the disk cannot be read.
+    /// [`Error::Option`], also for a bad set of groups, [`Error::Identity`], [`Error::Socket`], or [`Error::Storage`] when the disk cannot be read.
     #[cfg(not(feature = "sim"))]
     pub async fn new(
         options: Options,
         identity: crate::identity::Identity,
-        machines: Vec<(GroupId, Box<dyn Machine>)>,
+        groups: Vec<GroupSpec>,
         inbox: Arc<dyn Inbox>,
         enroller: Option<Arc<dyn crate::Enroller>>,
     ) -> Result<Self, Error> {
@@ -93,19 +94,21 @@ impl Service {
             checkpoints: Arc::new(checkpoints),
             addresses,
         };
-        Self::assemble(parts, machines, inbox).await
+        Self::assemble(parts, groups, inbox).await
     }
 
     /// Puts a node together from its parts.
     pub(crate) async fn assemble(
         parts: Parts,
-        machines: Vec<(GroupId, Box<dyn Machine>)>,
+        specs: Vec<GroupSpec>,
         inbox: Arc<dyn Inbox>,
     ) -> Result<Self, Error> {
+        group::check(&specs)?;
         let (writer, queue, health) = Writer::new(parts.backend.clone());
         let written = writer.start().map_err(|e| Error::Storage(e.to_string()))?;
         let mut groups = BTreeMap::new();
-        for (id, machine) in machines {
+        for spec in specs {
+            let id = spec.id;
             let ground = Ground {
                 options: &parts.options,
                 queue: queue.clone(),
@@ -118,7 +121,7 @@ impl Service {
                     addresses: parts.addresses.clone(),
                 },
             };
-            groups.insert(id, Arc::new(Group::open(id, machine, ground).await?));
+            groups.insert(id, Arc::new(Group::open(spec, ground).await?));
         }
         let meta = NodeMeta {
             address: parts.advertise,
@@ -169,6 +172,7 @@ impl Service {
         for group in self.node.groups.values() {
             tasks.push(runtime::spawn_scoped(reconcile::run(self.node.clone(), group.clone())));
             tasks.push(runtime::spawn_scoped(pulse::run(group.clone())));
+            tasks.push(runtime::spawn_scoped(tenure::run(group.clone())));
         }
         tasks.push(runtime::spawn_scoped(keep_addresses(self.node.clone())));
         tasks
@@ -199,12 +203,12 @@ impl Service {
             }
             let metrics = group.metrics();
             let voters: Vec<_> = metrics.membership_config.voter_ids().collect();
-            let live = group.live(&metrics, self.node.options.timing().election_max * 2);
+            let live = group.live(&metrics, group.timing.election_max * 2);
             let others = voters.iter().filter(|id| **id != self.node.id && live.contains(id)).count();
             if metrics.current_leader != Some(self.node.id) || others < voters.len() / 2 + 1 {
                 return;
             }
-            let prefer = members::preferred(&self.node, &metrics);
+            let prefer = members::preferred(&self.node, group, &metrics);
             match runtime::timeout(limits::CLOSE_TIMEOUT, group.transfer(None, &prefer)).await {
                 Some(Ok(leader)) => tracing::info!(group = group.id, leader, "leadership handed over"),
                 Some(Err(miss)) => {
@@ -250,6 +254,9 @@ fn advertised(options: &Options, port: u16) -> String {
 
 /// Stops network and consensus; the log writer ends by itself when they are gone.
 async fn shut(node: &Node) {
+    for group in node.groups.values() {
+        group.tenure.end();
+    }
     node.transport.close().await;
     for group in node.groups.values() {
         if let Err(error) = group.raft.shutdown().await {

@@ -39,6 +39,8 @@ pub struct GroupStatus {
     pub term: u64,
     /// Index of the last entry in this node's log.
     pub last_log: Option<u64>,
+    /// Index up to which this node has deleted its log, because a checkpoint holds what it led to.
+    pub purged: Option<u64>,
     /// Index up to which a majority has agreed, as known here.
     pub committed: Option<u64>,
     /// Index up to which this node's machine has applied.
@@ -90,7 +92,7 @@ pub(crate) fn group(node: &Node, group: &Group) -> GroupStatus {
         metrics.current_leader.zip(group.leader_contact_ms()).into_iter().collect()
     };
     let progress = metrics.replication.iter().flatten();
-    let live = group.live(&metrics, node.options.timing().election_max.max(Duration::from_secs(1)));
+    let live = group.live(&metrics, group.timing.election_max.max(Duration::from_secs(1)));
     let voters = places(&mut membership.voter_ids());
     let seats: Vec<placement::Candidate> = voters
         .iter()
@@ -114,6 +116,7 @@ pub(crate) fn group(node: &Node, group: &Group) -> GroupStatus {
         leader: metrics.current_leader,
         term: metrics.current_term,
         last_log: metrics.last_log_index,
+        purged: metrics.purged.as_ref().map(|id| id.index),
         committed: metrics.cluster_committed.as_ref().or(metrics.local_committed.as_ref()).map(|id| id.index),
         applied: metrics.last_applied.as_ref().map(|id| id.index),
         learners: places(&mut membership.learner_ids()),

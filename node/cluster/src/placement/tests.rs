@@ -105,6 +105,35 @@ fn a_better_zone_attracts_one_seat() {
 }
 
 #[test]
+fn zones_take_turns() {
+    let voters = [(1, "b"), (2, "c"), (3, "a"), (4, "b")];
+    for (voters, turn, want) in [
+        (&voters[..], 0, vec![3]),
+        (&voters, 1, vec![1, 4]),
+        (&voters, 2, vec![2]),
+        (&voters, 3, vec![3]),
+        (&voters, usize::MAX, vec![3]),
+        // Two zones lead two of three groups, and the third returns to the first.
+        (&voters[..2], 1, vec![2]),
+        (&voters[..2], 2, vec![1]),
+        (&[], 1, vec![]),
+    ] {
+        assert_eq!(zone_of_turn(voters, turn), want.into_iter().collect(), "{voters:?} {turn}");
+    }
+}
+
+#[test]
+fn one_region_of_many_places_its_own_voters() {
+    // A region's group sees only the nodes of its region, so the two other regions do not make it wide.
+    let everyone = [("r", "a"), ("r", "b"), ("r", "b"), ("s", "a"), ("t", "a"), ("r", "c")];
+    let nodes: Vec<_> = cluster(&everyone).into_iter().filter(|n| n.region == "r").collect();
+    let (voters, _) = settle(&nodes, &[2]);
+    assert_eq!(spread(&nodes, &voters, |n| n.az.clone()), [1, 1, 1]);
+    let claim = tolerance(&state(&nodes, &voters));
+    assert_eq!((claim.nodes, claim.azs, claim.regions), (1, 1, 0));
+}
+
+#[test]
 fn a_lost_majority_claims_nothing() {
     let mut nodes = cluster(&[("r", "a"), ("r", "b"), ("r", "c")]);
     nodes[0].live = false;

@@ -7,9 +7,11 @@ use super::{
     types::{Command, Membership, Metrics, Raft, StoredMembership, Types},
 };
 use crate::{
-    Error, GroupId, Machine, NodeId, NodeMeta, Options, limits,
+    Error, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options, limits,
+    options::Timing,
     runtime::{self, Instant},
     store::{LogBackend, Queue, checkpoint::CheckpointStore},
+    tenure::Tenure,
 };
 use bytes::Bytes;
 use openraft::{
@@ -21,7 +23,7 @@ use openraft::{
 use openraft_rt::watch::WatchReceiver as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -29,12 +31,15 @@ use tokio::sync::watch;
 /// One group on this node.
 pub(crate) struct Group {
     pub(crate) id: GroupId,
+    pub(crate) scope: GroupScope,
+    pub(crate) timing: Timing,
     pub(crate) raft: Raft,
     pub(crate) applied: watch::Receiver<u64>,
     pub(crate) memberships: watch::Receiver<u64>,
+    pub(crate) tenure: Tenure,
     pub(crate) changing: tokio::sync::Mutex<()>,
-    election_max: Duration,
-    node: NodeId,
+    pub(super) node: NodeId,
+    known_since: Arc<OnceLock<Instant>>,
     leader_contact: Mutex<Option<Instant>>,
     leading: Mutex<(u64, Instant)>,
 }
@@ -61,33 +66,37 @@ pub(crate) enum Miss {
 
 impl Group {
     /// Loads log and checkpoint, restores the machine to the last known commit, starts Raft.
-    pub(crate) async fn open(
-        id: GroupId,
-        machine: Box<dyn Machine>,
-        ground: Ground<'_>,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn open(spec: GroupSpec, ground: Ground<'_>) -> Result<Self, Error> {
+        let GroupSpec { id, machine, scope } = spec;
+        let timing = ground.options.group_timing(scope);
         let storage = |text: String| Error::Storage(format!("group {id}: {text}"));
         let log = Log::open(id, ground.queue, ground.backend).await?;
         check_coverage(id, &log, ground.checkpoints.clone()).await?;
         let (changed, memberships) = watch::channel(0);
         let addresses = ground.network.addresses.clone();
+        let known_since = Arc::new(OnceLock::new());
+        let known = known_since.clone();
         let on_membership: OnMembership = Arc::new(move |membership: &StoredMembership| {
-            addresses.learn(membership.nodes().map(|(id, meta)| (*id, meta.clone())));
+            addresses.learn_from(id, membership.nodes().map(|(id, meta)| (*id, meta.clone())));
+            known.get_or_init(runtime::now);
             changed.send_modify(|count| *count += 1);
         });
         let (applier, applied) = Applier::new(id, machine, ground.checkpoints, on_membership);
-        let config = Arc::new(config(ground.options).validate().map_err(|e| storage(e.to_string()))?);
+        let config = Arc::new(config(ground.options, timing).validate().map_err(|e| storage(e.to_string()))?);
         let raft = Raft::new(ground.options.node, config, ground.network, log, applier)
             .await
             .map_err(|e| storage(e.to_string()))?;
         Ok(Self {
             id,
+            scope,
+            timing,
             raft,
             applied,
             memberships,
+            tenure: Tenure::default(),
             changing: tokio::sync::Mutex::new(()),
-            election_max: ground.options.timing().election_max,
             node: ground.options.node,
+            known_since,
             leader_contact: Mutex::new(None),
             leading: Mutex::new((0, runtime::now())),
         })
@@ -101,6 +110,21 @@ impl Group {
     /// The membership in effect.
     pub(crate) fn membership(&self) -> Membership {
         self.raft.metrics().borrow_watched().membership_config.membership().clone()
+    }
+
+    /// True when this node knows members of the group; nobody may have started it otherwise.
+    pub(crate) fn is_formed(&self) -> bool {
+        self.raft.server_metrics().borrow_watched().membership_config.membership().nodes().next().is_some()
+    }
+
+    /// The leader as this node knows it.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.raft.server_metrics().borrow_watched().current_leader
+    }
+
+    /// How long this node has known a committed membership of the group, since it started.
+    pub(crate) fn known_for(&self) -> Duration {
+        self.known_since.get().map_or(Duration::ZERO, |since| runtime::now() - *since)
     }
 
     /// The membership in effect; where none is known yet, as on a node that has just joined, waits for the first one,
@@ -169,7 +193,13 @@ impl Group {
     /// Starts a new group with this node as its only voter.
     pub(crate) async fn bootstrap(&self, meta: NodeMeta) -> Result<(), Error> {
         match self.raft.initialize(BTreeMap::from([(self.node, meta)])).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                // What this node knows is published a moment after it is so; nobody may start the group again meanwhile.
+                let mut states = self.raft.server_metrics();
+                let known = states.wait_until(|s| s.membership_config.membership().nodes().next().is_some());
+                let _ended = runtime::timeout(limits::ADMIN_TIMEOUT, known).await;
+                Ok(())
+            }
             Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Err(Error::Initialised(self.id)),
             Err(RaftError::APIError(error)) => Err(Error::Change(error.to_string())),
             Err(RaftError::Fatal(fatal)) => Err(stopped(&fatal)),
@@ -302,12 +332,12 @@ impl Group {
         let mut metrics = self.raft.server_metrics();
         let me = self.node;
         let moved = metrics.wait_until(|m| m.current_leader.is_some_and(|leader| leader != me));
-        runtime::timeout(self.election_max * 3, moved).await?.ok()?.current_leader
+        runtime::timeout(self.timing.election_max * 3, moved).await?.ok()?.current_leader
     }
 
     /// The live voter with the longest log; preferred ones first.
     fn successor(&self, metrics: &Metrics, prefer: &BTreeSet<NodeId>) -> Option<NodeId> {
-        let live = self.live(metrics, self.election_max * 2);
+        let live = self.live(metrics, self.timing.election_max * 2);
         let matched = |id: &NodeId| {
             let progress = metrics.replication.as_ref().and_then(|r| r.get(id).copied()).flatten();
             progress.map(|at| at.index)
@@ -339,9 +369,9 @@ async fn check_coverage(
     )))
 }
 
-fn config(options: &Options) -> openraft::Config {
-    let timing = options.timing();
+fn config(options: &Options, timing: Timing) -> openraft::Config {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let checkpoint_entries = options.tuning.checkpoint_entries.unwrap_or(20_000);
     openraft::Config {
         cluster_name: options.cluster_name.clone(),
         heartbeat_interval: ms(timing.heartbeat),
@@ -350,11 +380,10 @@ fn config(options: &Options) -> openraft::Config {
         enable_pre_vote: Some(true),
         quorum_loss_probe_interval: Some(ms(timing.quorum_probe)),
         max_payload_entries: 1024,
-        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(
-            options.tuning.checkpoint_entries.unwrap_or(20_000),
-        ),
+        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(checkpoint_entries),
         max_in_snapshot_log_to_keep: options.tuning.log_entries_kept.unwrap_or(5_000),
-        purge_batch_size: 1024,
+        // No more than a checkpoint frees, so that each of them shortens the log.
+        purge_batch_size: checkpoint_entries.min(1024),
         replication_lag_threshold: 50_000,
         install_snapshot_timeout: ms(network::install_timeout()),
         enable_leader_restore: Some(false),

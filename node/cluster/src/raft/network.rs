@@ -61,7 +61,7 @@ impl RaftNetworkFactory<Types> for Network {
 
 impl Network {
     fn client(&self, to: NodeId, meta: &NodeMeta, lane: Lane) -> Client {
-        self.addresses.learn([(to, meta.clone())]);
+        self.addresses.learn_from(self.group, [(to, meta.clone())]);
         Client { network: self.clone(), to, lane, pause: REOPEN_PAUSE.0 }
     }
 }

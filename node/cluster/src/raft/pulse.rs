@@ -1,6 +1,6 @@
 //! When a group's clock runs. A leader that is the only node of its group has nobody to send heartbeats to and no election
-//! to await, so its clock stands, and an idle single node sleeps instead of waking every 20 ms. Must never stop the clock of
-//! a node that could have to vote, campaign, or be heard by anyone.
+//! to await, so its clock stands, and an idle single node sleeps instead of waking every 20 ms; a group that nobody has
+//! started has no clock either. Must never stop the clock of a node that could have to vote, campaign, or be heard by anyone.
 
 use super::{group::Group, types::Membership};
 use crate::NodeId;
@@ -12,11 +12,12 @@ use std::sync::Arc;
 pub(crate) async fn run(group: Arc<Group>) {
     let mut states = group.raft.server_metrics();
     loop {
-        let is_alone = {
+        let is_needed = {
             let state = states.borrow_and_update();
-            is_alone(state.state, state.id, state.membership_config.membership())
+            let membership = state.membership_config.membership();
+            membership.nodes().next().is_some() && !is_alone(state.state, state.id, membership)
         };
-        group.raft.runtime_config().tick(!is_alone);
+        group.raft.runtime_config().tick(is_needed);
         // Membership and state are seen here as soon as the leader has appended them, before they are committed.
         if states.changed().await.is_err() {
             return;

@@ -48,4 +48,6 @@ pub(crate) type Membership = openraft::Membership<NodeId, NodeMeta>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
 pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<Types>;
 pub(crate) type Snapshot = openraft::alias::SnapshotOf<Types, Bytes>;
+pub(crate) type LeaderId = openraft::alias::LeaderIdOf<Types>;
 pub(crate) type Metrics = openraft::RaftMetrics<Types>;
+pub(crate) type ServerMetrics = openraft::metrics::RaftServerMetrics<Types>;

@@ -2,7 +2,8 @@
 
 use super::pause;
 use crate::{
-    Encode, GroupId, Handle, Inbox, Machine, MachineError, NodeId, Options, Profile, Service, Tuning,
+    Encode, GroupId, GroupSpec, Handle, Inbox, Machine, MachineError, NodeId, Options, Profile, Service,
+    Tuning,
     addresses::Addresses,
     group,
     runtime::{self, Task},
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-pub(super) const GROUPS: [GroupId; 2] = [group::CONFIG, 2];
+pub(super) const GROUPS: [GroupId; 2] = [group::CONFIG, group::GLOBAL_LEDGER];
 
 /// A cluster under test.
 #[derive(Clone)]
@@ -142,8 +143,8 @@ impl World {
             addresses,
         };
         let tally = |group| Tally { node: id, group, hash: 0, record: self.record.clone() };
-        let machines = GROUPS.iter().map(|g| (*g, Box::new(tally(*g)) as Box<dyn Machine>)).collect();
-        match Service::assemble(parts, machines, Arc::new(NoInbox)).await {
+        let groups = GROUPS.iter().map(|group| GroupSpec::cluster(*group, tally(*group))).collect();
+        match Service::assemble(parts, groups, Arc::new(NoInbox)).await {
             Ok(service) => {
                 let handle = service.handle();
                 let record = self.record.clone();

@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 use tidegate_cluster::{
-    Applied, Enroller, Error, GroupId, Handle, Machine, NodeId, NodeMeta, Options, Profile, Role, Service,
-    Tuning, group,
+    Applied, Enroller, Error, GroupId, GroupScope, GroupSpec, Handle, NodeId, NodeMeta, Options, Profile,
+    Role, Service, Tuning, group,
     identity::{Authority, Identity},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
 /// A second group next to the configuration.
-pub(crate) const LEDGER: GroupId = 2;
+pub(crate) const LEDGER: GroupId = group::GLOBAL_LEDGER;
 /// Enough for anything that should happen.
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 
@@ -35,6 +35,7 @@ pub(crate) struct Cluster {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) tuning: Tuning,
+    pub(crate) groups: Vec<(GroupId, GroupScope)>,
     addresses: BTreeMap<NodeId, NodeMeta>,
 }
 
@@ -61,7 +62,8 @@ impl Cluster {
     pub(crate) fn tuned(tuning: Tuning) -> Self {
         let authority = Arc::new(Authority::generate("toy").unwrap());
         let dir = tempfile::tempdir().unwrap();
-        Self { authority, dir, nodes: BTreeMap::new(), tuning, addresses: BTreeMap::new() }
+        let groups = vec![(group::CONFIG, GroupScope::Cluster), (LEDGER, GroupScope::Cluster)];
+        Self { authority, dir, nodes: BTreeMap::new(), tuning, groups, addresses: BTreeMap::new() }
     }
 
     /// Three voters of one group.
@@ -76,17 +78,18 @@ impl Cluster {
         for id in 1..=count {
             self.start(id).await;
             if id == 1 {
-                self.node(1).handle.bootstrap(group::CONFIG).await.unwrap();
-                self.node(1).handle.bootstrap(LEDGER).await.unwrap();
+                for (group, _) in &self.groups {
+                    self.node(1).handle.bootstrap(*group).await.unwrap();
+                }
             } else {
                 let meta = self.node(id).handle.meta().clone();
                 self.node(1).handle.add_node(group::CONFIG, id, meta).await.unwrap();
             }
         }
         let voters = if count >= 3 { 3 } else { 1 };
-        for group in [group::CONFIG, LEDGER] {
+        for (group, _) in &self.groups {
             eventually("voters", || async {
-                let all = self.nodes.values().map(|n| n.handle.status(group).unwrap());
+                let all = self.nodes.values().map(|n| n.handle.status(*group).unwrap());
                 all.into_iter().all(|s| s.voters.len() == voters && s.leader.is_some())
             })
             .await;
@@ -118,11 +121,15 @@ impl Cluster {
         let options = options(self.dir.path().join(id.to_string()), id, port, &self.tuning);
         let until = Instant::now() + SOON;
         let (toys, service) = loop {
-            let toys = BTreeMap::from([(group::CONFIG, Toy::default()), (LEDGER, Toy::default())]);
-            let machines =
-                toys.iter().map(|(id, toy)| (*id, Box::new(toy.clone()) as Box<dyn Machine>)).collect();
+            let toys: BTreeMap<_, _> = self.groups.iter().map(|(id, _)| (*id, Toy::default())).collect();
+            let spec = |(id, scope): &(GroupId, GroupScope)| GroupSpec {
+                id: *id,
+                machine: Box::new(toys[id].clone()),
+                scope: *scope,
+            };
+            let groups = self.groups.iter().map(spec).collect();
             let opened =
-                Service::new(options.clone(), identity.clone(), machines, Arc::new(Echo), enroller.clone())
+                Service::new(options.clone(), identity.clone(), groups, Arc::new(Echo), enroller.clone())
                     .await;
             match opened {
                 Ok(service) => break (toys, service),
@@ -223,7 +230,12 @@ impl Drop for Cluster {
 
 /// Waits for a condition.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
-    let deadline = Instant::now() + SOON;
+    within(SOON, what, condition).await;
+}
+
+/// Waits for a condition, no longer than `time`.
+pub(crate) async fn within<F: Future<Output = bool>>(time: Duration, what: &str, condition: impl Fn() -> F) {
+    let deadline = Instant::now() + time;
     while !condition().await {
         assert!(Instant::now() < deadline, "{what} did not happen in time");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tidegate_cluster::{
-    Machine, Service, Tuning, group,
+    GroupSpec, Service, Tuning, group,
     identity::{Authority, Identity},
 };
 
@@ -36,9 +36,9 @@ async fn child() {
         ..Tuning::default()
     };
     let toy = Toy::default();
-    let machines = vec![(group::CONFIG, Box::new(toy.clone()) as Box<dyn Machine>)];
+    let groups = vec![GroupSpec::cluster(group::CONFIG, toy.clone())];
     let options = options(dir.join("data"), 1, 0, &tuning);
-    let service = Service::new(options, identity, machines, Arc::new(Echo), None).await.unwrap();
+    let service = Service::new(options, identity, groups, Arc::new(Echo), None).await.unwrap();
     let handle = service.handle();
     tokio::spawn(service.run(std::future::pending()));
     let _again = handle.bootstrap(group::CONFIG).await;

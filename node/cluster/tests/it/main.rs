@@ -6,6 +6,8 @@ mod cluster;
 mod failures;
 mod joining;
 mod kill;
+mod leading;
+mod ledgers;
 mod members;
 mod toy;
 mod writes;

@@ -2,8 +2,16 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tidegate_cluster::{Encode, Inbox, Machine, MachineError, NodeId};
+
+/// A machine whose first command this is takes its time to encode a checkpoint.
+pub(crate) const SLOW_CHECKPOINTS: &str = "checkpoints take long";
+/// How long.
+pub(crate) const SLOW_CHECKPOINT: Duration = Duration::from_secs(1);
 
 /// What a toy machine holds; shared with the test.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -46,6 +54,9 @@ impl Machine for Toy {
     fn checkpoint(&self) -> Encode {
         let ledger = self.ledger();
         Box::new(move || {
+            if ledger.commands.first().is_some_and(|command| command == SLOW_CHECKPOINTS) {
+                std::thread::sleep(SLOW_CHECKPOINT);
+            }
             let mut bytes = Vec::new();
             for command in &ledger.commands {
                 bytes.extend((command.len() as u32).to_le_bytes());
