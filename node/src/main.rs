@@ -6,6 +6,7 @@ mod dev;
 mod enroll;
 mod founding;
 mod inbox;
+mod limits;
 mod members;
 mod node;
 mod options;

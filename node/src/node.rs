@@ -13,6 +13,7 @@ use crate::{
     enroll::{Desk, EnrollDesk},
     founding,
     inbox::PeerInbox,
+    limits::{self, Desk as LimitDesk, usage::LedgerUsage},
     members::Members,
     options::NodeOptions,
     publish::{self, Counters, Publisher},
@@ -22,6 +23,11 @@ use crate::{
     store::ConfigStore,
     vitals::Vitals,
 };
+
+/// How long the ledger waits for the data plane of a node that stops.
+const RETIRE_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+/// How often the members of the region are counted.
+const HOLDERS_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Why a node does not start or has stopped.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +75,14 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let registry = Registry::default();
     registry.build_info(env!("CARGO_PKG_VERSION"), "");
     let counters = Arc::new(Counters::default());
-    let first = first_snapshot(&options, &counters);
+    let limit_desk = LimitDesk::new(node, &options.node.region, &folder)?;
+    let first = first_snapshot(&options, &counters, &limit_desk);
     let mut services = Services::new(shutdown.clone());
-    let edge = open_edge(&options, node, &first, &registry, &mut services)?;
+    let edge = open_edge(&options, node, &first, &limit_desk, &registry, &mut services)?;
     let (swaps, edge_handle) = (edge.handle(), edge.handle());
     // From here on a restarted node answers, while its log is still being opened.
-    services.spawn("gateway", serve_edge(edge, counters.serving.subscribe(), shutdown.asked()));
+    let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
+    services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
 
     let (replica, machine) = Replica::new();
     let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone()));
@@ -82,19 +90,24 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let stop_admin = shutdown.asked();
     services.spawn("admin", async move { admin.run(stop_admin).await });
     let Agreement { cluster, handle, store, members } =
-        open_cluster(&options, identity, machine, &replica, &vitals).await?;
+        open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk).await?;
     let control = tidegate_control::Service::new(
         control_options(&options),
         Arc::new(store.clone()),
         Arc::new(members),
-    )?;
+    )?
+    .with_usage(Arc::new(LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone())));
     let (sampled, sampler) = (handle.clone(), vitals.clone());
     registry.collector(move |encoder| sampler.sample(&sampled, encoder));
+    let (count, resolver) =
+        (watch::Sender::new(limit_holders(&handle).max(first_holders(&first))), limit_desk.clone());
     let publisher = Publisher::new(
         replica.clone(),
         &first,
         &folder,
         counters,
+        count.subscribe(),
+        Box::new(move |compiled, stages| resolver.resolve(compiled, stages)),
         Box::new(move |snapshot| swaps.publish(snapshot)),
     );
 
@@ -108,6 +121,16 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         }
         Ok(())
     });
+    tokio::spawn(limits::found::found(handle.clone(), store.clone(), options.node.region.clone()));
+    tokio::spawn(follow_holders(handle.clone(), count));
+    tokio::spawn(limits::serve(limit_desk.clone(), handle.clone()));
+    let farewell = handle.clone();
+    let stop_cluster = async move {
+        stop_cluster.await;
+        // What this node was granted and has not used goes back once it admits nothing more.
+        let _ended = tokio::time::timeout(RETIRE_AFTER, served.asked()).await;
+        limit_desk.retire(&farewell).await;
+    };
     services.spawn("cluster", async move { cluster.run(stop_cluster).await.map_err(NodeError::from) });
     services.spawn("control", serve_control(control, replica, opened, stop_control));
     if let Some(authority) = authority {
@@ -134,11 +157,13 @@ async fn open_cluster(
     machine: ConfigMachine,
     replica: &Replica,
     vitals: &Arc<Vitals>,
+    limits: &Arc<LimitDesk>,
 ) -> Result<Agreement, NodeError> {
     let (name, ca_sha256) = (identity.cluster.clone(), identity.ca_sha256());
     let (door, open_door) = EnrollDesk::new();
-    let inbox = Arc::new(PeerInbox::new(vitals.describe()));
-    let groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
+    let inbox = Arc::new(PeerInbox::new(vitals.describe(), limits.clone()));
+    let mut groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
+    groups.extend(limits.groups());
     let settings = cluster_options(options, &identity);
     let cluster =
         tidegate_cluster::Service::new(settings, identity, groups, inbox, Some(Arc::new(door))).await?;
@@ -158,6 +183,7 @@ async fn serve_edge(
     edge: tidegate_edge::Service,
     mut serving: watch::Receiver<bool>,
     asked: impl Future<Output = ()> + Send + 'static,
+    served: Shutdown,
 ) -> Result<(), NodeError> {
     let mut asked = std::pin::pin!(asked);
     let found = async { serving.wait_for(|serving| *serving).await.is_ok() };
@@ -165,7 +191,9 @@ async fn serve_edge(
         is_found = found => is_found,
         () = &mut asked => false,
     };
-    if is_found { edge.run(asked).await.map_err(NodeError::from) } else { Ok(()) }
+    let ended = if is_found { edge.run(asked).await.map_err(NodeError::from) } else { Ok(()) };
+    served.ask();
+    ended
 }
 
 /// Takes calls once the access keys have arrived: a node that has just joined knows none yet, and would refuse them all.
@@ -185,10 +213,14 @@ async fn serve_control(
 }
 
 /// The first snapshot of this process: the one on disk, or an empty one that is not served.
-fn first_snapshot(options: &NodeOptions, counters: &Counters) -> Arc<Snapshot> {
+fn first_snapshot(options: &NodeOptions, counters: &Counters, limits: &LimitDesk) -> Arc<Snapshot> {
     let found = publish::load(&options.node.data_dir);
     counters.serving.send_replace(found.is_some());
-    Arc::new(found.unwrap_or_else(|| Snapshot::empty(&options.node.region, &options.control.account_id)))
+    let Some((snapshot, compiled)) = found else {
+        return Arc::new(Snapshot::empty(&options.node.region, &options.control.account_id));
+    };
+    let resolved = limits.resolve(compiled, snapshot.stages());
+    Arc::new(snapshot.with_limits(resolved))
 }
 
 /// The data plane, serving `first` as soon as it runs, with the access log that the options ask for.
@@ -196,6 +228,7 @@ fn open_edge(
     options: &NodeOptions,
     node: u64,
     first: &Arc<Snapshot>,
+    limits: &LimitDesk,
     registry: &Registry,
     services: &mut Services,
 ) -> Result<tidegate_edge::Service, NodeError> {
@@ -211,7 +244,8 @@ fn open_edge(
         requests_per_second_max: NonZeroU32::new(options.gateway.requests_per_second_max),
         direct: options.gateway.direct,
     };
-    let edge = tidegate_edge::Service::new(settings, first.clone(), registry.clone())?;
+    let edge =
+        tidegate_edge::Service::new(settings, first.clone(), limits.limiter().clone(), registry.clone())?;
     let Some(destination) = &options.telemetry.access_log else { return Ok(edge) };
     let destination = match destination.as_str() {
         "stdout" => access_log::Destination::Stdout,
@@ -230,6 +264,28 @@ fn open_edge(
         Ok(())
     });
     Ok(edge)
+}
+
+/// Nodes of the region that share its limits, as this node knows them.
+fn limit_holders(handle: &tidegate_cluster::Handle) -> usize {
+    let region = &handle.meta().region;
+    let Ok(status) = handle.status(group::CONFIG) else { return 1 };
+    let nodes = status.voters.iter().chain(&status.learners);
+    nodes.filter(|(_, meta)| meta.region == *region).count().max(1)
+}
+
+/// Nodes of the region when the snapshot on disk was written.
+fn first_holders(first: &Snapshot) -> usize {
+    first.limits().compiled().holders as usize
+}
+
+/// Follows the number of nodes of the region.
+async fn follow_holders(handle: tidegate_cluster::Handle, count: watch::Sender<usize>) {
+    loop {
+        tokio::time::sleep(HOLDERS_EVERY).await;
+        let now = limit_holders(&handle);
+        count.send_if_modified(|known| std::mem::replace(known, now) != now);
+    }
 }
 
 /// Balancers must see a red readiness check before connections are closed.

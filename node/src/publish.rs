@@ -11,16 +11,16 @@ use std::{
     },
 };
 
-use tidegate_gateway::{Snapshot, StageTable};
+use tidegate_gateway::{Limits, Snapshot, StageTable};
 use tidegate_proto::{
-    compiled::CertificateV1,
+    compiled::{CertificateV1, limits::LimitsV1},
     document::{Certificate, Deployment, Stage, TicketSecret},
     key::{self, Key},
 };
 use tidegate_state::{Change, State};
 use tokio::sync::watch;
 
-use crate::replica::Replica;
+use crate::{limits::compile, replica::Replica};
 
 /// File name of the serving snapshot in the data directory.
 const SNAPSHOT_FILE: &str = "serving.snapshot";
@@ -40,6 +40,8 @@ pub(crate) struct Counters {
 
 /// Where snapshots go.
 pub(crate) type Publish = Box<dyn Fn(Arc<Snapshot>) + Send>;
+/// Resolves limits for stages; when it returns, requests may be held against them.
+pub(crate) type Resolve = Box<dyn Fn(LimitsV1, &[Arc<StageTable>]) -> Arc<Limits> + Send>;
 
 type Tables = BTreeMap<(String, String), Arc<StageTable>>;
 type Certificates = BTreeMap<String, Arc<CertificateV1>>;
@@ -55,7 +57,18 @@ pub(crate) struct Publisher {
     seen: State,
     counters: Arc<Counters>,
     publish: Publish,
+    resolve: Resolve,
+    limits: Limited,
     persist: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+/// What limits callers.
+struct Limited {
+    /// Nodes of the region.
+    holders: watch::Receiver<usize>,
+    compiled: LimitsV1,
+    /// Whether it must be compiled again.
+    is_stale: bool,
 }
 
 /// What every snapshot of this node carries.
@@ -71,6 +84,8 @@ impl Publisher {
         first: &Snapshot,
         folder: &Path,
         counters: Arc<Counters>,
+        holders: watch::Receiver<usize>,
+        resolve: Resolve,
         publish: Publish,
     ) -> Self {
         let named =
@@ -82,14 +97,30 @@ impl Publisher {
         let persist = watch::Sender::new(None);
         tokio::spawn(keep_on_disk(folder.to_owned(), persist.subscribe(), counters.clone()));
         let seen = State::default();
-        Self { replica, place, tables, certificates, ticket_secret, seen, counters, publish, persist }
+        let compiled = LimitsV1::clone(first.limits().compiled());
+        let limits = Limited { holders, compiled, is_stale: true };
+        Self {
+            replica,
+            place,
+            tables,
+            certificates,
+            ticket_secret,
+            seen,
+            counters,
+            publish,
+            resolve,
+            limits,
+            persist,
+        }
     }
 
     /// Follows the replica until the task is dropped.
     pub(crate) async fn run(mut self) {
-        let mut changes = self.replica.changes();
+        let (mut changes, mut holders) = (self.replica.changes(), self.limits.holders.clone());
         loop {
             changes.borrow_and_update();
+            self.limits.is_stale |= holders.has_changed().unwrap_or(false);
+            holders.borrow_and_update();
             let applied = self.replica.load();
             if applied.index > 0 {
                 self = match tokio::task::spawn_blocking(move || self.follow(applied.index, &applied.state))
@@ -99,14 +130,19 @@ impl Publisher {
                     Err(_) => return,
                 };
             }
-            if changes.changed().await.is_err() {
+            let is_over = tokio::select! {
+                changed = changes.changed() => changed.is_err(),
+                changed = holders.changed() => changed.is_err(),
+            };
+            if is_over {
                 return;
             }
         }
     }
 
     fn follow(mut self, index: u64, state: &State) -> Self {
-        if self.seen.revision() == state.revision() && self.counters.swaps.load(Ordering::Relaxed) > 0 {
+        let is_same = self.seen.revision() == state.revision() && !self.limits.is_stale;
+        if is_same && self.counters.swaps.load(Ordering::Relaxed) > 0 {
             return self;
         }
         let first = self.seen.revision() == 0;
@@ -123,7 +159,13 @@ impl Publisher {
         let Place { region, account } = &self.place;
         let snapshot = Snapshot::new(state.revision(), index, region, account, tables);
         let certificates = self.certificates.values().cloned().collect();
-        let snapshot = Arc::new(snapshot.with_certificates(certificates, self.ticket_secret));
+        if std::mem::take(&mut self.limits.is_stale) {
+            self.limits.compiled = compile::compile(state, *self.limits.holders.borrow());
+        }
+        // Stages may have other methods now, so places are resolved again in any case.
+        let limits = (self.resolve)(self.limits.compiled.clone(), snapshot.stages());
+        let snapshot = snapshot.with_certificates(certificates, self.ticket_secret).with_limits(limits);
+        let snapshot = Arc::new(snapshot);
         (self.publish)(snapshot.clone());
         self.counters.swaps.fetch_add(1, Ordering::Relaxed);
         self.counters.serving.send_replace(true);
@@ -136,6 +178,7 @@ impl Publisher {
             Change::Put { key, .. } => (key, true),
             Change::Delete { key } => (key, false),
         };
+        self.limits.is_stale |= compile::concerns(name);
         match Key::parse(name) {
             Key::Stage { api, stage } if is_put => self.compile(state, api, stage),
             Key::Stage { api, stage } => drop(self.tables.remove(&(api.to_owned(), stage.to_owned()))),
@@ -196,17 +239,17 @@ fn compiled(state: &State, api: &str, stage: &str) -> Result<Option<StageTable>,
 }
 
 /// The snapshot kept on disk, when there is one that this version reads.
-pub(crate) fn load(folder: &Path) -> Option<Snapshot> {
+pub(crate) fn load(folder: &Path) -> Option<(Snapshot, LimitsV1)> {
     let path = folder.join(SNAPSHOT_FILE);
     let bytes = std::fs::read(&path).ok()?;
     match Snapshot::decode(&bytes) {
-        Ok(snapshot) => {
+        Ok((snapshot, limits)) => {
             tracing::info!(
                 revision = snapshot.revision(),
                 stages = snapshot.stages().len(),
                 "serving the snapshot on disk"
             );
-            Some(snapshot)
+            Some((snapshot, limits))
         }
         Err(error) => {
             tracing::error!(path = %path.display(), %error, "the snapshot on disk is not usable; waiting for the log");

@@ -20,7 +20,7 @@ pub use account::Account;
 pub use api::{ApiKeySource, EndpointConfiguration, Model, Resource, RestApi};
 pub use api_key::{ApiKey, ApiKeyValue};
 pub use certificate::{Certificate, TicketSecret};
-pub use cluster::{Authority, Drain, JoinTokenRecord, NodeCounter};
+pub use cluster::{Authority, Drain, JoinTokenRecord, LedgerFounder, NodeCounter};
 pub use deployment::{ApiDefinition, Deployment};
 pub use method::{Integration, IntegrationResponse, Method, MethodResponse, TlsConfig};
 pub use method_setting::{BURST_LIMIT_DEFAULT, MethodPath, MethodSetting, RATE_LIMIT_DEFAULT};

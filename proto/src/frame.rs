@@ -40,6 +40,22 @@ pub enum Kind {
     Limits = 11,
 }
 
+impl Kind {
+    const ALL: [Self; 11] = [
+        Self::Transaction,
+        Self::Outcome,
+        Self::State,
+        Self::Stage,
+        Self::Snapshot,
+        Self::Peer,
+        Self::Certificates,
+        Self::LedgerCommand,
+        Self::LedgerState,
+        Self::LedgerMessage,
+        Self::Limits,
+    ];
+}
+
 /// Why bytes are not a frame this program can read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -83,6 +99,12 @@ pub enum FrameError {
     /// The body does not validate as the archived type.
     #[error("frame body does not validate: {0}")]
     Invalid(String),
+}
+
+/// What a frame says it carries; nothing of it has been checked.
+pub fn kind(bytes: &[u8]) -> Option<Kind> {
+    let number = *bytes.get(3)?;
+    Kind::ALL.into_iter().find(|kind| *kind as u8 == number)
 }
 
 /// Wraps an archived body into a frame.

@@ -226,6 +226,11 @@ pub fn join_token(secret_sha256_hex: &str) -> String {
     format!("cluster/token/{secret_sha256_hex}")
 }
 
+/// Key that names the node which starts the ledger groups of a region.
+pub fn ledger_founder(region: &str) -> String {
+    format!("cluster/ledger/{region}")
+}
+
 /// Key that marks a node as drained.
 pub fn drain(node: u64) -> String {
     format!("cluster/drain/{node}")

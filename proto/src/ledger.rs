@@ -53,15 +53,6 @@ pub enum MessageV1 {
     },
     /// Answers [`MessageV1::Usage`], in the same order.
     Used(Vec<Vec<UsedV1>>),
-    /// Asks the leader of a shard to set what is left of a quota.
-    Remain {
-        /// The shard's group.
-        group: u64,
-        /// The quota.
-        limit: u64,
-        /// Requests left.
-        remaining: u32,
-    },
     /// Asks the leader of a shard for its busiest limits.
     Top {
         /// The shard's group.
@@ -268,6 +259,8 @@ pub enum ChangeV1 {
         holder: u64,
         /// Its life.
         incarnation: u64,
+        /// The session that it ends; 0 for none. Where the holder has another one by now, nothing happens.
+        replaces: u64,
         /// Share of every limit that is not managed; cut to what is free.
         unit: u32,
     },

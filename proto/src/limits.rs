@@ -167,3 +167,9 @@ pub const LIMIT_WAIT_MS_MAX: u64 = 100;
 pub const LIMIT_WAITS_MAX: usize = 1_024;
 /// Changes in one entry of a ledger's log; the others wait for the next tick.
 pub const LEDGER_CHANGES_MAX: usize = 65_536;
+/// Messages about limits that a node has under way at a time; a message beyond it counts as lost.
+pub const LEDGER_MESSAGES_MAX: usize = 256;
+/// How long such a message may take, in milliseconds.
+pub const LEDGER_MESSAGE_TIMEOUT_MS: u64 = 500;
+/// Quotas that one question about their use may name.
+pub const USAGE_LIMITS_MAX: usize = 500;

@@ -155,6 +155,11 @@ impl Keeper {
         }
     }
 
+    /// Whether something waits for the next tick.
+    pub fn is_busy(&self) -> bool {
+        !self.dirty.is_empty() || self.watches.values().any(Watch::is_waiting)
+    }
+
     /// Decides. To be called every ten to twenty milliseconds, one tick at a time: not before the command or confirmation of
     /// the one before has come back. `today` is the leader's own idea of the day, in days since 1970-01-01.
     pub fn tick(&mut self, now_ns: u64, ledger: &Ledger, index: &Index, today: u32) -> Tick {

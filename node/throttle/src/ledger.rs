@@ -42,8 +42,13 @@ impl Ledger {
 
     fn change(&mut self, change: &ChangeV1) -> Result<(), Skipped> {
         match *change {
-            ChangeV1::Open { holder, incarnation, unit } => {
-                self.open(holder, incarnation, unit);
+            ChangeV1::Open { holder, incarnation, replaces, unit } => {
+                let present = self.sessions.get(&holder).map_or(0, |session| session.epoch);
+                if present == replaces {
+                    self.open(holder, incarnation, unit)
+                } else {
+                    return Err(Skipped);
+                };
                 Ok(())
             }
             ChangeV1::Close { holder, epoch } => {

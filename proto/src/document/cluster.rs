@@ -48,6 +48,18 @@ impl Document for NodeCounter {
     const NOUN: &'static str = "NodeCounter";
 }
 
+/// The node that starts the ledger groups of a region; written once, never changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LedgerFounder {
+    /// The node.
+    pub node: u64,
+}
+
+impl Document for LedgerFounder {
+    const NOUN: &'static str = "LedgerFounder";
+}
+
 /// Marks a node as drained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

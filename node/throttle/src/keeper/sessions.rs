@@ -56,6 +56,11 @@ impl Watch {
         self.due_ns = self.due_ns.max(std::mem::take(&mut self.echo_ns));
     }
 
+    /// Whether it was heard since the last tick.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.echo_ns != 0 || self.joining.is_some() || self.ended.is_some()
+    }
+
     pub(super) fn is_due(&self) -> bool {
         self.due_ns != 0
     }
@@ -123,7 +128,8 @@ fn join(
     let is_told =
         session.is_some_and(|session| session.incarnation == incarnation && session.epoch > epoch_seen);
     if !is_told {
-        bench.changes.push(ChangeV1::Open { holder, incarnation, unit });
+        let replaces = session.map_or(0, |session| session.epoch);
+        bench.changes.push(ChangeV1::Open { holder, incarnation, replaces, unit });
     }
     bench.mail(holder).is_open = true;
 }
