@@ -17,6 +17,19 @@ pub(crate) enum Mix {
     Quotas,
     /// Two small and two large limits that every node floods from the first moment.
     Attack,
+    /// A third each of strict rate limits, others, and quotas.
+    Mixed,
+}
+
+/// What a limit promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Terms {
+    /// A rate, exceeded a little where that serves clients.
+    Default,
+    /// A rate that is never exceeded.
+    Strict,
+    /// A number of requests per day that is never exceeded.
+    Quota,
 }
 
 /// A run.
@@ -34,6 +47,10 @@ pub(crate) struct Course {
     pub(crate) settled_s: f64,
     /// Their limits.
     pub(crate) mix: Mix,
+    /// Whether rate limits are strict.
+    pub(crate) strict: bool,
+    /// Further rate limits, each shared by several clients: a request must fit into both.
+    pub(crate) shared: usize,
     /// Length in seconds.
     pub(crate) length_s: f64,
     /// Links.
@@ -56,6 +73,8 @@ impl Course {
             skew: 1.0,
             settled_s: 15.0,
             mix: Mix::Rates,
+            strict: false,
+            shared: 0,
             length_s: 60.0,
             weather: Weather::default(),
             drift_ppm: 200.0,
@@ -73,7 +92,29 @@ impl Course {
     pub(crate) fn warm_ns(&self) -> u64 {
         match self.mix {
             Mix::Rates => (3 * SECOND).min(self.length_ns() / 2),
-            Mix::Quotas | Mix::Attack => 0,
+            Mix::Quotas | Mix::Attack | Mix::Mixed => 0,
+        }
+    }
+
+    /// All limits: those of clients, then the shared ones.
+    pub(crate) fn limits(&self) -> usize {
+        self.keys + self.shared
+    }
+
+    /// The shared limit of a client.
+    pub(crate) fn shared_by(&self, key: usize) -> Option<usize> {
+        (self.shared > 0).then(|| self.keys + key % self.shared)
+    }
+
+    /// What a limit promises.
+    pub(crate) fn terms(&self, limit: usize) -> Terms {
+        let rate = |strict| if strict { Terms::Strict } else { Terms::Default };
+        match self.mix {
+            Mix::Rates | Mix::Attack => rate(self.strict),
+            Mix::Quotas if limit < self.keys => Terms::Quota,
+            Mix::Quotas => rate(self.strict),
+            Mix::Mixed if limit < self.keys && limit % 3 == 2 => Terms::Quota,
+            Mix::Mixed => rate(limit % 3 == 0),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     chance::Chance,
-    course::{Course, Mix},
+    course::{Course, Mix, Terms},
     level::Limit,
     moment::{SECOND, ns},
 };
@@ -19,6 +19,11 @@ const ATTACKED: [Limit; 4] = [
     Limit { rate: 1_000.0, burst: 1_000.0 },
     Limit { rate: 10_000.0, burst: 5_000.0 },
 ];
+
+/// More clients than this share plans.
+const PLANLESS_KEYS_MAX: usize = 10_000;
+/// The rates of neighbouring plans.
+const PLAN_STEP: f64 = 1.05;
 
 /// How a client's requests spread over nodes.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +50,7 @@ struct Client {
 #[derive(Debug)]
 pub(crate) struct Demand {
     clients: Vec<Client>,
-    /// The limit of each client.
+    /// The limit of each client, then the shared ones.
     pub(crate) limits: Vec<Limit>,
     settled_s: f64,
     chance: Chance,
@@ -76,6 +81,7 @@ impl Demand {
             chance.shuffle(&mut order);
             clients.push(Client { base, surge: 1.0, surge_until: 0, spread, order });
         }
+        limits.extend((0..course.shared).map(|at| shared_limit(course, at, &clients, &mut chance)));
         let mut demand = Self {
             parts: vec![0.0; clients.len() * nodes],
             clients,
@@ -153,23 +159,39 @@ impl Spread {
 }
 
 fn limit_of(course: &Course, at: usize, base: f64, chance: &mut Chance) -> Limit {
-    match course.mix {
-        Mix::Rates => {
+    if course.mix == Mix::Attack {
+        return ATTACKED[at % ATTACKED.len()];
+    }
+    match course.terms(at) {
+        Terms::Quota => {
+            let part = if chance.happens(0.7) { chance.between(0.35, 0.75) } else { 2.0 };
+            Limit { rate: 0.0, burst: (base * course.length_s * part).floor().max(50.0) }
+        }
+        Terms::Default | Terms::Strict => {
             let load = match chance.fraction() {
                 part if part < 0.55 => chance.between(0.05, 0.6),
                 part if part < 0.72 => chance.between(0.8, 1.1),
                 _ => chance.between(1.2, 5.0),
             };
-            let rate = (base / load).max(2.0);
+            let rate = of_a_plan(course, (base / load).max(2.0));
             let burst = (rate * [0.5, 1.0, 2.0][chance.below(3)]).max(10.0);
             Limit { rate, burst: burst.floor() }
         }
-        Mix::Quotas => {
-            let part = if chance.happens(0.7) { chance.between(0.35, 0.75) } else { 2.0 };
-            Limit { rate: 0.0, burst: (base * course.length_s * part).floor().max(50.0) }
-        }
-        Mix::Attack => ATTACKED[at % ATTACKED.len()],
     }
+}
+
+/// With very many clients, those of one plan have the same numbers.
+fn of_a_plan(course: &Course, rate: f64) -> f64 {
+    if course.keys <= PLANLESS_KEYS_MAX {
+        return rate;
+    }
+    PLAN_STEP.powf((rate.ln() / PLAN_STEP.ln()).round())
+}
+
+fn shared_limit(course: &Course, at: usize, clients: &[Client], chance: &mut Chance) -> Limit {
+    let of_it = clients.iter().skip(at).step_by(course.shared.max(1));
+    let rate = of_it.map(|client| client.base).sum::<f64>() * chance.between(0.3, 1.2);
+    Limit { rate: rate.max(2.0), burst: (rate * [0.2, 1.0][chance.below(2)]).max(10.0).floor() }
 }
 
 /// How often the load changes.

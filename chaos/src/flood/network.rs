@@ -140,7 +140,7 @@ impl Network {
         [Some(first), second]
     }
 
-    /// Delay of a message on a byte stream: loss only delays it. Absent where the link is cut.
+    /// Delay of a message on a byte stream: loss only delays it. Absent where the link is cut. Without bytes it is not counted.
     pub(crate) fn stream(&mut self, from: usize, to: usize, bytes: usize) -> Option<u64> {
         if from == to {
             return Some(LOCAL_NS);
@@ -154,7 +154,7 @@ impl Network {
     }
 
     fn count(&mut self, bytes: usize) {
-        self.traffic.messages += 1;
+        self.traffic.messages += u64::from(bytes > 0);
         self.traffic.bytes += bytes as u64;
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{
     chance::Chance,
-    course::{Course, Mix},
+    course::{Course, Terms},
     demand::{Demand, STEP_NS},
     fault::{Fault, Part, Timed},
     judge::{Figure, Figures},
@@ -117,10 +117,11 @@ impl<L: Limiter> Race<'_, L> {
                 self.world.limits[limit] = numbers;
                 self.world.judge.change(limit, numbers, timed.at());
             }
-            Fault::Day if self.course.mix == Mix::Quotas => {
-                (0..self.course.keys).for_each(|limit| self.world.judge.start_over(limit));
+            Fault::Day => {
+                let quotas = (0..self.course.keys).filter(|at| self.course.terms(*at) == Terms::Quota);
+                quotas.for_each(|limit| self.world.judge.start_over(limit));
             }
-            Fault::Day | Fault::Depose(_) => {}
+            Fault::Depose(_) => {}
         }
     }
 

@@ -70,7 +70,7 @@ pub(crate) struct World<E> {
     pub(crate) judge: Judge,
     /// For the limiter.
     pub(crate) chance: Chance,
-    /// The limit of each client.
+    /// The limit of each client, then the shared ones.
     pub(crate) limits: Vec<Limit>,
     queue: BinaryHeap<Event<E>>,
     order: u64,
@@ -161,6 +161,13 @@ impl<E> World<E> {
         }
         if let Some(delay) = copies[0] {
             self.push(self.now + delay, from, to, what);
+        }
+    }
+
+    /// As [`Self::stream`], `extra_ns` later.
+    pub(crate) fn stream_later(&mut self, extra_ns: u64, from: usize, to: usize, what: E) {
+        if let Some(delay) = self.network.stream(from, to, 0).filter(|_| self.is_up(to)) {
+            self.push(self.now + extra_ns + delay, from, to, what);
         }
     }
 
