@@ -225,7 +225,12 @@ impl Bank {
         let own = |place: u32| self.own.get(place.wrapping_sub(1));
         let floor = spec.floor.load(Relaxed);
         let take = cell.take(now, || spec.terms(), floor, own);
-        let Take::Taken { is_low, .. } = take else { return Err(self.refuse(index, cell, shard)) };
+        let Take::Taken { is_low, .. } = take else {
+            let reason = self.refuse(index, cell, shard);
+            // A counted limit is an estimate of the whole bucket: nothing that could be granted is missing here.
+            let is_short = mode == Mode::Counted && reason == Reason::Starved;
+            return Err(if is_short { Reason::Exhausted } else { reason });
+        };
         taken.rate = Some((mode, take, 0));
         if mode == Mode::Counted {
             cell.spend();
