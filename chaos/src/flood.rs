@@ -16,6 +16,7 @@ mod places;
 mod race;
 mod scenario;
 mod table;
+mod tidegate;
 mod world;
 
 use std::process::ExitCode;
@@ -34,6 +35,17 @@ pub(crate) enum Verb {
         scenarios: Vec<Scenario>,
         #[command(flatten)]
         options: TableOptions,
+    },
+    /// Tell second by second what one limiter does
+    Story {
+        /// Scenario
+        #[arg(ignore_case = true)]
+        scenario: Scenario,
+        /// Limiter
+        limiter: Contestant,
+        /// Decides everything else
+        #[arg(long, default_value_t = 42)]
+        seed: u64,
     },
     /// Compare limiters on quotas
     Quota(TableOptions),
@@ -72,6 +84,11 @@ pub(crate) fn run(verb: &Verb) -> ExitCode {
     match verb {
         Verb::Table { scenarios, options } if scenarios.is_empty() => compare(&Scenario::RATES, options),
         Verb::Table { scenarios, options } => compare(scenarios, options),
+        Verb::Story { scenario, limiter, seed } => {
+            let outcome = limiter.run(&scenario.course(*seed));
+            println!("{}{}", outcome.story, outcome.complaints.join("\n"));
+            ExitCode::SUCCESS
+        }
         Verb::Quota(options) => compare(&Scenario::QUOTAS, options),
         Verb::Global(_) => {
             eprintln!("not available: {} scenarios need limits that span regions", Scenario::GLOBAL.len());

@@ -7,6 +7,7 @@ use super::{
     course::Course,
     moment::{MS, SECOND},
     race::{self, Outcome},
+    tidegate::{Settings, Tidegate},
 };
 
 /// A limiter.
@@ -30,11 +31,15 @@ pub(crate) enum Contestant {
     DriftingFast,
     /// Grants that trickle for 10 s
     Trickle,
+    /// Tidegate, limits that are never exceeded
+    Strict,
+    /// Tidegate, as it comes
+    Tidegate,
 }
 
 impl Contestant {
     /// What is compared on rate limits.
-    pub(crate) const RATES: [Self; 8] = [
+    pub(crate) const RATES: [Self; 10] = [
         Self::Full,
         Self::Split,
         Self::Central,
@@ -43,11 +48,13 @@ impl Contestant {
         Self::WindowFast,
         Self::DriftingFast,
         Self::Trickle,
+        Self::Strict,
+        Self::Tidegate,
     ];
 
     /// What is compared on quotas.
-    pub(crate) const QUOTAS: [Self; 5] =
-        [Self::Split, Self::Central, Self::Owner, Self::DriftingSlow, Self::DriftingFast];
+    pub(crate) const QUOTAS: [Self; 6] =
+        [Self::Split, Self::Central, Self::Owner, Self::DriftingSlow, Self::DriftingFast, Self::Tidegate];
 
     /// As it is called in tables.
     pub(crate) fn title(self) -> &'static str {
@@ -61,6 +68,8 @@ impl Contestant {
             Self::DriftingSlow => "async bucket sync 1 s",
             Self::DriftingFast => "async bucket sync 100 ms",
             Self::Trickle => "trickle grants 10 s (CockroachDB)",
+            Self::Strict => "Tidegate, strict",
+            Self::Tidegate => "Tidegate",
         }
     }
 
@@ -76,6 +85,12 @@ impl Contestant {
             Self::DriftingSlow => race::run(Drifting::new(SECOND), course),
             Self::DriftingFast => race::run(Drifting::new(100 * MS), course),
             Self::Trickle => race::run(Trickle::default(), course),
+            Self::Strict => Self::tidegate(&Course { strict: true, ..course.clone() }),
+            Self::Tidegate => Self::tidegate(course),
         }
+    }
+
+    fn tidegate(course: &Course) -> Outcome {
+        race::run(Tidegate::new(course, Settings::default()), course)
     }
 }

@@ -2,6 +2,7 @@
 //! same trace. Owns what is counted; must never tell a limiter anything.
 
 mod figures;
+mod story;
 mod sums;
 
 use super::{
@@ -55,6 +56,10 @@ struct Counts {
     admitted: u64,
     /// Admitted although a bucket that polices the admissions had no token.
     beyond: u64,
+    /// Decided later than at once.
+    waited: u64,
+    /// Refused after waiting.
+    in_vain: u64,
 }
 
 /// Requests of one limit in one bin.
@@ -132,6 +137,14 @@ impl Judge {
             bin.conforming += u32::from(conforms);
             bin.beyond += u32::from(!conforms);
         }
+    }
+
+    /// A request of a limit was decided so long after it came.
+    pub(crate) fn wait_for(&mut self, limit: usize, wait_ns: u64, is_admitted: bool) {
+        self.wait(wait_ns);
+        let counts = &mut self.books[limit].counts;
+        counts.waited += u64::from(wait_ns > 0);
+        counts.in_vain += u64::from(wait_ns > 0 && !is_admitted);
     }
 
     /// A decision was there so long after the request.

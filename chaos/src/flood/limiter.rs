@@ -23,6 +23,9 @@ pub(crate) trait Limiter {
     /// A fault has happened to the world.
     fn fault(&mut self, _world: &mut World<Self::Event>, _fault: &Fault) {}
 
+    /// A millisecond has passed.
+    fn look(&mut self, _world: &World<Self::Event>) {}
+
     /// What its logs had to carry.
     fn cost(&self) -> Cost {
         Cost::default()

@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) complaints: Vec<String>,
     /// The limit that was exceeded most, and by how many tokens.
     pub(crate) worst: Option<(usize, f64)>,
+    /// What happened, in words.
+    pub(crate) story: String,
 }
 
 /// A run that goes on.
@@ -66,6 +68,7 @@ pub(crate) fn run<L: Limiter>(limiter: L, course: &Course) -> Outcome {
         race.route(begin);
         race.draw(begin, &mut batch);
         race.play(begin + BATCH_NS, &batch);
+        race.limiter.look(&race.world);
     }
     race.outcome()
 }
@@ -232,6 +235,11 @@ impl<L: Limiter> Race<'_, L> {
         figures.set(Figure::Kilobytes, per_second(traffic.bytes) / 1_000.0);
         figures.set(Figure::Commits, per_second(cost.commits));
         figures.set(Figure::Changes, per_second(cost.changes));
-        Outcome { figures, complaints: self.limiter.complaints().to_vec(), worst: self.world.judge.worst() }
+        Outcome {
+            figures,
+            complaints: self.limiter.complaints().to_vec(),
+            worst: self.world.judge.worst(),
+            story: self.world.judge.story(),
+        }
     }
 }

@@ -58,8 +58,6 @@ pub(crate) enum Event {
     Raft(usize, Rc<Message>),
     /// A node gets a version of the configuration.
     Configure(usize),
-    /// The oracle looks.
-    Look,
 }
 
 /// How the product is run.
@@ -87,6 +85,7 @@ pub(crate) struct Tidegate {
     day: u32,
     chance: Chance,
     oracle: Oracle,
+    looked_ns: u64,
 }
 
 impl Default for Settings {
@@ -117,6 +116,7 @@ impl Tidegate {
             day: FIRST_DAY,
             chance: Chance::new(course.seed, "tidegate"),
             oracle: Oracle::default(),
+            looked_ns: 0,
         }
     }
 
@@ -280,18 +280,6 @@ impl Tidegate {
         }
     }
 
-    fn look(&mut self, world: &mut World<Event>) {
-        world.after(self.settings.look_ns, world.store(), Event::Look);
-        let newest = std::array::from_fn(|shard| {
-            let voters = self.seats[shard].iter().map(|seat| &seat.voter);
-            voters.max_by_key(|voter| voter.applied()).map(Voter::ledger)
-        });
-        let [Some(a), Some(b), Some(c)] = newest else { return };
-        if let Some(catalog) = self.versions.last() {
-            self.oracle.look(world, &self.nodes, [a, b, c], catalog.ids());
-        }
-    }
-
     fn restart(&mut self, world: &mut World<Event>, node: usize) {
         for shard in 0..SHARDS {
             let patience = self.patience();
@@ -317,9 +305,6 @@ impl Limiter for Tidegate {
             }
         }
         (0..world.nodes()).for_each(|node| self.boot(world, node));
-        if self.settings.look_ns > 0 {
-            world.after(self.settings.look_ns, world.store(), Event::Look);
-        }
     }
 
     fn arrive(&mut self, world: &mut World<Event>, arrival: Arrival) {
@@ -350,7 +335,6 @@ impl Limiter for Tidegate {
                     process.adopt(Rc::clone(catalog), moment(world, node));
                 }
             }
-            Event::Look => self.look(world),
         }
     }
 
@@ -393,6 +377,21 @@ impl Limiter for Tidegate {
             | Fault::Heal
             | Fault::StopStore
             | Fault::StartStore => {}
+        }
+    }
+
+    fn look(&mut self, world: &World<Event>) {
+        if self.settings.look_ns == 0 || world.now < self.looked_ns + self.settings.look_ns {
+            return;
+        }
+        self.looked_ns = world.now;
+        let newest = std::array::from_fn(|shard| {
+            let voters = self.seats[shard].iter().map(|seat| &seat.voter);
+            voters.max_by_key(|voter| voter.applied()).map(Voter::ledger)
+        });
+        let [Some(a), Some(b), Some(c)] = newest else { return };
+        if let Some(catalog) = self.versions.last() {
+            self.oracle.look(world, &self.nodes, [a, b, c], catalog.ids());
         }
     }
 

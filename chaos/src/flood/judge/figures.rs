@@ -38,6 +38,8 @@ pub(crate) enum Figure {
     WaitP99,
     /// Decisions that waited, in percent.
     Waited,
+    /// Requests that waited and were refused, in percent.
+    InVain,
     /// Seconds from the first fault until the fill stays at 95 %.
     Recovery,
 }
@@ -57,7 +59,7 @@ struct Column {
     merge: Merge,
 }
 
-const COUNT: usize = 17;
+const COUNT: usize = 18;
 
 const fn column(
     figure: Figure,
@@ -86,6 +88,7 @@ const COLUMNS: [Column; COUNT] = [
     column(Figure::WaitP50, "wait_p50_ms", "WAIT P50 ms", 2, Merge::Mean),
     column(Figure::WaitP99, "wait_p99_ms", "P99 ms", 2, Merge::Mean),
     column(Figure::Waited, "waited_percent", "WAITED %", 3, Merge::Mean),
+    column(Figure::InVain, "in_vain_percent", "IN VAIN %", 3, Merge::Mean),
     column(Figure::Recovery, "recovery_s", "RECOVER s", 2, Merge::Largest),
 ];
 

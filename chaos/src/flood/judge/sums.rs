@@ -27,7 +27,10 @@ impl Judge {
         figures.set(Figure::Unfairness, 100.0 * self.unfairness(&short));
         figures.set(Figure::WaitP50, self.wait_ms(0.5));
         figures.set(Figure::WaitP99, self.wait_ms(0.99));
-        figures.set(Figure::Waited, 100.0 * self.waited as f64 / (self.decisions as f64).max(1.0));
+        let of_decisions = |count: u64| 100.0 * count as f64 / (self.decisions as f64).max(1.0);
+        figures.set(Figure::Waited, of_decisions(self.waited));
+        let in_vain = self.books.iter().map(|book| book.counts.in_vain).sum();
+        figures.set(Figure::InVain, of_decisions(in_vain));
         figures
     }
 
@@ -127,14 +130,14 @@ impl Judge {
         bin.unwrap_or(0) as f64 * (WAIT_BIN_NS as f64 / MS as f64)
     }
 
-    fn row(&self, bin: usize) -> &[Bin] {
+    pub(super) fn row(&self, bin: usize) -> &[Bin] {
         let limits = self.books.len();
         self.line.get(bin * limits..(bin + 1) * limits).unwrap_or_default()
     }
 }
 
 impl Book {
-    fn is_short(&self) -> bool {
+    pub(super) fn is_short(&self) -> bool {
         let refused = self.counts.offered - self.counts.ideal;
         self.counts.offered > 0 && refused as f64 >= SHORT * self.counts.offered as f64
     }

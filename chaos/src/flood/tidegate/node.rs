@@ -78,7 +78,7 @@ impl Node {
     /// Looks after everything that is due; returns the reports to send, with the shard each is for.
     pub(super) fn poll(&mut self, world: &mut World<Event>, node: usize) -> Vec<(usize, ReportV1)> {
         while let Some(first) = self.parked.front().filter(|first| first.at + PARKED_NS <= world.now) {
-            world.judge.wait(world.now - first.at);
+            world.judge.wait_for(first.key, world.now - first.at, false);
             self.parked.pop_front();
         }
         self.agent.poll(moment(world, node))
@@ -134,7 +134,7 @@ impl Node {
                 }
             }
         }
-        world.judge.wait(world.now - arrival.at);
+        world.judge.wait_for(arrival.key, world.now - arrival.at, verdict == Verdict::Admitted);
         Outcome::Decided
     }
 }
