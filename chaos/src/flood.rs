@@ -7,6 +7,7 @@ mod contestant;
 mod course;
 mod demand;
 mod fault;
+mod fuzz;
 mod judge;
 mod level;
 mod limiter;
@@ -19,11 +20,17 @@ mod table;
 mod tidegate;
 mod world;
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use contestant::Contestant;
+use fuzz::{Hunt, Mode};
+use moment::MS;
 use scenario::Scenario;
 use table::{Layout, Plan};
+use tidegate::Settings;
 
 /// What is simulated.
 #[derive(Debug, clap::Subcommand)]
@@ -49,6 +56,13 @@ pub(crate) enum Verb {
     },
     /// Compare limiters on quotas
     Quota(TableOptions),
+    /// Try random faults on Tidegate until a promise breaks
+    Fuzz(FuzzOptions),
+    /// Run kept schedules again
+    Replay {
+        /// A schedule, or a folder of them
+        path: PathBuf,
+    },
     /// Compare limiters on limits that span regions
     Global(TableOptions),
 }
@@ -79,6 +93,29 @@ pub(crate) struct TableOptions {
     json: bool,
 }
 
+/// How random faults are tried.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct FuzzOptions {
+    /// Schedules of each mode
+    #[arg(long, default_value_t = 250)]
+    schedules: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only these modes
+    #[arg(long, value_delimiter = ',')]
+    mode: Vec<Mode>,
+    /// Runs at a time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: u16,
+    /// Look inside every so many milliseconds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    look_ms: u64,
+    /// Keep what breaks a promise as a file in this folder
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
 /// Runs a verb: 0 when everything is as demanded, 1 when not, 2 when it could not be run.
 pub(crate) fn run(verb: &Verb) -> ExitCode {
     match verb {
@@ -86,9 +123,11 @@ pub(crate) fn run(verb: &Verb) -> ExitCode {
         Verb::Table { scenarios, options } => compare(scenarios, options),
         Verb::Story { scenario, limiter, seed } => {
             let outcome = limiter.run(&scenario.course(*seed));
-            println!("{}{}", outcome.story, outcome.complaints.join("\n"));
+            println!("{}{}", outcome.judge.story(), outcome.complaints.join("\n"));
             ExitCode::SUCCESS
         }
+        Verb::Fuzz(options) => fuzz(options),
+        Verb::Replay { path } => replay(path),
         Verb::Quota(options) => compare(&Scenario::QUOTAS, options),
         Verb::Global(_) => {
             eprintln!("not available: {} scenarios need limits that span regions", Scenario::GLOBAL.len());
@@ -114,4 +153,53 @@ fn compare(scenarios: &[Scenario], options: &TableOptions) -> ExitCode {
     let rows = table::rows(&plan);
     println!("{}", table::show(&rows, layout));
     ExitCode::SUCCESS
+}
+
+fn fuzz(options: &FuzzOptions) -> ExitCode {
+    let every = [Mode::Strict, Mode::Default, Mode::Quota, Mode::Mixed];
+    let modes = if options.mode.is_empty() { every.to_vec() } else { options.mode.clone() };
+    let settings = Settings { look_ns: options.look_ms * MS, ..Settings::default() };
+    let hunt = Hunt {
+        modes,
+        schedules: options.schedules,
+        seed: options.seed,
+        threads: options.threads.into(),
+        settings,
+    };
+    let bag = fuzz::hunt(&hunt);
+    println!("{} schedules, {} broke a promise, lowest fill {:.1} %", bag.cases, bag.catches.len(), bag.fill_min);
+    for found in bag.catches.clone() {
+        let number = found.number;
+        let small = fuzz::shrink(found, settings);
+        println!("\nnumber {number}:\n  {}\n", small.complaints.join("\n  "));
+        let text = small.text();
+        println!("{text}");
+        if let Some(folder) = &options.keep
+            && let Err(reason) = std::fs::write(folder.join(small.file_name()), text)
+        {
+            return failed(&format!("{}: {reason}", folder.display()));
+        }
+    }
+    ExitCode::from(u8::from(!bag.catches.is_empty()))
+}
+
+fn replay(path: &Path) -> ExitCode {
+    let cases = match fuzz::kept(path) {
+        Ok(cases) => cases,
+        Err(reason) => return failed(&reason),
+    };
+    let settings = Settings { look_ns: 10 * MS, ..Settings::default() };
+    let mut broken = 0;
+    for (file, case) in &cases {
+        let complaints = fuzz::replay(case, settings);
+        broken += usize::from(!complaints.is_empty());
+        let verdict = if complaints.is_empty() { "kept".into() } else { complaints.join("; ") };
+        println!("{}  {verdict}", file.display());
+    }
+    ExitCode::from(u8::from(broken > 0))
+}
+
+fn failed(reason: &str) -> ExitCode {
+    eprintln!("{reason}");
+    ExitCode::from(2)
 }

@@ -41,6 +41,8 @@ pub(crate) struct Rules {
 #[derive(Clone, Copy, Debug)]
 struct Book {
     limit: Limit,
+    /// What must not be exceeded: with a fast clock, and after a change the larger numbers, because nodes learn late.
+    allowed: Limit,
     ideal: Level,
     policed: Level,
     debt: Level,
@@ -70,6 +72,17 @@ struct Bin {
     beyond: u32,
 }
 
+/// What became of a limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ending {
+    /// Its last rate.
+    pub(crate) rate: f64,
+    /// Its last burst.
+    pub(crate) burst: f64,
+    /// Most tokens beyond burst and rate over any window.
+    pub(crate) excess: f64,
+}
+
 /// The judge of one run.
 #[derive(Debug)]
 pub(crate) struct Judge {
@@ -87,7 +100,7 @@ pub(crate) struct Judge {
 impl Judge {
     /// Nothing has happened yet.
     pub(crate) fn new(rules: Rules) -> Self {
-        let books = rules.limits.iter().map(|limit| Book::new(*limit)).collect();
+        let books = rules.limits.iter().map(|limit| Book::new(*limit, rules.clock)).collect();
         let lined = if rules.limits.len() <= LINED_LIMITS_MAX { rules.limits.len() } else { 0 };
         let bins = (rules.length_ns / BIN_NS) as usize + 1;
         Self {
@@ -121,11 +134,9 @@ impl Judge {
     /// A request was admitted by `node`.
     pub(crate) fn admit(&mut self, limit: usize, node: usize, now_ns: u64) {
         let is_counted = now_ns >= self.rules.warm_ns;
-        let clock = self.rules.clock;
         let book = &mut self.books[limit];
-        let allowed = Limit { rate: book.limit.rate * clock, burst: book.limit.burst };
-        let conforms = book.policed.take(allowed, now_ns);
-        book.excess = book.excess.max(book.debt.owe(allowed, now_ns));
+        let conforms = book.policed.take(book.allowed, now_ns);
+        book.excess = book.excess.max(book.debt.owe(book.allowed, now_ns));
         if is_counted {
             book.counts.admitted += 1;
             book.counts.beyond += u64::from(!conforms);
@@ -155,29 +166,40 @@ impl Judge {
         self.waits[((wait_ns / WAIT_BIN_NS) as usize).min(last)] += 1;
     }
 
-    /// The numbers of a limit change.
+    /// The numbers of a limit change. What is added to the burst is there at once.
     pub(crate) fn change(&mut self, limit: usize, numbers: Limit, now_ns: u64) {
+        let clock = self.rules.clock;
         let book = &mut self.books[limit];
-        for level in [&mut book.ideal, &mut book.policed, &mut book.debt] {
-            level.refill(book.limit, now_ns);
-        }
+        book.ideal.refill(book.limit, now_ns);
+        book.ideal.tokens += numbers.burst - book.limit.burst;
         book.limit = numbers;
+        let more = (numbers.burst - book.allowed.burst).max(0.0);
+        for level in [&mut book.policed, &mut book.debt] {
+            level.refill(book.allowed, now_ns);
+            level.tokens += more;
+        }
+        book.allowed.burst += more;
+        book.allowed.rate = book.allowed.rate.max(numbers.rate * clock);
     }
 
     /// The limit's period is over: it starts anew, and what was left of the old may still be used up.
     pub(crate) fn start_over(&mut self, limit: usize) {
         let book = &mut self.books[limit];
-        let size = book.limit.burst;
-        book.ideal.tokens = size;
+        let size = book.allowed.burst;
+        book.ideal.tokens = book.limit.burst;
         for level in [&mut book.policed, &mut book.debt] {
             level.tokens += size;
         }
     }
 
-    /// The limit that was exceeded most, and by how many tokens.
-    pub(crate) fn worst(&self) -> Option<(usize, f64)> {
-        let excesses = self.books.iter().map(|book| book.excess).enumerate();
-        excesses.filter(|(_, excess)| *excess > 0.0).max_by(|(_, a), (_, b)| a.total_cmp(b))
+    /// What became of each limit.
+    pub(crate) fn endings(&self) -> Vec<Ending> {
+        let ending = |book: &Book| Ending {
+            rate: book.allowed.rate,
+            burst: book.allowed.burst,
+            excess: book.excess,
+        };
+        self.books.iter().map(ending).collect()
     }
 
     fn bin(&mut self, limit: usize, now_ns: u64) -> Option<&mut Bin> {
@@ -201,9 +223,10 @@ impl Judge {
 }
 
 impl Book {
-    fn new(limit: Limit) -> Self {
+    fn new(limit: Limit, clock: f64) -> Self {
         let full = Level::of(limit.burst);
-        Self { limit, ideal: full, policed: full, debt: full, excess: 0.0, counts: Counts::default() }
+        let allowed = Limit { rate: limit.rate * clock, ..limit };
+        Self { limit, allowed, ideal: full, policed: full, debt: full, excess: 0.0, counts: Counts::default() }
     }
 }
 

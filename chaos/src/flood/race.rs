@@ -8,7 +8,7 @@ use super::{
     course::{Course, Terms},
     demand::{Demand, STEP_NS},
     fault::{Fault, Part, Timed},
-    judge::{Figure, Figures},
+    judge::{Figure, Figures, Judge},
     level::Limit,
     limiter::Limiter,
     moment::{MS, SECOND, seconds},
@@ -23,16 +23,14 @@ const REROUTE_NS: u64 = SECOND;
 const STORE_DOWN_MS: u64 = 5_000;
 
 /// What came out of a run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Outcome {
     /// The figures.
     pub(crate) figures: Figures,
     /// What the limiter found wrong with itself.
     pub(crate) complaints: Vec<String>,
-    /// The limit that was exceeded most, and by how many tokens.
-    pub(crate) worst: Option<(usize, f64)>,
-    /// What happened, in words.
-    pub(crate) story: String,
+    /// Knows more.
+    pub(crate) judge: Judge,
 }
 
 /// A run that goes on.
@@ -235,11 +233,6 @@ impl<L: Limiter> Race<'_, L> {
         figures.set(Figure::Kilobytes, per_second(traffic.bytes) / 1_000.0);
         figures.set(Figure::Commits, per_second(cost.commits));
         figures.set(Figure::Changes, per_second(cost.changes));
-        Outcome {
-            figures,
-            complaints: self.limiter.complaints().to_vec(),
-            worst: self.world.judge.worst(),
-            story: self.world.judge.story(),
-        }
+        Outcome { figures, complaints: self.limiter.complaints().to_vec(), judge: self.world.judge }
     }
 }

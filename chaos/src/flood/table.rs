@@ -70,7 +70,10 @@ pub(crate) fn rows(plan: &Plan) -> Vec<Row> {
             (0..plan.seeds).map(|seed| (*contestant, scaled(scenario.course(plan.seed + seed), plan.scale)))
         })
         .collect();
-    let outcomes = in_parallel(plan.threads, &jobs, |(contestant, course)| contestant.run(course));
+    let outcomes = in_parallel(plan.threads, &jobs, |(contestant, course)| {
+        let outcome = contestant.run(course);
+        (outcome.figures, outcome.complaints)
+    });
     pairs
         .iter()
         .zip(outcomes.chunks(plan.seeds.max(1) as usize))
@@ -141,14 +144,14 @@ fn scaled(mut course: Course, scale: f64) -> Course {
     course
 }
 
-fn row(scenario: Scenario, contestant: Contestant, outcomes: &[Outcome]) -> Row {
-    let figures: Vec<Figures> = outcomes.iter().map(|outcome| outcome.figures.clone()).collect();
+fn row(scenario: Scenario, contestant: Contestant, outcomes: &[(Figures, Vec<String>)]) -> Row {
+    let figures: Vec<Figures> = outcomes.iter().map(|(figures, _)| figures.clone()).collect();
     Row {
         scenario,
         contestant,
         title: scenario.title(),
         limiter: contestant.title(),
         figures: Figures::merge(&figures),
-        complaints: outcomes.iter().flat_map(|outcome| outcome.complaints.clone()).collect(),
+        complaints: outcomes.iter().flat_map(|(_, complaints)| complaints.clone()).collect(),
     }
 }
