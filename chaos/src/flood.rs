@@ -62,6 +62,9 @@ pub(crate) enum Verb {
     Replay {
         /// A schedule, or a folder of them
         path: PathBuf,
+        /// Tell second by second what happened
+        #[arg(long)]
+        story: bool,
     },
     /// Compare limiters on limits that span regions
     Global(TableOptions),
@@ -127,7 +130,7 @@ pub(crate) fn run(verb: &Verb) -> ExitCode {
             ExitCode::SUCCESS
         }
         Verb::Fuzz(options) => fuzz(options),
-        Verb::Replay { path } => replay(path),
+        Verb::Replay { path, story } => replay(path, *story),
         Verb::Quota(options) => compare(&Scenario::QUOTAS, options),
         Verb::Global(_) => {
             eprintln!("not available: {} scenarios need limits that span regions", Scenario::GLOBAL.len());
@@ -183,7 +186,7 @@ fn fuzz(options: &FuzzOptions) -> ExitCode {
     ExitCode::from(u8::from(!bag.catches.is_empty()))
 }
 
-fn replay(path: &Path) -> ExitCode {
+fn replay(path: &Path, story: bool) -> ExitCode {
     let cases = match fuzz::kept(path) {
         Ok(cases) => cases,
         Err(reason) => return failed(&reason),
@@ -191,7 +194,10 @@ fn replay(path: &Path) -> ExitCode {
     let settings = Settings { look_ns: 10 * MS, ..Settings::default() };
     let mut broken = 0;
     for (file, case) in &cases {
-        let complaints = fuzz::replay(case, settings);
+        let (complaints, outcome) = fuzz::replay(case, settings);
+        if let Some(outcome) = outcome.filter(|_| story) {
+            println!("{}", outcome.judge.story());
+        }
         broken += usize::from(!complaints.is_empty());
         let verdict = if complaints.is_empty() { "kept".into() } else { complaints.join("; ") };
         println!("{}  {verdict}", file.display());

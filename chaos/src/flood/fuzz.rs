@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::{judge::Figure, table::in_parallel, tidegate::Settings};
+use super::{judge::Figure, race::Outcome, table::in_parallel, tidegate::Settings};
 pub(crate) use case::{Case, Mode};
 
 /// Runs spent on making a case small.
@@ -145,9 +145,9 @@ pub(crate) fn kept(path: &Path) -> Result<Vec<(PathBuf, Case)>, String> {
     files.into_iter().map(read).collect()
 }
 
-/// Runs a kept case again; what it breaks.
-pub(crate) fn replay(case: &Case, settings: Settings) -> Vec<String> {
-    verdict::broken(case, settings).0
+/// Runs a kept case again; what it breaks, and how it went.
+pub(crate) fn replay(case: &Case, settings: Settings) -> (Vec<String>, Option<Outcome>) {
+    verdict::broken(case, settings)
 }
 
 #[cfg(test)]

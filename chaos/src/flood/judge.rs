@@ -166,8 +166,8 @@ impl Judge {
         self.waits[((wait_ns / WAIT_BIN_NS) as usize).min(last)] += 1;
     }
 
-    /// The numbers of a limit change. What is added to the burst is there at once.
-    pub(crate) fn change(&mut self, limit: usize, numbers: Limit, now_ns: u64) {
+    /// The numbers of a limit change. What is added to the burst is there at once; `is_afresh` where the bucket is full again.
+    pub(crate) fn change(&mut self, limit: usize, numbers: Limit, is_afresh: bool, now_ns: u64) {
         let clock = self.rules.clock;
         let book = &mut self.books[limit];
         book.ideal.refill(book.limit, now_ns);
@@ -176,7 +176,7 @@ impl Judge {
         let more = (numbers.burst - book.allowed.burst).max(0.0);
         for level in [&mut book.policed, &mut book.debt] {
             level.refill(book.allowed, now_ns);
-            level.tokens += more;
+            level.tokens += if is_afresh { numbers.burst } else { more };
         }
         book.allowed.burst += more;
         book.allowed.rate = book.allowed.rate.max(numbers.rate * clock);

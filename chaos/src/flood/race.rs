@@ -12,6 +12,7 @@ use super::{
     level::Limit,
     limiter::Limiter,
     moment::{MS, SECOND, seconds},
+    tidegate,
     world::{Arrival, World},
 };
 
@@ -113,10 +114,11 @@ impl<L: Limiter> Race<'_, L> {
             Fault::StopStore => self.stop_store(timed.at_ms),
             Fault::StartStore => self.start_store(),
             Fault::Scale(limit, factor) => {
-                let Limit { rate, burst } = self.world.limits[limit];
-                let numbers = Limit { rate: rate * factor, burst: (burst * factor).floor() };
+                let before = self.world.limits[limit];
+                let numbers = Limit { rate: before.rate * factor, burst: (before.burst * factor).floor() };
                 self.world.limits[limit] = numbers;
-                self.world.judge.change(limit, numbers, timed.at());
+                let is_afresh = tidegate::changes_kind(self.course, limit, before, numbers);
+                self.world.judge.change(limit, numbers, is_afresh, timed.at());
             }
             Fault::Day => {
                 let quotas = (0..self.course.keys).filter(|at| self.course.terms(*at) == Terms::Quota);

@@ -20,6 +20,7 @@ use super::{
     moment::{MS, SECOND, US},
     world::{self, Arrival, World},
 };
+pub(crate) use catalog::changes_kind;
 use catalog::{Catalog, FIRST_DAY};
 use node::{Node, moment};
 use oracle::Oracle;

@@ -15,7 +15,7 @@ const ROUNDING: f64 = 1e-3;
 /// moment.
 const RECOVERED_MS: u64 = 3_200;
 /// Then at least this part of the ideal is admitted; links may still be bad.
-const RECOVERED_FILL: f64 = 0.7;
+const RECOVERED_FILL: f64 = 0.6;
 
 /// Runs a case; what is broken.
 pub(super) fn broken(case: &Case, settings: Settings) -> (Vec<String>, Option<Outcome>) {

@@ -11,7 +11,7 @@ const MODEST: f64 = 0.7;
 /// Recovered is what fills so much, and stays there.
 const RECOVERED: f64 = 0.95;
 /// Fewer requests say nothing.
-const ENOUGH: f64 = 100.0;
+const ENOUGH: f64 = 500.0;
 /// Bins of a second.
 const SECOND_BINS: usize = (SECOND / BIN_NS) as usize;
 /// A node with less than this part of a limit's requests says nothing about fairness.
@@ -36,18 +36,18 @@ impl Judge {
         figures
     }
 
-    /// Conforming admissions as a part of the ideal from a moment on, over rates that are short; absent where none is.
+    /// Admissions as a part of the ideal's from a moment on, over rates that are short; absent where none is.
     pub(crate) fn fill_since(&self, since_ns: u64) -> Option<f64> {
         let limits = self.books.len();
         let bins = (since_ns / BIN_NS) as usize..(self.rules.length_ns / BIN_NS) as usize;
-        let (mut ideal, mut conforming) = (0.0, 0.0);
+        let (mut ideal, mut admitted) = (0.0, 0.0);
         for limit in (0..limits).filter(|at| self.books[*at].is_short() && self.books[*at].limit.rate > 0.0) {
             for bin in bins.clone().filter_map(|bin| self.row(bin).get(limit)) {
                 ideal += f64::from(bin.ideal);
-                conforming += f64::from(bin.conforming.min(bin.ideal));
+                admitted += f64::from(bin.conforming + bin.beyond);
             }
         }
-        (ideal > ENOUGH).then(|| conforming / ideal)
+        (ideal > ENOUGH).then(|| admitted / ideal)
     }
 
     fn set_shares(&self, short: &[usize], figures: &mut Figures) {

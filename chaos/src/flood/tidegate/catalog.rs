@@ -58,6 +58,12 @@ impl Catalog {
     }
 }
 
+/// Whether the product keeps two limits in different ways: a limit that changes from one to the other starts afresh.
+pub(crate) fn changes_kind(course: &Course, limit: usize, before: Limit, after: Limit) -> bool {
+    let kind = |numbers| described(numbers, course.terms(limit), course.places.nodes()).0.kind;
+    kind(before) != kind(after)
+}
+
 fn described(limit: Limit, terms: Terms, holders: usize) -> (Spec, String) {
     let plan = format!("{terms:?} {} {}", limit.rate, limit.burst);
     let spec = match terms {

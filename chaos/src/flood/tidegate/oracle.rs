@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tidegate_proto::ledger::WHOLE;
 use tidegate_throttle::{Kind, Ledger, LimitId, SHARDS};
 
-use super::{Event, node::Node, node::moment, raft::Voter};
+use super::{Event, catalog::FIRST_DAY, node::Node, node::moment, raft::Voter};
 use crate::flood::{moment::seconds, world::World};
 
 /// Complaints kept.
@@ -57,7 +57,9 @@ impl Oracle {
             let Some(ledger) = newest.get(limit.name().shard()) else { continue };
             let complaint = match limit.kind() {
                 Kind::Slice | Kind::StrictSlice => slices(world, nodes, ledger, *limit),
-                Kind::Quota(_) => chunks(nodes, ledger, *limit),
+                // After midnight nodes may hold some of the day before.
+                Kind::Quota(_) if ledger.day() == FIRST_DAY => chunks(nodes, ledger, *limit),
+                Kind::Quota(_) => None,
                 Kind::Pool | Kind::Count => None,
             };
             if let Some(complaint) = complaint {
