@@ -6,6 +6,7 @@
 mod agreement;
 mod clock;
 mod exchange;
+mod flood;
 mod fuzz;
 mod guard;
 mod limits;
@@ -42,6 +43,9 @@ enum Verb {
     Storm(StormArguments),
     /// Compare the ways through the data plane on random input
     Fuzz(FuzzArguments),
+    /// Simulate distributed rate limits and quotas
+    #[command(subcommand)]
+    Limits(flood::Verb),
     /// List the scenarios
     List,
     /// Say what a scenario does and checks
@@ -118,6 +122,7 @@ enum FuzzTarget {
 fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Fuzz(arguments) => fuzz(&arguments),
+        Verb::Limits(verb) => flood::run(&verb),
         Verb::Storm(arguments) => storm(&arguments),
         Verb::List => {
             for scenario in Scenario::value_variants() {

@@ -195,7 +195,7 @@ impl Bank {
         }
         if limit.quota != NONE {
             let spec = self.specs.get(limit.quota).ok_or((true, Reason::Blocked))?;
-            self.take_chunk(limit.cell, cell, spec, taken).map_err(|reason| (true, reason))?;
+            self.take_chunk(limit, cell, spec, taken).map_err(|reason| (true, reason))?;
         }
         Ok(())
     }
@@ -225,7 +225,12 @@ impl Bank {
         let own = |place: u32| self.own.get(place.wrapping_sub(1));
         let floor = spec.floor.load(Relaxed);
         let take = cell.take(now, || spec.terms(), floor, own);
-        let Take::Taken { is_low, .. } = take else { return Err(self.refuse(index, cell, shard)) };
+        let Take::Taken { is_low, .. } = take else {
+            let reason = self.refuse(index, cell, shard);
+            // A counted limit is an estimate of the whole bucket: nothing that could be granted is missing here.
+            let is_short = mode == Mode::Counted && reason == Reason::Starved;
+            return Err(if is_short { Reason::Exhausted } else { reason });
+        };
         taken.rate = Some((mode, take, 0));
         if mode == Mode::Counted {
             cell.spend();
@@ -237,20 +242,29 @@ impl Bank {
     }
 
     #[inline]
-    fn take_chunk(&self, index: u32, cell: &Cell, spec: &SpecCell, taken: &mut Taken) -> Result<(), Reason> {
+    fn take_chunk(
+        &self,
+        limit: LimitRef,
+        cell: &Cell,
+        spec: &SpecCell,
+        taken: &mut Taken,
+    ) -> Result<(), Reason> {
         let (mode, shard) = spec.mode();
         if mode != Mode::Chunk {
             return Err(Reason::Blocked);
         }
+        if limit.rate == NONE {
+            cell.offer();
+        }
         let Some(tag) = cell.take_chunk() else {
             return Err(match cell.flags() & flag::EXHAUSTED {
-                0 => self.refuse(index, cell, shard),
+                0 => self.refuse(limit.cell, cell, shard),
                 _ => Reason::Exhausted,
             });
         };
         taken.chunk = Some(tag);
         if cell.chunk() == 0 && cell.flags() & (flag::URGENT | flag::EXHAUSTED) == 0 {
-            self.call(index, cell, flag::URGENT);
+            self.call(limit.cell, cell, flag::URGENT);
         }
         Ok(())
     }

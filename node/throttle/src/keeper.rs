@@ -48,6 +48,8 @@ pub struct Keeper {
     term: u64,
     timing: Timing,
     started_ns: u64,
+    /// When a session last ended, and its default share of every limit became free with nobody knowing what it had used.
+    freed_ns: u64,
     watches: BTreeMap<u64, Watch>,
     slices: IdMap<SliceDesk>,
     counts: IdMap<CountDesk>,
@@ -89,6 +91,7 @@ impl Keeper {
             term,
             timing,
             started_ns: now_ns,
+            freed_ns: now_ns,
             watches: ledger.sessions.keys().map(watch).collect(),
             slices: started(&ledger.slices),
             counts: IdMap::default(),
@@ -117,7 +120,7 @@ impl Keeper {
         }
         for news in &report.slices {
             if let Some(spec) = known(index, news.limit) {
-                let desk = self.slices.entry(news.limit).or_insert_with(|| SliceDesk::fresh(now_ns));
+                let desk = self.slices.entry(news.limit).or_insert_with(|| SliceDesk::fresh(now_ns, self.freed_ns));
                 desk.hear(now_ns, report, news, &spec, ledger);
                 self.touch(news.limit);
             }
@@ -171,6 +174,9 @@ impl Keeper {
         let Self { timing, watches, slices, counts, escrows, mail, .. } = self;
         let mut bench = Bench { now_ns, timing, ledger, changes: &mut changes, mail };
         sessions::tend(watches, index.holders(), &mut bench);
+        if bench.changes.iter().any(|change| matches!(change, ChangeV1::Open { .. } | ChangeV1::Close { .. })) {
+            self.freed_ns = now_ns;
+        }
         let may_shrink = sessions::are_heard(watches, ledger)
             || now_ns.saturating_sub(self.started_ns) > timing.resend_ns * 2;
         let mut left = Vec::new();

@@ -26,6 +26,8 @@ pub(super) struct EscrowDesk {
     /// Tokens of a pool that nobody holds.
     level: Option<f64>,
     level_ns: u64,
+    /// What the pool could hold when the level was last worked out.
+    room: f64,
     flushed_ns: u64,
     holders: Vec<Holder>,
 }
@@ -43,7 +45,7 @@ struct Holder {
 impl EscrowDesk {
     /// For a limit that has nothing out: its pool is full.
     pub(super) fn fresh(now_ns: u64) -> Self {
-        Self { is_dirty: false, level: None, level_ns: now_ns, flushed_ns: 0, holders: Vec::new() }
+        Self { is_dirty: false, level: None, level_ns: now_ns, room: 0.0, flushed_ns: 0, holders: Vec::new() }
     }
 
     /// For a pool of an earlier leader: what was left is not known, so nothing is.
@@ -196,7 +198,7 @@ impl EscrowDesk {
         let mut more: Vec<(usize, u32)> = Vec::new();
         while level >= 1.0 {
             let Some(at) = self.neediest(&row.chunks, &more, spec, bench.now_ns) else { break };
-            level -= 1.0;
+            (level, self.room) = (level - 1.0, (self.room - 1.0).max(0.0));
             match more.iter_mut().find(|(known, _)| *known == at) {
                 Some((_, amount)) => *amount += 1,
                 None => more.push((at, 1)),
@@ -230,12 +232,14 @@ impl EscrowDesk {
     fn refill(&mut self, spec: &Spec, out: u32, now_ns: u64) -> f64 {
         let elapsed_s = now_ns.saturating_sub(self.level_ns) as f64 / 1e9;
         self.level_ns = self.level_ns.max(now_ns);
-        // What would overflow is lost at once: holders still sit on theirs.
+        // What would overflow is lost at once: holders still sit on theirs. What they have used since makes room from now on
+        // only, because the bucket was full until then.
         let room = (spec.burst.floor() - f64::from(out)).max(0.0);
         let level = match self.level {
             None => room,
-            Some(level) => (level + spec.rate * elapsed_s).min(room),
+            Some(level) => (level + spec.rate * elapsed_s).min(self.room.max(level)).min(room),
         };
+        self.room = room;
         self.level = Some(level);
         level
     }

@@ -19,6 +19,8 @@ pub(super) struct SliceDesk {
     level: f64,
     level_ns: u64,
     is_level_known: bool,
+    /// That part, when its tokens were last counted.
+    pool: f64,
     contended: bool,
     calm_ns: u64,
     shrunk_ns: u64,
@@ -58,13 +60,15 @@ impl Row {
 }
 
 impl SliceDesk {
-    /// For a limit that is as every other by default: the part that nobody holds is full.
-    pub(super) fn fresh(now_ns: u64) -> Self {
+    /// For a limit that is as every other by default. The part that nobody holds fills since `since_ns`: since then nothing
+    /// came to it from a holder that may have used it.
+    pub(super) fn fresh(now_ns: u64, since_ns: u64) -> Self {
         Self {
             is_dirty: false,
             level: 0.0,
-            level_ns: now_ns,
+            level_ns: since_ns.min(now_ns),
             is_level_known: false,
+            pool: 0.0,
             contended: false,
             calm_ns: now_ns,
             shrunk_ns: 0,
@@ -75,7 +79,7 @@ impl SliceDesk {
 
     /// For a limit that an earlier leader managed: what is left of the part that nobody holds is not known, so nothing is.
     pub(super) fn inherited(now_ns: u64) -> Self {
-        Self { is_level_known: true, ..Self::fresh(now_ns) }
+        Self { is_level_known: true, ..Self::fresh(now_ns, now_ns) }
     }
 
     pub(super) fn hear(
@@ -117,18 +121,21 @@ impl SliceDesk {
         }
     }
 
-    /// Tokens in the part that nobody holds, at `now_ns`.
+    /// Tokens in the part that nobody holds, at `now_ns`. What came to it since it was last counted accrues from now on only.
     fn refill(&mut self, now_ns: u64, spec: &Spec, ledger: &Ledger, limit: u64) -> f64 {
-        let part = f64::from(free(ledger.slices.get(&limit), ledger)) / f64::from(WHOLE);
-        if !self.is_level_known {
-            (self.level, self.is_level_known) = (part * spec.burst, true);
-        }
+        let row = ledger.slices.get(&limit);
+        let pool = part(free(row, ledger));
+        let accruing = if self.is_level_known { self.pool.min(pool) } else { pool };
         let elapsed_s = now_ns.saturating_sub(self.level_ns) as f64 / 1e9;
-        self.level_ns = self.level_ns.max(now_ns);
-        let full = part * spec.burst;
+        let full = pool * spec.burst;
         if self.level < full {
-            self.level = (self.level + part * spec.rate * elapsed_s).min(full);
+            self.level = (self.level + accruing * spec.rate * elapsed_s).min(full);
+        } else if row.is_none() {
+            // A new session took its default share out of it, tokens and all.
+            self.level = full;
         }
+        self.level_ns = self.level_ns.max(now_ns);
+        (self.pool, self.is_level_known) = (pool, true);
         self.level
     }
 

@@ -1,0 +1,157 @@
+//! Draws random cases: a few seconds of load on few nodes, and faults that overlap. Owns their proportions. The last seconds are
+//! free of faults, so that what does not recover shows.
+
+use super::case::{Case, Mode};
+use crate::flood::{
+    chance::Chance,
+    fault::{Fault, Part, Timed},
+};
+
+/// Zones of a region.
+const ZONES: usize = 3;
+/// The first fault comes after so long, in milliseconds.
+const QUIET_START_MS: f64 = 800.0;
+/// Time without faults at the end, in milliseconds.
+pub(super) const QUIET_END_MS: u64 = 4_500;
+/// Worst links, as probabilities.
+const LOSS_MAX: f64 = 0.2;
+
+/// The case of a seed.
+pub(super) fn case(mode: Mode, seed: u64) -> Case {
+    let mut chance = Chance::new(seed, "case");
+    let seconds = (6.5 + 3.5 * chance.fraction()).round();
+    let is_fair = chance.happens(0.4);
+    let mut probability = |most: f64| if is_fair { 0.0 } else { (100.0 * most * chance.fraction()).round() / 100.0 };
+    let (loss, duplication, reordering) = (probability(LOSS_MAX), probability(LOSS_MAX), probability(0.1));
+    let nodes_per_zone = 1 + chance.below(2);
+    let shared = if mode == Mode::Mixed { chance.below(4) } else { 0 };
+    let mut case = Case {
+        note: String::new(),
+        mode,
+        seed,
+        seconds,
+        nodes_per_zone,
+        keys: 12 + chance.below(30),
+        shared,
+        requests_per_second: 1_500.0 + 2_500.0 * chance.fraction().powi(2),
+        loss,
+        duplication,
+        reordering,
+        drift_ppm: 200.0,
+        faults: Vec::new(),
+    };
+    case.requests_per_second = case.requests_per_second.round();
+    let faults = Draft::new(&case, chance).faults();
+    case.faults = faults.iter().map(ToString::to_string).collect();
+    case
+}
+
+/// A schedule in the making.
+struct Draft {
+    mode: Mode,
+    limits: usize,
+    nodes: usize,
+    end_ms: u64,
+    chance: Chance,
+    faults: Vec<Timed>,
+}
+
+impl Draft {
+    fn new(case: &Case, chance: Chance) -> Self {
+        Self {
+            mode: case.mode,
+            limits: case.keys + case.shared,
+            nodes: case.nodes_per_zone * ZONES,
+            end_ms: (case.seconds * 1e3) as u64 - QUIET_END_MS,
+            chance,
+            faults: Vec::new(),
+        }
+    }
+
+    fn faults(mut self) -> Vec<Timed> {
+        let mut at = QUIET_START_MS + self.chance.exponential(300.0);
+        while (at as u64) < self.end_ms {
+            self.add(at as u64);
+            at += 30.0 + self.chance.exponential(450.0);
+        }
+        self.push(self.end_ms, Fault::Heal);
+        for node in 0..self.nodes {
+            self.push(self.end_ms, Fault::Resume(Part::Node(node)));
+            self.push(self.end_ms, Fault::Start(Part::Node(node)));
+        }
+        self.faults.sort_by_key(|timed| timed.at_ms);
+        self.needed()
+    }
+
+    fn add(&mut self, at: u64) {
+        let node = self.chance.below(self.nodes);
+        let zone = self.chance.below(ZONES);
+        let lasts = 50 + self.chance.exponential(900.0) as u64;
+        let until = at + lasts;
+        match self.chance.below(14) {
+            0 | 1 => self.both(at, Fault::Kill(Part::Node(node)), until, Fault::Start(Part::Node(node))),
+            2 => self.both(at, Fault::Kill(Part::Zone(zone)), until, Fault::Start(Part::Zone(zone))),
+            3 | 4 => self.both(at, Fault::Pause(Part::Node(node)), until, Fault::Resume(Part::Node(node))),
+            5 | 6 => self.both(at, Fault::Isolate(Part::Zone(zone)), until, Fault::Heal),
+            7 => self.both(at, Fault::Isolate(Part::Node(node)), until, Fault::Heal),
+            8 | 9 => {
+                let other = (zone + 1 + self.chance.below(ZONES - 1)) % ZONES;
+                self.both(at, Fault::Cut(zone, other), until, Fault::Heal);
+            }
+            10 | 11 => {
+                let shard = self.chance.below(ZONES);
+                let which = self.chance.happens(0.7).then_some(shard);
+                self.push(at, Fault::Depose(which));
+            }
+            12 if self.mode == Mode::Quota || self.mode == Mode::Mixed => self.push(at, Fault::Day),
+            _ => {
+                let limit = self.chance.below(self.limits);
+                let factor = [0.5, 0.8, 1.5, 3.0][self.chance.below(4)];
+                self.push(at, Fault::Scale(limit, factor));
+            }
+        }
+    }
+
+    fn both(&mut self, at: u64, fault: Fault, until: u64, end: Fault) {
+        self.push(at, fault);
+        self.push(until.min(self.end_ms), end);
+    }
+
+    fn push(&mut self, at_ms: u64, fault: Fault) {
+        self.faults.push(Timed { at_ms, fault });
+    }
+
+    /// Without what would do nothing.
+    fn needed(self) -> Vec<Timed> {
+        let mut hit = vec![false; self.nodes];
+        let per_zone = self.nodes / ZONES;
+        for timed in &self.faults {
+            match timed.fault {
+                Fault::Kill(Part::Node(node)) | Fault::Pause(Part::Node(node)) => hit[node] = true,
+                Fault::Kill(Part::Zone(zone)) => hit[zone * per_zone..(zone + 1) * per_zone].fill(true),
+                _ => {}
+            }
+        }
+        let is_needed = |timed: &Timed| match timed.fault {
+            Fault::Resume(Part::Node(node)) | Fault::Start(Part::Node(node)) => hit[node],
+            _ => true,
+        };
+        self.faults.into_iter().filter(is_needed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_can_be_run_and_repeat() {
+        for seed in 0..200 {
+            let drawn = case(Mode::Mixed, seed);
+            assert_eq!(drawn, case(Mode::Mixed, seed));
+            let course = drawn.course().unwrap();
+            assert!(course.faults.is_sorted_by_key(|fault| fault.at_ms));
+            assert!(course.faults.iter().all(|fault| fault.at_ms + QUIET_END_MS <= (drawn.seconds * 1e3) as u64));
+        }
+    }
+}

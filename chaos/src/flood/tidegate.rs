@@ -1,0 +1,410 @@
+//! Tidegate's own limiter: the bank and the agent of every node, and the ledger and the keeper of every shard, unchanged, on
+//! simulated machines. Owns who talks to whom; decides nothing that the product decides.
+
+mod catalog;
+mod node;
+mod oracle;
+mod raft;
+mod seat;
+
+use std::rc::Rc;
+
+use tidegate_proto::ledger::{GrantV1, MessageV1, ReportV1};
+use tidegate_throttle::{SHARDS, Timing};
+
+use super::{
+    chance::Chance,
+    course::Course,
+    fault::Fault,
+    limiter::{Cost, Limiter},
+    moment::{MS, SECOND, US},
+    world::{self, Arrival, World},
+};
+pub(crate) use catalog::changes_kind;
+use catalog::{Catalog, FIRST_DAY};
+use node::{Node, moment};
+use oracle::Oracle;
+use raft::{ELECTION_NS, HEARTBEAT_NS, Letter, Message, Voter};
+use seat::Seat;
+
+const POLL_NS: u64 = 10 * MS;
+/// How often a leader tells all nodes that it leads.
+const ANNOUNCE_NS: u64 = 100 * MS;
+/// A write to disk: at least, and the mean of what comes on top.
+const WRITE_NS: u64 = 500 * US;
+const WRITE_MORE_NS: f64 = 1.0 * MS as f64;
+/// Until a node has a new version of the configuration, at most.
+const CONFIGURE_NS: u64 = SECOND / 2;
+
+/// Messages and timers.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A node looks after its agent.
+    Poll,
+    /// A voter looks after its shard.
+    Beat(usize),
+    /// A leader decides.
+    Tick(usize),
+    /// A leader tells that it leads.
+    Announce(usize),
+    /// The same, where it is heard: shard, term, leader.
+    Leads(usize, u64, usize),
+    /// To the leader of a shard, as bytes.
+    Report(usize, Rc<Vec<u8>>),
+    /// From the leader of a shard, as bytes.
+    Grant(usize, Rc<Vec<u8>>),
+    /// Somebody else leads the shard.
+    Elsewhere(usize, u64, usize),
+    /// Between voters.
+    Raft(usize, Rc<Message>),
+    /// A node gets a version of the configuration.
+    Configure(usize),
+}
+
+/// How the product is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Its clockwork.
+    pub(crate) timing: Timing,
+    /// Between two ticks of a leader.
+    pub(crate) tick_ns: u64,
+    /// Between two looks of the oracle; 0 for none.
+    pub(crate) look_ns: u64,
+}
+
+/// The product on all nodes.
+#[derive(Debug)]
+pub(crate) struct Tidegate {
+    course: Course,
+    settings: Settings,
+    /// Absent while no process runs.
+    nodes: Vec<Option<Node>>,
+    /// The voters of each shard, one in each of the first three zones.
+    voters: [Vec<usize>; SHARDS],
+    seats: [Vec<Seat>; SHARDS],
+    versions: Vec<Rc<Catalog>>,
+    day: u32,
+    chance: Chance,
+    oracle: Oracle,
+    looked_ns: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { timing: Timing::default(), tick_ns: 10 * MS, look_ns: 0 }
+    }
+}
+
+impl Tidegate {
+    /// Not started yet.
+    pub(crate) fn new(course: &Course, settings: Settings) -> Self {
+        let places = course.places;
+        let zones = places.zones().min(3);
+        let voters = std::array::from_fn(|shard| -> Vec<usize> {
+            (0..zones).map(|zone| zone * places.nodes_per_zone + shard % places.nodes_per_zone).collect()
+        });
+        let seats = std::array::from_fn(|shard| {
+            let all: &[usize] = &voters[shard];
+            all.iter().map(|node| Seat::new(Voter::new(*node, all))).collect()
+        });
+        Self {
+            course: course.clone(),
+            settings,
+            nodes: Vec::new(),
+            voters,
+            seats,
+            versions: Vec::new(),
+            day: FIRST_DAY,
+            chance: Chance::new(course.seed, "tidegate"),
+            oracle: Oracle::default(),
+            looked_ns: 0,
+        }
+    }
+
+    fn boot(&mut self, world: &mut World<Event>, node: usize) {
+        let Some(catalog) = self.versions.last().map(Rc::clone) else { return };
+        let leaders = std::array::from_fn(|shard| (0, self.voters[shard][0]));
+        let life = world.life(node);
+        let process =
+            Node::new(node, life, self.settings.timing, catalog, leaders, moment(world, node));
+        self.nodes[node] = Some(process);
+        world.after(self.chance.below(POLL_NS as usize) as u64, node, Event::Poll);
+        for shard in (0..SHARDS).filter(|shard| self.voters[*shard].contains(&node)) {
+            let tick_ns = self.settings.tick_ns;
+            world.after(self.chance.below(HEARTBEAT_NS as usize) as u64, node, Event::Beat(shard));
+            world.after(self.chance.below(tick_ns as usize) as u64, node, Event::Tick(shard));
+            world.after(self.chance.below(ANNOUNCE_NS as usize) as u64, node, Event::Announce(shard));
+        }
+    }
+
+    fn patience(&mut self) -> u64 {
+        ELECTION_NS + self.chance.below(ELECTION_NS as usize) as u64
+    }
+
+    fn seat(&mut self, shard: usize, node: usize) -> Option<&mut Seat> {
+        let at = self.voters[shard].iter().position(|voter| *voter == node)?;
+        self.seats[shard].get_mut(at)
+    }
+
+    fn poll(&mut self, world: &mut World<Event>, node: usize) {
+        let Some(process) = &mut self.nodes[node] else { return };
+        let reports = process.poll(world, node);
+        world.after(POLL_NS, node, Event::Poll);
+        for (shard, report) in reports {
+            self.report(world, node, shard, report);
+        }
+    }
+
+    fn report(&mut self, world: &mut World<Event>, node: usize, shard: usize, report: ReportV1) {
+        let Some(process) = &mut self.nodes[node] else { return };
+        let (_, leader) = process.leader(shard);
+        let message = MessageV1::Report { group: shard as u64, report };
+        match message.encode() {
+            Ok(_) if !world.is_up(leader) && world.network.passes(node, leader) => process.agent.lost(shard),
+            Ok(bytes) => world.send(node, leader, bytes.len(), Event::Report(shard, Rc::new(bytes))),
+            Err(reason) => self.oracle.complain(format!("a report cannot be sent: {reason}")),
+        }
+    }
+
+    fn reported(&mut self, world: &mut World<Event>, event: &world::Event<Event>, shard: usize, bytes: &[u8]) {
+        let Ok(MessageV1::Report { report, .. }) = MessageV1::decode(bytes) else {
+            self.oracle.complain("a report cannot be read".into());
+            return;
+        };
+        let clock = world.clock(event.to);
+        let Some(catalog) = self.nodes[event.to].as_ref().map(|process| Rc::clone(process.catalog())) else {
+            return;
+        };
+        let Some(seat) = self.seat(shard, event.to) else { return };
+        if seat.hear(clock, &report, &catalog.index) {
+            return;
+        }
+        let known = self.nodes[event.to].as_ref().map_or((0, event.to), |process| process.leader(shard));
+        world.stream_later(0, event.to, event.from, Event::Elsewhere(shard, known.0, known.1));
+    }
+
+    fn granted(&mut self, world: &mut World<Event>, node: usize, shard: usize, bytes: &[u8]) {
+        let Ok(MessageV1::Grant { grant, .. }) = MessageV1::decode(bytes) else {
+            self.oracle.complain("a grant cannot be read".into());
+            return;
+        };
+        if let Some(process) = &mut self.nodes[node] {
+            process.take_in(world, &self.course, (node, shard), &grant);
+        }
+    }
+
+    fn tick(&mut self, world: &mut World<Event>, node: usize, shard: usize) {
+        let (clock, day) = (world.clock(node), self.day);
+        world.after(self.settings.tick_ns, node, Event::Tick(shard));
+        let Some(catalog) = self.nodes[node].as_ref().map(|process| Rc::clone(process.catalog())) else {
+            return;
+        };
+        let Some(seat) = self.seat(shard, node) else { return };
+        seat.tick(clock, &catalog.index, day);
+        self.settle(world, node, shard);
+    }
+
+    /// After anything that a voter did: its letters leave, its keeper comes or goes, and what is agreed on is answered.
+    fn settle(&mut self, world: &mut World<Event>, node: usize, shard: usize) {
+        let (clock, timing, compares) = (world.clock(node), self.settings.timing, self.settings.look_ns > 0);
+        let Some(seat) = self.seat(shard, node) else { return };
+        seat.follow(clock, timing);
+        let answers = seat.answers();
+        let letters = seat.voter.letters();
+        for (holder, grant) in answers {
+            self.grant(world, node, shard, holder, grant);
+        }
+        for Letter { to, message, writes } in letters {
+            let more = self.chance.exponential(WRITE_MORE_NS) as u64;
+            let disk = if writes { WRITE_NS + more } else { 0 };
+            world.stream_later(disk, node, to, Event::Raft(shard, Rc::new(message)));
+        }
+        if compares
+            && let Some(at) = self.voters[shard].iter().position(|voter| *voter == node)
+            && let Some(seat) = self.seats[shard].get(at)
+        {
+            self.oracle.compare(shard, &seat.voter);
+        }
+    }
+
+    fn grant(&mut self, world: &mut World<Event>, node: usize, shard: usize, holder: u64, grant: GrantV1) {
+        let Some(to) = (holder as usize).checked_sub(1).filter(|to| *to < self.nodes.len()) else {
+            self.oracle.complain(format!("a grant for holder {holder}, which never was"));
+            return;
+        };
+        match (MessageV1::Grant { group: shard as u64, grant }).encode() {
+            Ok(bytes) => world.send(node, to, bytes.len(), Event::Grant(shard, Rc::new(bytes))),
+            Err(reason) => self.oracle.complain(format!("a grant cannot be sent: {reason}")),
+        }
+    }
+
+    fn beat(&mut self, world: &mut World<Event>, node: usize, shard: usize) {
+        let patience = self.patience();
+        let Some(seat) = self.seat(shard, node) else { return };
+        seat.voter.look(world.now, patience);
+        seat.voter.spread();
+        world.after(HEARTBEAT_NS, node, Event::Beat(shard));
+        self.settle(world, node, shard);
+    }
+
+    fn announce(&mut self, world: &mut World<Event>, node: usize, shard: usize) {
+        world.after(ANNOUNCE_NS, node, Event::Announce(shard));
+        let Some(seat) = self.seat(shard, node).filter(|seat| seat.voter.is_ready()) else { return };
+        let term = seat.voter.term();
+        for other in 0..self.nodes.len() {
+            world.stream_later(0, node, other, Event::Leads(shard, term, node));
+        }
+    }
+
+    fn voted(&mut self, world: &mut World<Event>, event: &world::Event<Event>, shard: usize, message: Message) {
+        let patience = self.patience();
+        let Some(seat) = self.seat(shard, event.to) else { return };
+        let led = seat.voter.is_ready();
+        seat.voter.hear(world.now, event.from, message, patience);
+        let leads = seat.voter.is_ready();
+        self.settle(world, event.to, shard);
+        if leads && !led {
+            self.announce_now(world, event.to, shard);
+        }
+    }
+
+    fn announce_now(&mut self, world: &mut World<Event>, node: usize, shard: usize) {
+        let Some(term) = self.seat(shard, node).map(|seat| seat.voter.term()) else { return };
+        for other in 0..self.nodes.len() {
+            world.stream_later(0, node, other, Event::Leads(shard, term, node));
+        }
+    }
+
+    fn learn_leader(&mut self, node: usize, shard: usize, term: u64, leader: usize) {
+        if let Some(process) = &mut self.nodes[node] {
+            process.learn_leader(shard, term, leader);
+        }
+    }
+
+    fn restart(&mut self, world: &mut World<Event>, node: usize) {
+        for shard in 0..SHARDS {
+            let patience = self.patience();
+            let result = self.seat(shard, node).map(|seat| seat.voter.restart(world.now, patience));
+            if let Some(Err(reason)) = result {
+                self.oracle.complain(reason);
+            }
+        }
+        self.boot(world, node);
+    }
+}
+
+impl Limiter for Tidegate {
+    type Event = Event;
+
+    fn start(&mut self, world: &mut World<Event>) {
+        let catalog = Catalog::next(&tidegate_throttle::Index::default(), &self.course, &world.limits, 0);
+        self.versions.push(Rc::new(catalog));
+        self.nodes = (0..world.nodes()).map(|_| None).collect();
+        for shard in 0..SHARDS {
+            if let Some(seat) = self.seats[shard].first_mut() {
+                seat.voter.appoint(0);
+            }
+        }
+        (0..world.nodes()).for_each(|node| self.boot(world, node));
+    }
+
+    fn arrive(&mut self, world: &mut World<Event>, arrival: Arrival) {
+        if let Some(process) = &mut self.nodes[arrival.node] {
+            process.arrive(world, &self.course, arrival);
+        }
+    }
+
+    fn event(&mut self, world: &mut World<Event>, event: world::Event<Event>) {
+        let node = event.to;
+        match &event.what {
+            Event::Poll => self.poll(world, node),
+            Event::Beat(shard) => self.beat(world, node, *shard),
+            Event::Tick(shard) => self.tick(world, node, *shard),
+            Event::Announce(shard) => self.announce(world, node, *shard),
+            Event::Leads(shard, term, leader) => self.learn_leader(node, *shard, *term, *leader),
+            Event::Report(shard, bytes) => self.reported(world, &event, *shard, bytes),
+            Event::Grant(shard, bytes) => self.granted(world, node, *shard, bytes),
+            Event::Elsewhere(shard, term, leader) => {
+                self.learn_leader(node, *shard, *term, *leader);
+                if let Some(process) = &mut self.nodes[node] {
+                    process.agent.lost(*shard);
+                }
+            }
+            Event::Raft(shard, message) => self.voted(world, &event, *shard, (**message).clone()),
+            Event::Configure(version) => {
+                if let (Some(process), Some(catalog)) = (&mut self.nodes[node], self.versions.get(*version)) {
+                    process.adopt(Rc::clone(catalog), moment(world, node));
+                }
+            }
+        }
+    }
+
+    fn fault(&mut self, world: &mut World<Event>, fault: &Fault) {
+        match fault {
+            Fault::Kill(_) | Fault::Start(_) => {
+                for node in 0..self.nodes.len() {
+                    match (world.is_up(node), self.nodes[node].is_some()) {
+                        (false, true) => {
+                            self.nodes[node] = None;
+                            (0..SHARDS).for_each(|shard| self.seat(shard, node).into_iter().for_each(Seat::vacate));
+                        }
+                        (true, false) => self.restart(world, node),
+                        _ => {}
+                    }
+                }
+            }
+            Fault::Depose(which) => {
+                for shard in (0..SHARDS).filter(|shard| which.is_none_or(|which| which == *shard)) {
+                    for seat in self.seats[shard].iter_mut().filter(|seat| seat.voter.leads()) {
+                        seat.voter.step_aside(world.now);
+                        seat.vacate();
+                    }
+                }
+            }
+            Fault::Scale(..) => {
+                let Some(before) = self.versions.last() else { return };
+                let next = Catalog::next(&before.index, &self.course, &world.limits, world.now);
+                self.versions.push(Rc::new(next));
+                for node in 0..self.nodes.len() {
+                    let delay = self.chance.below(CONFIGURE_NS as usize) as u64;
+                    world.after(delay, node, Event::Configure(self.versions.len() - 1));
+                }
+            }
+            Fault::Day => self.day += 1,
+            Fault::Pause(_)
+            | Fault::Resume(_)
+            | Fault::Isolate(_)
+            | Fault::Cut(..)
+            | Fault::Heal
+            | Fault::StopStore
+            | Fault::StartStore => {}
+        }
+    }
+
+    fn look(&mut self, world: &World<Event>) {
+        if self.settings.look_ns == 0 || world.now < self.looked_ns + self.settings.look_ns {
+            return;
+        }
+        self.looked_ns = world.now;
+        let newest = std::array::from_fn(|shard| {
+            let voters = self.seats[shard].iter().map(|seat| &seat.voter);
+            voters.max_by_key(|voter| voter.applied()).map(Voter::ledger)
+        });
+        let [Some(a), Some(b), Some(c)] = newest else { return };
+        if let Some(catalog) = self.versions.last() {
+            self.oracle.look(world, &self.nodes, [a, b, c], catalog.ids());
+        }
+    }
+
+    fn cost(&self) -> Cost {
+        let per_shard = self.seats.iter().map(|seats| seats.iter().map(|seat| seat.commits).sum());
+        Cost {
+            commits: per_shard.max().unwrap_or(0),
+            changes: self.seats.iter().flatten().map(|seat| seat.changes).sum(),
+        }
+    }
+
+    fn complaints(&self) -> &[String] {
+        &self.oracle.complaints
+    }
+}
