@@ -382,8 +382,7 @@ fn config(options: &Options, timing: Timing) -> openraft::Config {
         max_payload_entries: 1024,
         snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(checkpoint_entries),
         max_in_snapshot_log_to_keep: options.tuning.log_entries_kept.unwrap_or(5_000),
-        // No more than a checkpoint frees, so that each of them shortens the log.
-        purge_batch_size: checkpoint_entries.min(1024),
+        purge_batch_size: 1024,
         replication_lag_threshold: 50_000,
         install_snapshot_timeout: ms(network::install_timeout()),
         enable_leader_restore: Some(false),
