@@ -8,7 +8,6 @@ use crate::{
     node::Node,
     raft::{
         group::{Ground, Group},
-        network::Network,
         pulse,
         serve::Desk,
     },
@@ -114,12 +113,8 @@ impl Service {
                 queue: queue.clone(),
                 backend: parts.backend.clone(),
                 checkpoints: parts.checkpoints.clone(),
-                network: Network {
-                    from: parts.options.node,
-                    group: id,
-                    transport: parts.transport.clone(),
-                    addresses: parts.addresses.clone(),
-                },
+                transport: parts.transport.clone(),
+                addresses: parts.addresses.clone(),
             };
             groups.insert(id, Arc::new(Group::open(spec, ground).await?));
         }

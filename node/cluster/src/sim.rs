@@ -4,20 +4,23 @@
 mod agreement;
 mod clients;
 mod faults;
+mod keepers;
 mod leaders;
+mod regions;
 mod removed;
 mod world;
 
 use crate::runtime::{self, Rt};
 use openraft_rt::AsyncRuntime as _;
 use std::{panic::AssertUnwindSafe, time::Duration};
-use world::World;
+use world::{Land, World};
 
 /// One run: what was done, and what must not have happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Report {
     acknowledged: usize,
     refused: usize,
+    confirmed: usize,
     power_cuts: u64,
     partitions: u64,
     digest: u64,
@@ -27,25 +30,29 @@ struct Report {
 /// How a run differs from the usual.
 #[derive(Debug, Clone, Copy)]
 struct Setting {
-    nodes: u64,
+    land: Land,
     time: Duration,
     disks_lie: bool,
 }
 
 fn run(seed: u64, setting: Setting) -> Report {
     let work = async move {
-        let world = World::new(seed, setting.nodes, setting.disks_lie).await;
+        let world = World::new(seed, setting.land, setting.disks_lie).await;
         let clients = clients::start(&world, seed);
+        let keepers = keepers::start(&world, seed);
         let watch = leaders::watch(&world);
         let (power_cuts, partitions) = faults::storm(&world, seed, setting.time).await;
         drop(clients);
         world.calm().await;
+        drop(keepers);
         agreement::converge(&world).await;
+        keepers::check(&world);
         drop(watch);
         let record = world.record();
         Report {
             acknowledged: record.acknowledged.len(),
             refused: record.refused,
+            confirmed: record.confirmed,
             power_cuts,
             partitions,
             digest: world.switch.digest() ^ record.digest(),
@@ -56,7 +63,15 @@ fn run(seed: u64, setting: Setting) -> Report {
     std::panic::catch_unwind(run).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         let violations = vec![format!("panic: {text}")];
-        Report { acknowledged: 0, refused: 0, power_cuts: 0, partitions: 0, digest: 0, violations }
+        Report {
+            acknowledged: 0,
+            refused: 0,
+            confirmed: 0,
+            power_cuts: 0,
+            partitions: 0,
+            digest: 0,
+            violations,
+        }
     })
 }
 
@@ -71,7 +86,8 @@ fn seeds(count: u64) -> Vec<u64> {
 fn storms_lose_nothing() {
     for seed in seeds(20) {
         let started = std::time::Instant::now();
-        let setting = Setting { nodes: 3 + seed % 3, time: Duration::from_secs(60), disks_lie: false };
+        let setting =
+            Setting { land: Land::OneRegion(3 + seed % 3), time: Duration::from_secs(60), disks_lie: false };
         let report = run(seed, setting);
         println!("seed {seed} {:?} in {:?}", report, started.elapsed());
         assert!(report.violations.is_empty(), "TIDEGATE_SIM_SEED={seed} {setting:?}: {report:?}");
@@ -81,7 +97,7 @@ fn storms_lose_nothing() {
 
 #[test]
 fn equal_seeds_give_equal_runs() {
-    let setting = Setting { nodes: 3, time: Duration::from_secs(10), disks_lie: false };
+    let setting = Setting { land: Land::OneRegion(3), time: Duration::from_secs(10), disks_lie: false };
     let first = run(77, setting);
     assert_eq!(first, run(77, setting));
     assert_ne!(first.digest, run(78, setting).digest);
@@ -89,7 +105,7 @@ fn equal_seeds_give_equal_runs() {
 
 #[test]
 fn lying_disks_are_caught() {
-    let setting = Setting { nodes: 3, time: Duration::from_secs(30), disks_lie: true };
+    let setting = Setting { land: Land::OneRegion(3), time: Duration::from_secs(30), disks_lie: true };
     let caught = (1..=12).map(|seed| run(seed, setting)).find(|report| !report.violations.is_empty());
     println!("{caught:?}");
     assert!(caught.is_some(), "the checks would not notice a disk that lies about syncing");
@@ -98,7 +114,7 @@ fn lying_disks_are_caught() {
 #[test]
 fn a_full_disk_stops_the_node() {
     let work = async {
-        let world = World::new(3, 3, false).await;
+        let world = World::new(3, Land::OneRegion(3), false).await;
         world.calm().await;
         world.fill_disk(2);
         for number in 0..5 {

@@ -7,11 +7,14 @@ use super::{
     types::{Command, Membership, Metrics, Raft, StoredMembership, Types},
 };
 use crate::{
-    Error, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options, limits,
+    Error, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options,
+    addresses::Addresses,
+    limits,
     options::Timing,
     runtime::{self, Instant},
     store::{LogBackend, Queue, checkpoint::CheckpointStore},
     tenure::Tenure,
+    transport::Transport,
 };
 use bytes::Bytes;
 use openraft::{
@@ -50,7 +53,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) queue: Queue,
     pub(crate) backend: Arc<dyn LogBackend>,
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
-    pub(crate) network: Network,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) addresses: Addresses,
 }
 
 /// An attempt that did not succeed here.
@@ -73,7 +77,8 @@ impl Group {
         let log = Log::open(id, ground.queue, ground.backend).await?;
         check_coverage(id, &log, ground.checkpoints.clone()).await?;
         let (changed, memberships) = watch::channel(0);
-        let addresses = ground.network.addresses.clone();
+        let node = ground.options.node;
+        let addresses = ground.addresses.clone();
         let known_since = Arc::new(OnceLock::new());
         let known = known_since.clone();
         let on_membership: OnMembership = Arc::new(move |membership: &StoredMembership| {
@@ -83,9 +88,15 @@ impl Group {
         });
         let (applier, applied) = Applier::new(id, machine, ground.checkpoints, on_membership);
         let config = Arc::new(config(ground.options, timing).validate().map_err(|e| storage(e.to_string()))?);
-        let raft = Raft::new(ground.options.node, config, ground.network, log, applier)
-            .await
-            .map_err(|e| storage(e.to_string()))?;
+        let network = Network {
+            from: node,
+            group: id,
+            log: log.clone(),
+            transport: ground.transport,
+            addresses: ground.addresses,
+        };
+        let raft =
+            Raft::new(node, config, network, log, applier).await.map_err(|e| storage(e.to_string()))?;
         Ok(Self {
             id,
             scope,
@@ -95,7 +106,7 @@ impl Group {
             memberships,
             tenure: Tenure::default(),
             changing: tokio::sync::Mutex::new(()),
-            node: ground.options.node,
+            node,
             known_since,
             leader_contact: Mutex::new(None),
             leading: Mutex::new((0, runtime::now())),

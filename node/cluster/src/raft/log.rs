@@ -92,6 +92,11 @@ impl Log {
         self.lock().purged.as_ref().map(|id| id.index)
     }
 
+    /// True when the entry at `index` is gone from the log.
+    pub(crate) fn has_purged(&self, index: u64) -> bool {
+        index < self.lock().first_index()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,7 +175,10 @@ impl RaftLogReader<Types> for Log {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
-        self.read(start, end, limits::APPEND_BYTES_TARGET)
+        let found = self.read(start, end, limits::APPEND_BYTES_TARGET);
+        // openraft may go back to where a follower was before it began to send it a checkpoint. Entries from after the gap
+        // would be sent as if they followed; no entries are a heartbeat, which `network` does not send either.
+        if self.has_purged(start) { Ok(Vec::new()) } else { found }
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {

@@ -1,6 +1,9 @@
 //! openraft's outgoing calls as frames. One instance per (group, peer, purpose); the connection below is shared.
 
-use super::types::{LogId, Snapshot, Types, Vote};
+use super::{
+    log::Log,
+    types::{LogId, Snapshot, Types, Vote},
+};
 use crate::{
     GroupId, NodeId, NodeMeta,
     addresses::Addresses,
@@ -20,7 +23,13 @@ use openraft::{
         TransferLeaderError, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// First and longest pause before an append stream that could not be opened is tried again.
 const REOPEN_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(320));
@@ -30,6 +39,7 @@ const REOPEN_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration:
 pub(crate) struct Network {
     pub(crate) from: NodeId,
     pub(crate) group: GroupId,
+    pub(crate) log: Log,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) addresses: Addresses,
 }
@@ -161,7 +171,15 @@ impl RaftNetworkV2<Types> for Client {
     {
         Box::pin(async move {
             let (from, group) = (self.network.from, self.network.group);
-            let requests = input.map(move |request| Frame::new(from, group, &append_out(&request))).boxed();
+            let (log, stale) = (self.network.log.clone(), Arc::new(AtomicBool::new(false)));
+            let ends_here = stale.clone();
+            let requests = input.scan((), move |(), request| {
+                let next = request.prev_log_id.as_ref().map_or(0, |id| id.index + 1);
+                let is_stale = log.has_purged(next);
+                ends_here.store(is_stale, Ordering::Relaxed);
+                std::future::ready((!is_stale).then(|| Frame::new(from, group, &append_out(&request))))
+            });
+            let requests = requests.boxed();
             let answers = match self.open_stream(requests, option.soft_ttl()).await {
                 Ok(answers) => answers,
                 Err(error) => {
@@ -172,11 +190,21 @@ impl RaftNetworkV2<Types> for Client {
                 }
             };
             self.pause = REOPEN_PAUSE.0;
-            let results = futures_util::stream::unfold(Some(answers), |answers| async move {
-                let mut answers = answers?;
-                let result = streamed(answers.next().await?);
-                let goes_on = matches!(result, Ok(Ok(_)));
-                Some((result, goes_on.then_some(answers)))
+            let results = futures_util::stream::unfold(Some(answers), move |answers| {
+                let stale = stale.clone();
+                async move {
+                    let mut answers = answers?;
+                    let result = match answers.next().await {
+                        Some(answer) => streamed(answer),
+                        // An error makes openraft ask for its next order instead of repeating this one.
+                        None if stale.load(Ordering::Relaxed) => {
+                            Err(garbled("the log no longer goes back that far"))
+                        }
+                        None => return None,
+                    };
+                    let goes_on = matches!(result, Ok(Ok(_)));
+                    Some((result, goes_on.then_some(answers)))
+                }
             });
             Ok(Box::pin(results) as BoxStream<'s, _>)
         })

@@ -238,6 +238,13 @@ async fn call(node: &Node, request: &Frame) -> Answer {
 
 fn append_in(request: &Frame) -> Result<AppendEntriesRequest<Types>, String> {
     let append: AppendV1 = request.decode().map_err(text)?;
+    let mut next = append.previous.as_ref().map_or(0, |previous| previous.index.saturating_add(1));
+    for entry in &append.entries {
+        if entry.id.index != next {
+            return Err(format!("entry {} does not follow entry {}", entry.id.index, next.saturating_sub(1)));
+        }
+        next = next.saturating_add(1);
+    }
     let entries: Result<Vec<_>, WireError> = append.entries.into_iter().map(entry_in).collect();
     Ok(AppendEntriesRequest {
         vote: vote_in(&append.vote),
@@ -254,4 +261,34 @@ fn text(error: WireError) -> String {
 /// A peer's deadline, bounded.
 fn time(deadline_ms: u64) -> Duration {
     Duration::from_millis(deadline_ms).min(Duration::from_secs(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appends_with_a_gap_are_refused() {
+        let id = |index| LogIdV1 { term: 1, node: 1, index };
+        for (previous, entries, good) in [
+            (None, &[][..], true),
+            (None, &[0, 1], true),
+            (None, &[1], false),
+            (Some(4), &[][..], true),
+            (Some(4), &[5, 6, 7], true),
+            (Some(4), &[6], false),
+            (Some(4), &[4, 5], false),
+            (Some(4), &[5, 7], false),
+        ] {
+            let entry = |index: &u64| EntryV1 { id: id(*index), payload: PayloadV1::Blank };
+            let append = AppendV1 {
+                vote: VoteV1 { term: 1, node: 1, committed: true },
+                previous: previous.map(id),
+                committed: None,
+                entries: entries.iter().map(entry).collect(),
+            };
+            let read = append_in(&Frame::new(1, 1, &append));
+            assert_eq!(read.is_ok(), good, "{previous:?} {entries:?}: {read:?}");
+        }
+    }
 }

@@ -1,10 +1,7 @@
 //! Clients that write unique commands through any node and read behind barriers. An acknowledgement is a promise; a
 //! barrier must not fall behind a promise made before it began.
 
-use super::{
-    Dice, pause,
-    world::{GROUPS, World},
-};
+use super::{Dice, pause, world::World};
 use crate::{
     Error, GroupId,
     runtime::{self, Task},
@@ -15,7 +12,7 @@ use std::time::Duration;
 /// Starts the clients; they end when the tasks are dropped.
 pub(super) fn start(world: &World, seed: u64) -> Vec<Task> {
     let mut tasks = Vec::new();
-    for group in GROUPS {
+    for group in world.groups.keys().copied() {
         for client in 0..3 {
             let dice = Dice(seed ^ (group << 48) ^ (client << 56));
             tasks.push(runtime::spawn_scoped(write(world.clone(), group, client, dice.clone())));
@@ -26,9 +23,10 @@ pub(super) fn start(world: &World, seed: u64) -> Vec<Task> {
 }
 
 async fn write(world: World, group: GroupId, client: u64, mut dice: Dice) {
+    let members = world.groups[&group].clone();
     for number in 0_u64.. {
         pause(10 + dice.roll(150)).await;
-        let node = world.ids[dice.roll(world.ids.len() as u64) as usize];
+        let node = members[dice.roll(members.len() as u64) as usize];
         let Some(handle) = world.handle(node) else { continue };
         let command = Bytes::from(format!("{group}/{client}/{number}"));
         let proposed = handle.propose(group, command.clone(), Duration::from_secs(2)).await;
@@ -53,9 +51,10 @@ async fn write(world: World, group: GroupId, client: u64, mut dice: Dice) {
 }
 
 async fn read(world: World, group: GroupId, mut dice: Dice) {
+    let members = world.groups[&group].clone();
     loop {
         pause(20 + dice.roll(200)).await;
-        let node = world.ids[dice.roll(world.ids.len() as u64) as usize];
+        let node = members[dice.roll(members.len() as u64) as usize];
         let Some(handle) = world.handle(node) else { continue };
         let promised = world.record().horizon.get(&group).copied().unwrap_or(0);
         let Ok(point) = handle.barrier(group, Duration::from_secs(2)).await else { continue };

@@ -1,9 +1,6 @@
 //! The storm: partitions in one or both directions, power cuts of any number of nodes, leadership that is pushed around.
 
-use super::{
-    Dice, pause,
-    world::{GROUPS, World},
-};
+use super::{Dice, pause, world::World};
 use crate::{NodeId, runtime};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -60,9 +57,11 @@ async fn blackout(world: &World, dice: &mut Dice) -> u64 {
 }
 
 async fn push_leader(world: &World, dice: &mut Dice) {
-    let group = GROUPS[dice.roll(GROUPS.len() as u64) as usize];
-    let Some(handle) = world.handle(any(world, dice)) else { return };
-    let _refused = runtime::timeout(Duration::from_secs(2), handle.transfer(group, None)).await;
+    let group = dice.roll(world.groups.len() as u64) as usize;
+    let Some((group, members)) = world.groups.iter().nth(group) else { return };
+    let node = members[dice.roll(members.len() as u64) as usize];
+    let Some(handle) = world.handle(node) else { return };
+    let _refused = runtime::timeout(Duration::from_secs(2), handle.transfer(*group, None)).await;
 }
 
 fn any(world: &World, dice: &mut Dice) -> NodeId {

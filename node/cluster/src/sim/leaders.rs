@@ -1,9 +1,6 @@
 //! Invariant: a term has at most one leader.
 
-use super::{
-    pause,
-    world::{GROUPS, World},
-};
+use super::{pause, world::World};
 use crate::{
     Role,
     runtime::{self, Task},
@@ -16,7 +13,7 @@ pub(super) fn watch(world: &World) -> Task {
         loop {
             for id in &world.ids {
                 let Some(handle) = world.handle(*id) else { continue };
-                for group in GROUPS {
+                for group in world.groups.keys().copied() {
                     let Ok(status) = handle.status(group) else { continue };
                     if status.role != Role::Leader {
                         continue;

@@ -3,7 +3,7 @@
 
 use super::{
     pause,
-    world::{GROUPS, World},
+    world::{GROUPS, Land, World},
 };
 use crate::{GroupId, GroupStatus, NodeId, forward, runtime::Rt, wire::v1::ChangeKindV1};
 use futures_util::future::join;
@@ -13,7 +13,7 @@ use openraft_rt::AsyncRuntime as _;
 fn a_removed_leader_loses_its_seat_in_every_group() {
     for seed in 1..=10 {
         Rt::with_seed(seed).block_on(async move {
-            let world = World::new(seed, 4, false).await;
+            let world = World::new(seed, Land::OneRegion(4), false).await;
             world.calm().await;
             let (gone, stays) = two_voters(&world);
             let [config, other] = GROUPS;
@@ -41,7 +41,7 @@ fn a_removed_leader_loses_its_seat_in_every_group() {
 fn a_node_that_has_just_joined_can_remove_another_from_every_group() {
     for seed in 1..=10 {
         Rt::with_seed(seed).block_on(async move {
-            let world = World::founded(seed, 3, false, true).await;
+            let world = World::founded(seed, Land::OneRegion(3), false, true).await;
             world.calm().await;
             let [first, gone, newcomer] = [1, 2, 3].map(|id| world.handle(id).expect("nobody stops"));
             for group in GROUPS {

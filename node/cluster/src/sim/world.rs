@@ -2,11 +2,11 @@
 
 use super::pause;
 use crate::{
-    Encode, GroupId, GroupSpec, Handle, Inbox, Machine, MachineError, NodeId, Options, Profile, Service,
-    Tuning,
+    Encode, GroupId, GroupScope, GroupSpec, Handle, Inbox, Machine, MachineError, NodeId, Options, Profile,
+    Service, Tuning,
     addresses::Addresses,
     group,
-    runtime::{self, Task},
+    runtime::{self, Instant, Task},
     service::Parts,
     store::{checkpoint::CheckpointMemory, memory::Disk},
     transport::memory::{Switch, Weather},
@@ -14,18 +14,30 @@ use crate::{
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 pub(super) const GROUPS: [GroupId; 2] = [group::CONFIG, group::GLOBAL_LEDGER];
 
+/// Where the nodes stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Land {
+    /// This many nodes in zones of their own.
+    OneRegion(u64),
+    /// Six nodes, three zones in each region, and ledger groups in both.
+    TwoRegions,
+}
+
 /// A cluster under test.
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) switch: Switch,
+    pub(super) land: Land,
     pub(super) ids: Vec<NodeId>,
+    /// All groups and the nodes that run them.
+    pub(super) groups: BTreeMap<GroupId, Vec<NodeId>>,
     disks: BTreeMap<NodeId, (Disk, Arc<CheckpointMemory>)>,
     running: Arc<Mutex<BTreeMap<NodeId, (Handle, Task)>>>,
     record: Arc<Mutex<Record>>,
@@ -43,7 +55,12 @@ pub(super) struct Record {
     /// Every applied command and the state hash after it, as the first node applied it.
     pub(super) applied: BTreeMap<(GroupId, u64), (Bytes, u64)>,
     /// Where each command was applied; a second place is a violation.
-    places: BTreeMap<(GroupId, Bytes), u64>,
+    pub(super) places: BTreeMap<(GroupId, Bytes), u64>,
+    /// Who was first seen in office in a term, and since when.
+    pub(super) offices: BTreeMap<(GroupId, u64), (NodeId, Instant)>,
+    pub(super) confirmed: usize,
+    /// Commands that were refused and must not be applied.
+    pub(super) never: BTreeSet<(GroupId, Bytes)>,
     pub(super) leaders: BTreeMap<(GroupId, u64), NodeId>,
     pub(super) violations: Vec<String>,
 }
@@ -58,18 +75,46 @@ struct Tally {
 
 struct NoInbox;
 
+impl Land {
+    fn nodes(self) -> u64 {
+        match self {
+            Self::OneRegion(nodes) => nodes,
+            Self::TwoRegions => 6,
+        }
+    }
+
+    /// The groups of a node.
+    pub(super) fn groups(self, id: NodeId) -> Vec<(GroupId, GroupScope)> {
+        let mut groups = GROUPS.map(|group| (group, GroupScope::Cluster)).to_vec();
+        if self == Self::TwoRegions {
+            let ledger = |shard| group::ledger(&self.meta(id).region, shard);
+            let shards = (0..group::LEDGER_SHARDS).zip(0..);
+            groups.extend(shards.map(|(shard, spread)| (ledger(shard), GroupScope::Region { spread })));
+        }
+        groups
+    }
+
+    fn meta(self, id: NodeId) -> crate::NodeMeta {
+        let region = if self == Self::TwoRegions && id > 3 { "s" } else { "r" };
+        crate::NodeMeta { address: String::new(), region: region.to_owned(), az: format!("z{id}") }
+    }
+}
+
 impl World {
     /// Starts a cluster whose nodes stand in zones of their own, and waits for its voters.
-    pub(super) async fn new(seed: u64, nodes: u64, disks_lie: bool) -> Self {
-        let world = Self::founded(seed, nodes, disks_lie, false).await;
+    pub(super) async fn new(seed: u64, land: Land, disks_lie: bool) -> Self {
+        let world = Self::founded(seed, land, disks_lie, false).await;
         let first = world.handle(1).expect("node 1 has just been started");
         for id in &world.ids[1..] {
             let meta = world.handle(*id).expect("just started").meta().clone();
             first.add_node(group::CONFIG, *id, meta).await.expect("the cluster is healthy");
         }
         for _ in 0..600 {
-            let ready = |group: &GroupId| first.status(*group).is_ok_and(|s| s.voters.len() == 3);
-            if GROUPS.iter().all(ready) {
+            let ready = |(group, members): (&GroupId, &Vec<NodeId>)| {
+                let known = members.first().and_then(|id| world.handle(*id)?.status(*group).ok());
+                known.is_some_and(|status| status.voters.len() == 3)
+            };
+            if world.groups.iter().all(ready) {
                 return world;
             }
             pause(10).await;
@@ -78,17 +123,25 @@ impl World {
         world
     }
 
-    /// Starts all nodes; only node 1 is a member, of every group.
-    pub(super) async fn founded(seed: u64, nodes: u64, disks_lie: bool, manual_placement: bool) -> Self {
+    /// Starts all nodes; of every group only the first of its nodes is a member.
+    pub(super) async fn founded(seed: u64, land: Land, disks_lie: bool, manual_placement: bool) -> Self {
         let disk = |id: u64| {
             let disk = Disk::new(seed ^ (id << 32), Duration::from_millis(4));
             disk.lie(disks_lie);
             (disk, Arc::new(CheckpointMemory::default()))
         };
+        let ids: Vec<NodeId> = (1..=land.nodes()).collect();
+        let mut groups = BTreeMap::<_, Vec<_>>::new();
+        for (id, (group, _)) in ids.iter().flat_map(|id| land.groups(*id).into_iter().map(move |g| (*id, g)))
+        {
+            groups.entry(group).or_default().push(id);
+        }
         let world = Self {
             switch: Switch::new(seed),
-            ids: (1..=nodes).collect(),
-            disks: (1..=nodes).map(|id| (id, disk(id))).collect(),
+            land,
+            disks: ids.iter().map(|id| (*id, disk(*id))).collect(),
+            ids,
+            groups,
             running: Arc::default(),
             record: Arc::default(),
             manual_placement,
@@ -97,9 +150,9 @@ impl World {
         for id in &world.ids {
             world.start(*id).await;
         }
-        let first = world.handle(1).expect("node 1 has just been started");
-        for group in GROUPS {
-            first.bootstrap(group).await.expect("the group is new");
+        for (group, members) in &world.groups {
+            let founder = world.handle(members[0]).expect("all have just been started");
+            founder.bootstrap(*group).await.expect("the group is new");
         }
         world
     }
@@ -131,11 +184,13 @@ impl World {
     pub(super) async fn start(&self, id: NodeId) {
         let (disk, checkpoints) = &self.disks[&id];
         let addresses = Addresses::default();
-        let places =
-            self.ids.iter().map(|id| (*id, crate::NodeMeta { address: format!("n{id}"), ..meta(*id) }));
+        let places = self
+            .ids
+            .iter()
+            .map(|id| (*id, crate::NodeMeta { address: format!("n{id}"), ..self.land.meta(*id) }));
         addresses.learn(places);
         let parts = Parts {
-            options: options(id, self.manual_placement),
+            options: options(id, self.land.meta(id), self.manual_placement),
             advertise: format!("n{id}"),
             transport: Arc::new(self.switch.attach(id)),
             backend: Arc::new(disk.open()),
@@ -143,7 +198,8 @@ impl World {
             addresses,
         };
         let tally = |group| Tally { node: id, group, hash: 0, record: self.record.clone() };
-        let groups = GROUPS.iter().map(|group| GroupSpec::cluster(*group, tally(*group))).collect();
+        let spec = |(group, scope)| GroupSpec { id: group, machine: Box::new(tally(group)), scope };
+        let groups = self.land.groups(id).into_iter().map(spec).collect();
         match Service::assemble(parts, groups, Arc::new(NoInbox)).await {
             Ok(service) => {
                 let handle = service.handle();
@@ -236,16 +292,12 @@ fn mix(hash: u64, index: u64, command: &[u8]) -> u64 {
     command.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn meta(id: NodeId) -> crate::NodeMeta {
-    crate::NodeMeta { address: String::new(), region: "r".to_owned(), az: format!("z{id}") }
-}
-
-fn options(id: NodeId, manual_placement: bool) -> Options {
+fn options(id: NodeId, meta: crate::NodeMeta, manual_placement: bool) -> Options {
     Options {
         cluster_name: "sim".to_owned(),
         node: id,
-        region: meta(id).region,
-        az: meta(id).az,
+        region: meta.region,
+        az: meta.az,
         data_dir: "unused".into(),
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: String::new(),
