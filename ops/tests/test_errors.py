@@ -149,7 +149,7 @@ UNSUPPORTED = [
     ("create_stage", lambda t: {"restApiId": t.id, "stageName": "c", "deploymentId": t.deployment, "tracingEnabled": True}, ("tracingEnabled", "true")),
     ("create_stage", lambda t: {"restApiId": t.id, "stageName": "c", "deploymentId": t.deployment, "canarySettings": {"percentTraffic": 5.0}}, ("canarySettings",)),
     ("update_stage", lambda t: {"restApiId": t.id, "stageName": "dev",
-     "patchOperations": [{"op": "replace", "path": "/*/*/throttling/rateLimit", "value": "5"}]}, ("method",)),
+     "patchOperations": [{"op": "replace", "path": "/*/*/metrics/enabled", "value": "true"}]}, ("method", "metrics/enabled", "true")),
 ]
 
 
@@ -164,8 +164,7 @@ def test_unsupported_input_is_refused_by_name(client, tree, number):
 
 
 OPERATIONS = [
-    ("get_api_keys", {}), ("create_api_key", {"name": "k"}), ("get_usage_plans", {}), ("create_usage_plan", {"name": "p"}),
-    ("get_domain_names", {}), ("get_vpc_links", {}), ("generate_client_certificate", {}), ("get_sdk_types", {}),
+    ("get_authorizers", {"restApiId": "x"}), ("get_request_validators", {"restApiId": "x"}), ("get_domain_names", {}), ("get_vpc_links", {}), ("generate_client_certificate", {}), ("get_sdk_types", {}),
 ]
 
 

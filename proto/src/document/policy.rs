@@ -172,6 +172,9 @@ fn error(tag: &'static str, tags: &Map<String>, rule: &'static str) -> TagError 
 mod tests {
     use super::*;
 
+    /// Tags with what they mean, or the refusal.
+    type Case<T> = (&'static [(&'static str, &'static str)], Result<T, String>);
+
     fn tags(pairs: &[(&str, &str)]) -> Map<String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
@@ -180,7 +183,7 @@ mod tests {
     fn policies() {
         let policy = |strict, isolated, scope| Ok(LimitPolicy { strict, isolated, scope });
         let wrong = |text: &str| Err(text.to_owned());
-        let cases: [(&[(&str, &str)], Result<LimitPolicy, String>); 12] = [
+        let cases: [Case<LimitPolicy>; 12] = [
             (&[], policy(false, Isolated::Even, Scope::Region)),
             (&[("other", "x")], policy(false, Isolated::Even, Scope::Region)),
             (&[(STRICT, "false")], policy(false, Isolated::Even, Scope::Region)),
@@ -227,29 +230,30 @@ mod tests {
         let wrong = |tag: &str, value: &str, rule: &str| {
             Err(format!("Invalid value '{value}' of tag tidegate:{tag}: {rule}"))
         };
-        let (rate, burst) = (STAGE_RATE_LIMIT, STAGE_BURST_LIMIT);
-        let cases: [(&[(&str, &str)], Result<StageLimits, String>); 14] = [
+        const RATE: &str = STAGE_RATE_LIMIT;
+        const BURST: &str = STAGE_BURST_LIMIT;
+        let cases: [Case<StageLimits>; 14] = [
             (&[], Ok(StageLimits::default())),
             (&[(RATE_LIMIT_HEADERS, "true")], Ok(StageLimits { rate_limit_headers: true, bucket: None })),
-            (&[(rate, "2.5")], bucket(2.5, 3)),
-            (&[(rate, "0.1")], bucket(0.1, 1)),
-            (&[(rate, "100"), (burst, "7")], bucket(100.0, 7)),
-            (&[(rate, "1e300")], bucket(1e300, u32::MAX)),
+            (&[(RATE, "2.5")], bucket(2.5, 3)),
+            (&[(RATE, "0.1")], bucket(0.1, 1)),
+            (&[(RATE, "100"), (BURST, "7")], bucket(100.0, 7)),
+            (&[(RATE, "1e300")], bucket(1e300, u32::MAX)),
             (&[(RATE_LIMIT_HEADERS, "1")], wrong("rate-limit-headers", "1", "must be true or false")),
-            (&[(rate, "0")], wrong("stage-rate-limit", "0", "must be a number above 0")),
-            (&[(rate, "-1")], wrong("stage-rate-limit", "-1", "must be a number above 0")),
-            (&[(rate, "inf")], wrong("stage-rate-limit", "inf", "must be a number above 0")),
-            (&[(rate, "NaN")], wrong("stage-rate-limit", "NaN", "must be a number above 0")),
+            (&[(RATE, "0")], wrong("stage-rate-limit", "0", "must be a number above 0")),
+            (&[(RATE, "-1")], wrong("stage-rate-limit", "-1", "must be a number above 0")),
+            (&[(RATE, "inf")], wrong("stage-rate-limit", "inf", "must be a number above 0")),
+            (&[(RATE, "NaN")], wrong("stage-rate-limit", "NaN", "must be a number above 0")),
             (
-                &[(rate, "1"), (burst, "0")],
+                &[(RATE, "1"), (BURST, "0")],
                 wrong("stage-burst-limit", "0", "must be a whole number of at least 1"),
             ),
             (
-                &[(rate, "1"), (burst, "1.5")],
+                &[(RATE, "1"), (BURST, "1.5")],
                 wrong("stage-burst-limit", "1.5", "must be a whole number of at least 1"),
             ),
             (
-                &[(burst, "5")],
+                &[(BURST, "5")],
                 wrong("stage-burst-limit", "5", "needs the tag tidegate:stage-rate-limit beside it"),
             ),
         ];

@@ -203,16 +203,13 @@ fn no_patch_is_a_fault_of_ours() {
     ];
     let values =
         [json!(null), json!(""), json!("x"), json!("-1"), json!(5), json!({ "a": 1 }), json!("9".repeat(40))];
-    for target in &targets {
-        for path in paths {
-            for op in ["add", "remove", "replace", "move", "copy", "test", ""] {
-                for value in &values {
-                    let patch = json!({ "op": op, "path": path, "value": value, "from": path });
-                    let body = json!({ "patchOperations": [patch] });
-                    let (status, answer) = rig.call("PATCH", target, body.clone());
-                    assert!(status < 500, "{target} {body}: {status} {answer}");
-                }
-            }
+    let ops = ["add", "remove", "replace", "move", "copy", "test", ""];
+    for (target, path) in targets.iter().flat_map(|target| paths.map(|path| (target, path))) {
+        for (op, value) in ops.iter().flat_map(|op| values.iter().map(move |value| (op, value))) {
+            let patch = json!({ "op": op, "path": path, "value": value, "from": path });
+            let body = json!({ "patchOperations": [patch] });
+            let (status, answer) = rig.call("PATCH", target, body.clone());
+            assert!(status < 500, "{target} {body}: {status} {answer}");
         }
     }
 }

@@ -182,6 +182,15 @@ fn updates() {
     let bare =
         rig.expect(200, "PATCH", &path, patch("remove", &format!("/apiStages/{dev}/throttle"), json!(null)));
     assert_eq!(bare["apiStages"], json!([{ "apiId": api, "stage": "dev" }]));
+}
+
+#[test]
+fn stages_that_are_taken_out_and_in_again() {
+    let rig = Rig::new();
+    let (api, _) = rig.stage("dev");
+    let path = format!("/usageplans/{}", rig.plan("gold", &[(&api, "dev")]));
+    let dev = format!("{api}:dev");
+    let at = |limit: &str| format!("/apiStages/{dev}/throttle//pets/GET/{limit}");
     // What the Terraform provider sends when anything about a stage changes.
     let again = rig.expect(
         200,
@@ -190,8 +199,8 @@ fn updates() {
         patches(json!([
             { "op": "remove", "path": "/apiStages", "value": dev },
             { "op": "add", "path": "/apiStages", "value": dev },
-            { "op": "replace", "path": at("/pets/GET", "rateLimit"), "value": "3" },
-            { "op": "replace", "path": at("/pets/GET", "burstLimit"), "value": "2" },
+            { "op": "replace", "path": at("rateLimit"), "value": "3" },
+            { "op": "replace", "path": at("burstLimit"), "value": "2" },
         ])),
     );
     let limits = json!({ "/pets/GET": { "burstLimit": 2, "rateLimit": 3.0 } });
@@ -199,7 +208,7 @@ fn updates() {
 }
 
 #[test]
-fn wrong_updates() {
+fn wrong_stages_of_a_plan() {
     let rig = Rig::new();
     let (api, _) = rig.stage("dev");
     let id = rig.plan("gold", &[(&api, "dev")]);
@@ -209,7 +218,6 @@ fn wrong_updates() {
         format!("Invalid API Stage {{api: {api}, stage: {stage}}} specified for usageplan {id}")
     };
     let invalid = "Invalid API Stage specified".to_owned();
-    let on = |stage: &str| format!("/apiStages/{stage}/throttle/~1pets/GET/rateLimit");
     let cases = [
         (
             patch("remove", &format!("/apiStages/{api}:dev"), json!(null)),
@@ -234,7 +242,7 @@ fn wrong_updates() {
         (patch("add", "/apiStages", json!(null)), 400, invalid.clone()),
         (patch("remove", "/apiStages", json!(null)), 400, invalid.clone()),
         (patch("add", "/apiStages", json!("only")), 400, invalid.clone()),
-        (patch("add", "/apiStages", json!("a:b:c")), 400, invalid.clone()),
+        (patch("add", "/apiStages", json!("a:b:c")), 400, invalid),
         (patch("add", "/apiStages", json!("nope:dev")), 404, gone("nope", "dev")),
         (patch("add", "/apiStages", json!(format!("{api}:nope"))), 404, gone(&api, "nope")),
         (patch("remove", "/apiStages", json!(format!("{api}:nope"))), 404, gone(&api, "nope")),
@@ -243,8 +251,25 @@ fn wrong_updates() {
             409,
             format!("API Stage {{api: {api}, stage: dev}} is in usageplan {id} already"),
         ),
+    ];
+    for (body, status, message) in cases {
+        rig.refused("PATCH", &path, body, status, &message);
+    }
+}
+
+#[test]
+fn wrong_values_of_a_plan() {
+    let rig = Rig::new();
+    let (api, _) = rig.stage("dev");
+    let id = rig.plan("gold", &[(&api, "dev")]);
+    let path = format!("/usageplans/{id}");
+    let gone = |api: &str, stage: &str| {
+        format!("Invalid API Stage {{api: {api}, stage: {stage}}} specified for usageplan {id}")
+    };
+    let on = |stage: &str| format!("/apiStages/{stage}/throttle/~1pets/GET/rateLimit");
+    let cases = [
         (replace(&on("nope:dev"), "1"), 404, gone("nope", "dev")),
-        (replace(&on("nope"), "1"), 400, invalid),
+        (replace(&on("nope"), "1"), 400, "Invalid API Stage specified".into()),
         (
             replace(&on(&format!("{api}:dev")), "x"),
             400,

@@ -78,9 +78,12 @@ fn end_of_line(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    /// A file with the lines and fields it is split into.
+    type Case = (&'static str, &'static [(usize, &'static [&'static str])]);
+
     #[test]
     fn files_are_split() {
-        let cases: [(&str, &[(usize, &[&str])]); 11] = [
+        let cases: [Case; 11] = [
             ("", &[]),
             ("\n\r\n  \n", &[]),
             ("a,b", &[(1, &["a", "b"])]),
