@@ -7,7 +7,7 @@ mod sums;
 
 use super::{
     level::{Level, Limit},
-    moment::{MS, SECOND, US, ns},
+    moment::{MS, SECOND, US, ns, seconds},
 };
 
 pub(crate) use figures::{Figure, Figures};
@@ -17,6 +17,8 @@ const BIN_NS: u64 = 250 * MS;
 /// Resolution and reach of the histogram of waits.
 const WAIT_BIN_NS: u64 = 10 * US;
 const WAIT_BINS: usize = 20_000;
+/// Until all nodes know that a limit has changed.
+const CHANGE_NS: u64 = 550 * MS;
 /// Most limits whose time line is kept.
 const LINED_LIMITS_MAX: usize = 5_000;
 
@@ -166,7 +168,8 @@ impl Judge {
         self.waits[((wait_ns / WAIT_BIN_NS) as usize).min(last)] += 1;
     }
 
-    /// The numbers of a limit change. What is added to the burst is there at once; `is_afresh` where the bucket is full again.
+    /// The numbers of a limit change. What is added to the burst is there at once; `is_afresh` where the
+    /// limit becomes another one, whose bucket is full, while some nodes still use the old one.
     pub(crate) fn change(&mut self, limit: usize, numbers: Limit, is_afresh: bool, now_ns: u64) {
         let clock = self.rules.clock;
         let book = &mut self.books[limit];
@@ -174,12 +177,13 @@ impl Judge {
         book.ideal.tokens += numbers.burst - book.limit.burst;
         book.limit = numbers;
         let more = (numbers.burst - book.allowed.burst).max(0.0);
+        book.allowed.rate = book.allowed.rate.max(numbers.rate * clock);
+        let afresh = numbers.burst + book.allowed.rate * seconds(CHANGE_NS);
         for level in [&mut book.policed, &mut book.debt] {
             level.refill(book.allowed, now_ns);
-            level.tokens += if is_afresh { numbers.burst } else { more };
+            level.tokens += if is_afresh { afresh } else { more };
         }
         book.allowed.burst += more;
-        book.allowed.rate = book.allowed.rate.max(numbers.rate * clock);
     }
 
     /// The limit's period is over: it starts anew, and what was left of the old may still be used up.

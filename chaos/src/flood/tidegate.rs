@@ -297,7 +297,7 @@ impl Limiter for Tidegate {
     type Event = Event;
 
     fn start(&mut self, world: &mut World<Event>) {
-        let catalog = Catalog::next(&tidegate_throttle::Index::default(), &self.course, &world.limits, 0);
+        let catalog = Catalog::first(&self.course, &world.limits);
         self.versions.push(Rc::new(catalog));
         self.nodes = (0..world.nodes()).map(|_| None).collect();
         for shard in 0..SHARDS {
@@ -332,7 +332,9 @@ impl Limiter for Tidegate {
             }
             Event::Raft(shard, message) => self.voted(world, &event, *shard, (**message).clone()),
             Event::Configure(version) => {
-                if let (Some(process), Some(catalog)) = (&mut self.nodes[node], self.versions.get(*version)) {
+                if let (Some(process), Some(catalog)) = (&mut self.nodes[node], self.versions.get(*version))
+                    && catalog.version > process.catalog().version
+                {
                     process.adopt(Rc::clone(catalog), moment(world, node));
                 }
             }
@@ -363,7 +365,7 @@ impl Limiter for Tidegate {
             }
             Fault::Scale(..) => {
                 let Some(before) = self.versions.last() else { return };
-                let next = Catalog::next(&before.index, &self.course, &world.limits, world.now);
+                let next = before.next(&self.course, &world.limits, world.now);
                 self.versions.push(Rc::new(next));
                 for node in 0..self.nodes.len() {
                     let delay = self.chance.below(CONFIGURE_NS as usize) as u64;

@@ -16,6 +16,8 @@ pub(super) const FIRST_DAY: u32 = 20_000;
 /// One version of the configuration.
 #[derive(Debug)]
 pub(super) struct Catalog {
+    /// Counts versions.
+    pub(super) version: u64,
     pub(super) index: Arc<Index>,
     /// By limit of the course; absent where there is no room.
     refs: Vec<Option<LimitRef>>,
@@ -25,8 +27,17 @@ pub(super) struct Catalog {
 }
 
 impl Catalog {
-    /// Declares the limits, after those of the version before.
-    pub(super) fn next(before: &Index, course: &Course, limits: &[Limit], now_ns: u64) -> Self {
+    /// The first version.
+    pub(super) fn first(course: &Course, limits: &[Limit]) -> Self {
+        Self::after(&Index::default(), 1, course, limits, 0)
+    }
+
+    /// The version after this one.
+    pub(super) fn next(&self, course: &Course, limits: &[Limit], now_ns: u64) -> Self {
+        Self::after(&self.index, self.version + 1, course, limits, now_ns)
+    }
+
+    fn after(before: &Index, version: u64, course: &Course, limits: &[Limit], now_ns: u64) -> Self {
         let holders = course.places.nodes();
         let mut builder = before.succeed(holders, now_ns);
         let (mut refs, mut ids) = (Vec::new(), Vec::new());
@@ -40,7 +51,7 @@ impl Catalog {
             refs.push(builder.declare(name, rate, quota));
             ids.push(name.limit(spec.kind));
         }
-        Self { index: Arc::new(builder.finish()), refs, ids, shared: course.shared, keys: course.keys }
+        Self { version, index: Arc::new(builder.finish()), refs, ids, shared: course.shared, keys: course.keys }
     }
 
     /// What a client's request is held against.

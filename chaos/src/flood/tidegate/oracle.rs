@@ -56,7 +56,7 @@ impl Oracle {
         for (number, limit) in limits.iter().enumerate() {
             let Some(ledger) = newest.get(limit.name().shard()) else { continue };
             let complaint = match limit.kind() {
-                Kind::Slice | Kind::StrictSlice => slices(world, nodes, ledger, *limit),
+                Kind::Slice | Kind::StrictSlice => slices(world, nodes, ledger, number, *limit),
                 // After midnight nodes may hold some of the day before.
                 Kind::Quota(_) if ledger.day() == FIRST_DAY => chunks(nodes, ledger, *limit),
                 Kind::Quota(_) => None,
@@ -76,10 +76,19 @@ impl Oracle {
     }
 }
 
-fn slices(world: &World<Event>, nodes: &[Option<Node>], ledger: &Ledger, limit: LimitId) -> Option<String> {
+fn slices(
+    world: &World<Event>,
+    nodes: &[Option<Node>],
+    ledger: &Ledger,
+    number: usize,
+    limit: LimitId,
+) -> Option<String> {
     let mut sum = 0;
     for (at, node) in nodes.iter().enumerate() {
-        let Some(node) = node else { continue };
+        // A node that keeps the limit in another way, because its configuration is older, uses nothing of this one.
+        let Some(node) = node.as_ref().filter(|node| node.catalog().ids().get(number) == Some(&limit)) else {
+            continue;
+        };
         let share = node.agent.share(limit, moment(world, at));
         let committed = ledger.committed(limit, at as u64 + 1);
         if share > committed {

@@ -37,7 +37,7 @@ impl Watch {
             return false;
         }
         if report.epoch == 0 {
-            self.joining = Some((report.incarnation, report.epoch_seen));
+            self.joining = self.joining.max(Some((report.incarnation, report.epoch_seen)));
         } else if session.is_none_or(|session| session.epoch != report.epoch) {
             // A late report of a session that was replaced says nothing about the present one.
             if session.is_none_or(|session| session.epoch < report.epoch) || session.is_none() {
@@ -125,6 +125,10 @@ fn join(
     session: Option<SessionV1>,
     bench: &mut Bench<'_>,
 ) {
+    // Heard before the ledger knew of the newer life.
+    if session.is_some_and(|session| incarnation < session.incarnation) {
+        return;
+    }
     let is_told =
         session.is_some_and(|session| session.incarnation == incarnation && session.epoch > epoch_seen);
     if !is_told {
