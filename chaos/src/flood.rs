@@ -170,7 +170,12 @@ fn fuzz(options: &FuzzOptions) -> ExitCode {
         settings,
     };
     let bag = fuzz::hunt(&hunt);
-    println!("{} schedules, {} broke a promise, lowest fill {:.1} %", bag.cases, bag.catches.len(), bag.fill_min);
+    println!(
+        "{} schedules, {} broke a promise, lowest fill {:.1} %",
+        bag.cases,
+        bag.catches.len(),
+        bag.fill_min
+    );
     for found in bag.catches.clone() {
         let number = found.number;
         let small = fuzz::shrink(found, settings);

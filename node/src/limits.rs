@@ -86,7 +86,7 @@ impl Desk {
     /// Resolves limits for the stages of a snapshot. When this returns, requests may be held against them.
     pub(crate) fn resolve(&self, compiled: LimitsV1, stages: &[Arc<StageTable>]) -> Arc<Limits> {
         let now = self.now();
-        let mut builder = self.index.load().succeed(compiled.holders.max(1) as usize, now.now_ns);
+        let mut builder = self.index.load().succeed(compiled.holders.max(1) as usize, now.boot_ns);
         let limits = Limits::build(Arc::new(compiled), stages, &mut builder);
         let index = Arc::new(builder.finish());
         if index.dropped() > 0 {

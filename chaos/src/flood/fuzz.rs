@@ -99,8 +99,7 @@ pub(crate) fn shrink(found: Catch, settings: Settings) -> Catch {
     let mut runs = 0;
     let mut tries = |best: &mut Catch, case: Case| {
         runs += 1;
-        let complaints =
-            if runs > SHRINKING_RUNS { Vec::new() } else { verdict::broken(&case, settings).0 };
+        let complaints = if runs > SHRINKING_RUNS { Vec::new() } else { verdict::broken(&case, settings).0 };
         let is_smaller = !complaints.is_empty();
         if is_smaller {
             *best = Catch { case, complaints, ..best.clone() };

@@ -198,11 +198,8 @@ impl Judge {
 
     /// What became of each limit.
     pub(crate) fn endings(&self) -> Vec<Ending> {
-        let ending = |book: &Book| Ending {
-            rate: book.allowed.rate,
-            burst: book.allowed.burst,
-            excess: book.excess,
-        };
+        let ending =
+            |book: &Book| Ending { rate: book.allowed.rate, burst: book.allowed.burst, excess: book.excess };
         self.books.iter().map(ending).collect()
     }
 
@@ -230,7 +227,15 @@ impl Book {
     fn new(limit: Limit, clock: f64) -> Self {
         let full = Level::of(limit.burst);
         let allowed = Limit { rate: limit.rate * clock, ..limit };
-        Self { limit, allowed, ideal: full, policed: full, debt: full, excess: 0.0, counts: Counts::default() }
+        Self {
+            limit,
+            allowed,
+            ideal: full,
+            policed: full,
+            debt: full,
+            excess: 0.0,
+            counts: Counts::default(),
+        }
     }
 }
 

@@ -125,8 +125,7 @@ impl Tidegate {
         let Some(catalog) = self.versions.last().map(Rc::clone) else { return };
         let leaders = std::array::from_fn(|shard| (0, self.voters[shard][0]));
         let life = world.life(node);
-        let process =
-            Node::new(node, life, self.settings.timing, catalog, leaders, moment(world, node));
+        let process = Node::new(node, life, self.settings.timing, catalog, leaders, moment(world, node));
         self.nodes[node] = Some(process);
         world.after(self.chance.below(POLL_NS as usize) as u64, node, Event::Poll);
         for shard in (0..SHARDS).filter(|shard| self.voters[*shard].contains(&node)) {
@@ -166,7 +165,13 @@ impl Tidegate {
         }
     }
 
-    fn reported(&mut self, world: &mut World<Event>, event: &world::Event<Event>, shard: usize, bytes: &[u8]) {
+    fn reported(
+        &mut self,
+        world: &mut World<Event>,
+        event: &world::Event<Event>,
+        shard: usize,
+        bytes: &[u8],
+    ) {
         let Ok(MessageV1::Report { report, .. }) = MessageV1::decode(bytes) else {
             self.oracle.complain("a report cannot be read".into());
             return;
@@ -256,7 +261,13 @@ impl Tidegate {
         }
     }
 
-    fn voted(&mut self, world: &mut World<Event>, event: &world::Event<Event>, shard: usize, message: Message) {
+    fn voted(
+        &mut self,
+        world: &mut World<Event>,
+        event: &world::Event<Event>,
+        shard: usize,
+        message: Message,
+    ) {
         let patience = self.patience();
         let Some(seat) = self.seat(shard, event.to) else { return };
         let led = seat.voter.is_ready();
@@ -348,7 +359,8 @@ impl Limiter for Tidegate {
                     match (world.is_up(node), self.nodes[node].is_some()) {
                         (false, true) => {
                             self.nodes[node] = None;
-                            (0..SHARDS).for_each(|shard| self.seat(shard, node).into_iter().for_each(Seat::vacate));
+                            (0..SHARDS)
+                                .for_each(|shard| self.seat(shard, node).into_iter().for_each(Seat::vacate));
                         }
                         (true, false) => self.restart(world, node),
                         _ => {}

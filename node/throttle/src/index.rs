@@ -56,6 +56,8 @@ pub(crate) struct CellKey {
 pub(crate) struct Described {
     pub(crate) spec: Spec,
     pub(crate) shard: usize,
+    /// When it was first declared, on the clock of the builder.
+    pub(crate) since_ns: u64,
 }
 
 /// Limits of one plan share a specification per shard, because each shard has a lease of its own.
@@ -77,7 +79,8 @@ pub struct Builder {
 }
 
 impl Index {
-    /// Begins the next index. `holders` is the number of nodes of the region, `now_ns` any monotonic clock.
+    /// Begins the next index. `holders` is the number of nodes of the region, `now_ns` is now on
+    /// the clock of leases.
     pub fn succeed(&self, holders: usize, now_ns: u64) -> Builder {
         let live = self.entries.iter().enumerate();
         let unclaimed = live.filter_map(|(cell, entry)| Some((entry.key?, cell as u32)));
@@ -118,6 +121,12 @@ impl Index {
     /// The specification of a limit, where this node knows it and keeps it the same way.
     pub fn spec(&self, limit: LimitId) -> Option<&Spec> {
         self.find(limit).and_then(|(_, place)| self.described(place)).map(|described| &described.spec)
+    }
+
+    /// When the specification of a limit was first declared, on the clock of the builders.
+    pub(crate) fn since(&self, limit: u64) -> Option<u64> {
+        let (_, place) = LimitId::new(limit).and_then(|id| self.find(id))?;
+        self.described(place).map(|described| described.since_ns)
     }
 
     /// Whether any limit is kept by `shard`.
@@ -233,7 +242,8 @@ impl Builder {
             return None;
         };
         if let Some(slot) = self.next.specs.get_mut(place as usize) {
-            *slot = Some(Described { spec, shard });
+            let since_ns = slot.map_or(self.now_ns, |before| before.since_ns);
+            *slot = Some(Described { spec, shard, since_ns });
         }
         self.next.spec_places.insert(key, place);
         Some(Some(place))

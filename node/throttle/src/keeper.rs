@@ -120,7 +120,11 @@ impl Keeper {
         }
         for news in &report.slices {
             if let Some(spec) = known(index, news.limit) {
-                let desk = self.slices.entry(news.limit).or_insert_with(|| SliceDesk::fresh(now_ns, self.freed_ns));
+                // A limit that is younger than the youngest session is untouched.
+                let is_new = index.since(news.limit).is_some_and(|since_ns| since_ns > self.freed_ns);
+                let freed_ns = if is_new { 0 } else { self.freed_ns };
+                let desk =
+                    self.slices.entry(news.limit).or_insert_with(|| SliceDesk::fresh(now_ns, freed_ns));
                 desk.hear(now_ns, report, news, &spec, ledger);
                 self.touch(news.limit);
             }
@@ -174,7 +178,13 @@ impl Keeper {
         let Self { timing, watches, slices, counts, escrows, mail, .. } = self;
         let mut bench = Bench { now_ns, timing, ledger, changes: &mut changes, mail };
         sessions::tend(watches, index.holders(), &mut bench);
-        if bench.changes.iter().any(|change| matches!(change, ChangeV1::Open { .. } | ChangeV1::Close { .. })) {
+        // A session that is the first of its holder takes its share out of what nobody has used; one that ends leaves a share of
+        // which nobody knows what was used.
+        let ends = |change: &ChangeV1| match change {
+            ChangeV1::Open { replaces, .. } => *replaces != 0,
+            other => matches!(other, ChangeV1::Close { .. }),
+        };
+        if bench.changes.iter().any(ends) {
             self.freed_ns = now_ns;
         }
         let may_shrink = sessions::are_heard(watches, ledger)

@@ -68,11 +68,7 @@ impl Case {
             strict: self.mode == Mode::Strict,
             shared: self.shared,
             length_s: self.seconds,
-            weather: Weather {
-                loss: self.loss,
-                duplication: self.duplication,
-                reordering: self.reordering,
-            },
+            weather: Weather { loss: self.loss, duplication: self.duplication, reordering: self.reordering },
             drift_ppm: self.drift_ppm,
             faults,
             seed: self.seed,

@@ -21,7 +21,8 @@ pub(super) fn case(mode: Mode, seed: u64) -> Case {
     let mut chance = Chance::new(seed, "case");
     let seconds = (6.5 + 3.5 * chance.fraction()).round();
     let is_fair = chance.happens(0.4);
-    let mut probability = |most: f64| if is_fair { 0.0 } else { (100.0 * most * chance.fraction()).round() / 100.0 };
+    let mut probability =
+        |most: f64| if is_fair { 0.0 } else { (100.0 * most * chance.fraction()).round() / 100.0 };
     let (loss, duplication, reordering) = (probability(LOSS_MAX), probability(LOSS_MAX), probability(0.1));
     let nodes_per_zone = 1 + chance.below(2);
     let shared = if mode == Mode::Mixed { chance.below(4) } else { 0 };
@@ -151,7 +152,9 @@ mod tests {
             assert_eq!(drawn, case(Mode::Mixed, seed));
             let course = drawn.course().unwrap();
             assert!(course.faults.is_sorted_by_key(|fault| fault.at_ms));
-            assert!(course.faults.iter().all(|fault| fault.at_ms + QUIET_END_MS <= (drawn.seconds * 1e3) as u64));
+            assert!(
+                course.faults.iter().all(|fault| fault.at_ms + QUIET_END_MS <= (drawn.seconds * 1e3) as u64)
+            );
         }
     }
 }

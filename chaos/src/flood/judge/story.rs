@@ -29,7 +29,8 @@ impl Judge {
             let over = 100.0 * f64::from(beyond) / f64::from(ideal.max(1));
             let _ = writeln!(text, "{second:4} s  fill {fill:6.2} %  over {over:6.3} %");
         }
-        let lost = |book: &Book| book.counts.ideal.saturating_sub(book.counts.admitted - book.counts.beyond) as f64;
+        let lost =
+            |book: &Book| book.counts.ideal.saturating_sub(book.counts.admitted - book.counts.beyond) as f64;
         self.name("unused, short", &mut text, |book| if book.is_short() { lost(book) } else { 0.0 });
         self.name("refused, roomy", &mut text, |book| if book.is_short() { 0.0 } else { lost(book) });
         self.name("beyond", &mut text, |book| book.counts.beyond as f64);
@@ -39,7 +40,8 @@ impl Judge {
     }
 
     fn name(&self, trouble: &str, text: &mut String, of: impl Fn(&Book) -> f64) {
-        let mut all: Vec<(f64, usize)> = self.books.iter().enumerate().map(|(at, book)| (of(book), at)).collect();
+        let mut all: Vec<(f64, usize)> =
+            self.books.iter().enumerate().map(|(at, book)| (of(book), at)).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (value, at) in all.into_iter().take(NAMED).filter(|(value, _)| *value > 0.0) {
             let Book { limit, counts, .. } = &self.books[at];

@@ -51,7 +51,14 @@ impl Catalog {
             refs.push(builder.declare(name, rate, quota));
             ids.push(name.limit(spec.kind));
         }
-        Self { version, index: Arc::new(builder.finish()), refs, ids, shared: course.shared, keys: course.keys }
+        Self {
+            version,
+            index: Arc::new(builder.finish()),
+            refs,
+            ids,
+            shared: course.shared,
+            keys: course.keys,
+        }
     }
 
     /// What a client's request is held against.

@@ -125,7 +125,9 @@ impl Node {
             _ => return Outcome::Decided,
         };
         match verdict {
-            Verdict::Refused(refusal) if refusal.reason == Reason::Starved && may_wait => return Outcome::Waits,
+            Verdict::Refused(refusal) if refusal.reason == Reason::Starved && may_wait => {
+                return Outcome::Waits;
+            }
             Verdict::Refused(_) => {}
             Verdict::Admitted => {
                 world.admit(arrival.key, arrival.node);

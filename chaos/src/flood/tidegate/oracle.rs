@@ -49,7 +49,9 @@ impl Oracle {
         let at = seconds(world.now);
         for (shard, ledger) in newest.iter().enumerate() {
             // A pool whose limit was cut has more out than its size, until that is used.
-            if let Err(reason) = ledger.check().or_else(|e| if e.starts_with("pool ") { Ok(()) } else { Err(e) }) {
+            if let Err(reason) =
+                ledger.check().or_else(|e| if e.starts_with("pool ") { Ok(()) } else { Err(e) })
+            {
                 self.complain(format!("{at:.3} s, shard {shard}: {reason}"));
             }
         }
@@ -103,5 +105,6 @@ fn chunks(nodes: &[Option<Node>], ledger: &Ledger, limit: LimitId) -> Option<Str
     let row = ledger.quota(limit)?;
     let held: u64 = nodes.iter().flatten().map(|node| node.agent.tokens(limit)).sum();
     let out: u64 = row.chunks.iter().map(|chunk| u64::from(chunk.outstanding())).sum();
-    (held > out && held > u64::from(row.size)).then(|| format!("nodes hold {held}, the ledger knows of {out}"))
+    (held > out && held > u64::from(row.size))
+        .then(|| format!("nodes hold {held}, the ledger knows of {out}"))
 }

@@ -34,7 +34,9 @@ impl Seat {
 
     /// Follows the voter in and out of office; `clock_ns` is the machine's.
     pub(super) fn follow(&mut self, clock_ns: u64, timing: Timing) {
-        if !self.voter.leads() || self.keeper.as_ref().is_some_and(|keeper| keeper.term() != self.voter.term()) {
+        if !self.voter.leads()
+            || self.keeper.as_ref().is_some_and(|keeper| keeper.term() != self.voter.term())
+        {
             self.vacate();
         }
         if self.keeper.is_none() && self.voter.is_ready() {

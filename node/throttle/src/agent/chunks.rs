@@ -159,7 +159,8 @@ impl ActiveChunk {
             self.asked_ns = 0;
         }
         if grant.recall {
-            let keep = (self.demand.per_second() * 0.1).ceil() as u64;
+            let demand = self.demand.per_second();
+            let keep = if demand < 0.5 { 0 } else { (demand * 0.1).ceil() as u64 };
             let spare = self.in_hand(ground).saturating_sub(keep);
             let gone =
                 if self.is_quota() { cell.change_chunk(0, spare) } else { cell.change_singles(0, spare) };

@@ -19,6 +19,8 @@ use crate::{
 
 /// A node without a session asks for one this often.
 const JOIN_EVERY_NS: u64 = 100 * MS;
+/// The first session of a node with a shard is hoped for this long.
+const JOIN_HOPE_NS: u64 = 1_000 * MS;
 /// Everything is said again this often, because a message may have been lost.
 const REPEAT_EVERY_NS: u64 = 1_000 * MS;
 
@@ -46,6 +48,8 @@ pub(super) struct Session {
     hurried: Vec<u64>,
     /// Shares of limits that the index does not know yet.
     unknown: IdMap<SliceGrantV1>,
+    /// Until when a session that was never had is on its way, on the clock of leases.
+    hoped_ns: Option<u64>,
     /// Specifications whose buckets may have been used before this session.
     may_be_spent: Vec<u32>,
     draft: ReportV1,
@@ -71,6 +75,7 @@ impl Session {
             chunks: IdMap::default(),
             hurried: Vec::new(),
             unknown: IdMap::default(),
+            hoped_ns: None,
             may_be_spent: Vec::new(),
             draft: ReportV1::default(),
         }
@@ -123,6 +128,11 @@ impl Session {
             self.slices.keys().chain(self.counts.keys()).chain(self.chunks.keys()).copied().collect();
         for limit in limits {
             self.follow(limit, ground);
+        }
+        if self.epoch_seen == 0 && self.hoped_ns.is_none() && ground.index.uses(self.shard) {
+            // The first limits of a shard are usable as soon as it has answered, which requests may wait for.
+            self.hoped_ns = Some(ground.now.boot_ns.saturating_add(JOIN_HOPE_NS));
+            ground.bank.connect(self.shard, true);
         }
         for (limit, grant) in std::mem::take(&mut self.unknown) {
             self.open_slice(limit, &grant, ground);
@@ -482,6 +492,10 @@ impl Session {
 
     /// Ends the session when the lease is over.
     pub(super) fn check_lease(&mut self, ground: &mut Ground<'_>) {
+        if !self.is_open() && self.hoped_ns.is_some_and(|until| ground.now.boot_ns >= until && until > 0) {
+            self.hoped_ns = Some(0);
+            ground.bank.connect(self.shard, false);
+        }
         if self.is_open() && ground.now.boot_ns >= self.until_ns {
             #[cfg(feature = "seeded-bugs")]
             if ground.timing.bug == Some(crate::timing::Bug::IgnoreExpiry) {

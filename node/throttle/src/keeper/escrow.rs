@@ -14,6 +14,8 @@ use crate::{
 const FLUSH_NS: u64 = 1_000 * MS;
 /// A holder is called back, or told that nothing is left, at most this often.
 const TELL_AGAIN_NS: u64 = 100 * MS;
+/// What is called back has come by then.
+const CALLED_BACK_NS: u64 = 250 * MS;
 /// A holder that has not asked for this long needs nothing.
 const WANTING_NS: u64 = 1_000 * MS;
 /// Smallest chunk of a quota, as a part of it: slow keys do not ask for every request.
@@ -28,6 +30,8 @@ pub(super) struct EscrowDesk {
     level_ns: u64,
     /// What the pool could hold when the level was last worked out.
     room: f64,
+    /// Since when nothing is left to grant.
+    short_ns: Option<u64>,
     flushed_ns: u64,
     holders: Vec<Holder>,
 }
@@ -45,7 +49,15 @@ struct Holder {
 impl EscrowDesk {
     /// For a limit that has nothing out: its pool is full.
     pub(super) fn fresh(now_ns: u64) -> Self {
-        Self { is_dirty: false, level: None, level_ns: now_ns, room: 0.0, flushed_ns: 0, holders: Vec::new() }
+        Self {
+            is_dirty: false,
+            level: None,
+            level_ns: now_ns,
+            room: 0.0,
+            short_ns: None,
+            flushed_ns: 0,
+            holders: Vec::new(),
+        }
     }
 
     /// For a pool of an earlier leader: what was left is not known, so nothing is.
@@ -126,7 +138,11 @@ impl EscrowDesk {
         let others_out = |holder: u64| {
             self.holders.iter().any(|one| one.holder != holder && outstanding(&row.chunks, one) > 0)
         };
-        let exhausted: Vec<bool> = told.iter().map(|holder| left == 0 && !others_out(*holder)).collect();
+        self.short_ns = if left == 0 { Some(self.short_ns.unwrap_or(bench.now_ns)) } else { None };
+        // What others hold may come back, but nobody waits for that for long.
+        let is_over = self.short_ns.is_some_and(|since| bench.now_ns.saturating_sub(since) > CALLED_BACK_NS);
+        let exhausted: Vec<bool> =
+            told.iter().map(|holder| left == 0 && (is_over || !others_out(*holder))).collect();
         for (holder, exhausted) in told.into_iter().zip(exhausted) {
             bench.mail(holder).chunks.push((limit, false, exhausted));
         }
@@ -139,7 +155,7 @@ impl EscrowDesk {
     /// Asks holders that do not need what they have.
     fn call_back(&mut self, limit: u64, chunks: &[ChunkV1], bench: &mut Bench<'_>) {
         for one in &mut self.holders {
-            let is_spare = outstanding(chunks, one) >= 2 && !one.report.wanting;
+            let is_spare = outstanding(chunks, one) >= 1 && !one.report.wanting;
             if is_spare && bench.now_ns.saturating_sub(one.told_ns) > TELL_AGAIN_NS {
                 one.told_ns = bench.now_ns;
                 bench.mail(one.holder).chunks.push((limit, true, false));
@@ -223,6 +239,10 @@ impl EscrowDesk {
             if amount > 0 {
                 one.report.wanting = false;
             }
+        }
+        let is_starving = |one: &Holder| one.report.wanting && outstanding(&row.chunks, one) == 0;
+        if level < 1.0 && self.holders.iter().any(is_starving) {
+            self.call_back(limit, &row.chunks, bench);
         }
         self.holders.iter().any(|one| {
             one.report.wanting || f64::from(one.report.demand) > 0.0 && is_recent(one, bench.now_ns)

@@ -104,7 +104,7 @@ impl SliceDesk {
             });
             self.holders.len() - 1
         });
-        let (level, pool) = (self.refill(now_ns, spec, ledger, news.limit), free(rows, ledger));
+        let level = self.refill(now_ns, spec, ledger, news.limit);
         let Some(holder) = self.holders.get_mut(at) else { return };
         if holder.epoch != report.epoch {
             *holder = Holder { epoch: report.epoch, confirmed: 0, returned: 0, told_ns: 0, ..*holder };
@@ -114,7 +114,8 @@ impl SliceDesk {
         if news.returned > holder.returned {
             let back = (news.returned - holder.returned) as f64 / 1e3;
             holder.returned = news.returned;
-            self.level = (level + back).min(f64::from(pool) / f64::from(WHOLE) * spec.burst + back);
+            // Tokens only move, so all of them together are never more than the bucket.
+            self.level = (level + back).min(spec.burst);
         }
         if holder.demand > 0.0 {
             self.asked_ns = now_ns;
@@ -216,7 +217,9 @@ impl SliceDesk {
                 () => need + (1.0 - needed) * (0.4 * need / needed + 0.3 / count),
             };
             let is_told = row.slice.contended == self.contended;
-            if !is_told && row.is_confirmed && (self.contended || row.slice.version > 0) {
+            // A holder whose share is about to grow may let requests wait for that; it is told when it has what it will get.
+            let is_final = !self.contended || !is_growing(row, least, bench);
+            if !is_told && is_final && row.is_confirmed && (self.contended || row.slice.version > 0) {
                 row.slice.contended = self.contended;
                 row.change();
             }
@@ -278,7 +281,7 @@ impl SliceDesk {
             let Some(row) = rows.get_mut(at) else { continue };
             let unit = unit(row.slice.holder);
             let is_default = row.slice.implicit && row.slice.target == unit && row.slice.committed == unit;
-            is_done &= is_default && row.is_confirmed;
+            is_done &= is_default && row.is_confirmed && !row.is_changed;
             if is_default || !row.is_confirmed || row.slice.implicit && row.slice.target == unit {
                 continue;
             }

@@ -99,3 +99,39 @@ fn a_node_that_is_cut_off_stops_or_keeps_an_even_share() {
         assert!((4_900..=5_050).contains(&again), "{policy:?} {again}");
     }
 }
+
+/// Requests one after the other at one node; each waits up to a tenth of a second for what is on its way, as the data plane does.
+fn patient(rig: &mut Rig, limits: &[LimitRef], count: usize) -> usize {
+    let mut admitted = 0;
+    for _ in 0..count {
+        let mut reason = rig.reason(0, limits);
+        for _ in 0..10 {
+            if reason != Some(Reason::Starved) {
+                break;
+            }
+            rig.step();
+            reason = rig.reason(0, limits);
+        }
+        admitted += usize::from(reason.is_none());
+    }
+    admitted
+}
+
+#[test]
+fn one_client_at_one_node_gets_the_whole_burst() {
+    for (burst, policy, range) in [
+        (100.0, Policy::default(), 92..=130),
+        (100.0, STRICT, 92..=100),
+        (5.0, Policy::default(), 5..=5),
+        (5.0, STRICT, 5..=5),
+    ] {
+        let mut rig = Rig::new(3);
+        rig.run(500);
+        rig.configure(&[("other", Some(Spec::rate(1.0, burst, policy, 3)), None)]);
+        rig.run(2_000);
+        let spec = Spec::rate(0.01, burst, policy, 3);
+        let limits = rig.configure(&[("other", Some(spec), None), ("one", Some(spec), None)]);
+        let admitted = patient(&mut rig, &limits[1..], 200);
+        assert!(range.contains(&admitted), "{burst} {policy:?}: {admitted}");
+    }
+}

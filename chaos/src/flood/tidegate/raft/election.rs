@@ -36,7 +36,8 @@ impl Voter {
     /// `last` is the term and index of the candidate's last entry.
     pub(super) fn asked(&mut self, now: u64, from: usize, term: u64, last: (u64, u64), is_trial: bool) {
         let is_current = last >= (self.last_term(), self.last());
-        let has_leader = self.leads() || now < self.heard_ns + ELECTION_NS && self.patience_ns <= 2 * ELECTION_NS;
+        let has_leader =
+            self.leads() || now < self.heard_ns + ELECTION_NS && self.patience_ns <= 2 * ELECTION_NS;
         let granted = if is_trial {
             term > self.term && is_current && !has_leader
         } else {

@@ -70,7 +70,9 @@ impl Voter {
     /// A follower takes what the leader sends.
     pub(super) fn take(&mut self, from: usize, message: Message) {
         let (is_current, round) = match &message {
-            Message::Append { term, round, .. } | Message::Install { term, round, .. } => (*term == self.term, *round),
+            Message::Append { term, round, .. } | Message::Install { term, round, .. } => {
+                (*term == self.term, *round)
+            }
             _ => return,
         };
         let result = if is_current { self.append(message) } else { Err(self.last()) };

@@ -78,7 +78,10 @@ fn what_is_agreed_on_stays() {
         trio.go(3_000);
         assert!(trio.leader().is_some(), "seed {seed}: nobody leads");
         let days: Vec<u32> = trio.voters.iter().map(|voter| voter.ledger().day()).collect();
-        assert!(days.iter().all(|day| *day == days[0]) && days[0] >= best && best > 300, "seed {seed}: {days:?}");
+        assert!(
+            days.iter().all(|day| *day == days[0]) && days[0] >= best && best > 300,
+            "seed {seed}: {days:?}"
+        );
     }
 }
 
