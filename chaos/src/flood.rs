@@ -53,6 +53,9 @@ pub(crate) enum Verb {
         /// Decides everything else
         #[arg(long, default_value_t = 42)]
         seed: u64,
+        /// Only this limit
+        #[arg(long)]
+        limit: Option<usize>,
     },
     /// Compare limiters on quotas
     Quota(TableOptions),
@@ -124,9 +127,10 @@ pub(crate) fn run(verb: &Verb) -> ExitCode {
     match verb {
         Verb::Table { scenarios, options } if scenarios.is_empty() => compare(&Scenario::RATES, options),
         Verb::Table { scenarios, options } => compare(scenarios, options),
-        Verb::Story { scenario, limiter, seed } => {
+        Verb::Story { scenario, limiter, seed, limit } => {
             let outcome = limiter.run(&scenario.course(*seed));
-            println!("{}{}", outcome.judge.story(), outcome.complaints.join("\n"));
+            let story = limit.map_or_else(|| outcome.judge.story(), |limit| outcome.judge.story_of(limit));
+            println!("{story}{}", outcome.complaints.join("\n"));
             ExitCode::SUCCESS
         }
         Verb::Fuzz(options) => fuzz(options),

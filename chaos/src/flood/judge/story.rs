@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{BIN_NS, Book, Judge};
+use super::{BIN_NS, Bin, Book, Judge};
 use crate::flood::moment::SECOND;
 
 /// Limits that are named for each kind of trouble.
@@ -36,6 +36,17 @@ impl Judge {
         self.name("beyond", &mut text, |book| book.counts.beyond as f64);
         self.name("excess", &mut text, |book| book.excess);
         self.name("waited in vain", &mut text, |book| book.counts.in_vain as f64);
+        text
+    }
+
+    /// One limit, bin by bin.
+    pub(crate) fn story_of(&self, limit: usize) -> String {
+        let mut text = String::new();
+        for bin in 0..(self.rules.length_ns / BIN_NS) as usize {
+            let Some(Bin { ideal, conforming, beyond }) = self.row(bin).get(limit) else { continue };
+            let at = bin as f64 / SECOND_BINS as f64;
+            let _ = writeln!(text, "{at:8.2} s  ideal {ideal:6}  within {conforming:6}  beyond {beyond:6}");
+        }
         text
     }
 
