@@ -227,8 +227,8 @@ impl Bank {
         let take = cell.take(now, || spec.terms(), floor, own);
         let Take::Taken { is_low, .. } = take else {
             let reason = self.refuse(index, cell, shard);
-            // A counted limit is an estimate of the whole bucket: nothing that could be granted is missing here.
-            let is_short = mode == Mode::Counted && reason == Reason::Starved;
+            // A counted limit is an estimate of the whole bucket once there is a session: nothing could be granted.
+            let is_short = mode == Mode::Counted && reason == Reason::Starved && self.has_lease(shard);
             return Err(if is_short { Reason::Exhausted } else { reason });
         };
         taken.rate = Some((mode, take, 0));
@@ -289,6 +289,10 @@ impl Bank {
             Some(lease) if lease.is_connected.load(Acquire) == 0 => Reason::Isolated,
             _ => Reason::Starved,
         }
+    }
+
+    fn has_lease(&self, shard: usize) -> bool {
+        self.leases.get(shard).is_some_and(|lease| lease.until_ns.load(Relaxed) != 0)
     }
 
     #[cold]

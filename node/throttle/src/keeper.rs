@@ -122,9 +122,9 @@ impl Keeper {
             if let Some(spec) = known(index, news.limit) {
                 // A limit that is younger than the youngest session is untouched.
                 let is_new = index.since(news.limit).is_some_and(|since_ns| since_ns > self.freed_ns);
-                let freed_ns = if is_new { 0 } else { self.freed_ns };
+                let since_ns = (!is_new).then_some(self.freed_ns);
                 let desk =
-                    self.slices.entry(news.limit).or_insert_with(|| SliceDesk::fresh(now_ns, freed_ns));
+                    self.slices.entry(news.limit).or_insert_with(|| SliceDesk::fresh(now_ns, since_ns));
                 desk.hear(now_ns, report, news, &spec, ledger);
                 self.touch(news.limit);
             }

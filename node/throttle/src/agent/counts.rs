@@ -70,6 +70,18 @@ impl ActiveCount {
         }
     }
 
+    /// Estimates the whole bucket from here on. What this node has used so far is missing from it; after a time without contact
+    /// the others may have used the rest, so only what was at hand is counted.
+    pub(super) fn join(&mut self, even: Slice, whole: Slice, is_first: bool, ground: &Ground<'_>) {
+        let now = ground.now.now_ns.saturating_mul(TICKS_PER_NS);
+        let others = if is_first { whole.depth - even.depth } else { 0.0 };
+        if let Some(cell) = ground.bank.cells.get(self.cell) {
+            cell.rewrite(None, |booked| {
+                whole.booked((even.tokens(booked, now) + others).min(whole.depth), now)
+            });
+        }
+    }
+
     pub(super) fn spec(&self) -> &Spec {
         &self.spec
     }

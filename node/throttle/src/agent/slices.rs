@@ -37,6 +37,17 @@ pub(super) struct ActiveSlice {
     is_ack_due: bool,
 }
 
+/// What becomes of a bucket's tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fill {
+    /// They stay, with so many more.
+    Keep(f64),
+    /// They are gone: somebody may have used them.
+    Empty,
+    /// Nobody has used any.
+    Full,
+}
+
 /// The default slice of a specification.
 pub(super) fn default_slice(spec: &Spec, share: u32, debt: f64) -> Slice {
     Slice::of(spec.rate, spec.burst, share, debt)
@@ -92,7 +103,7 @@ impl ActiveSlice {
     pub(super) fn respecify(&mut self, spec: Spec, ground: &mut Ground<'_>) {
         let old = self.slice();
         self.spec = spec;
-        self.rewrite(old, self.share, self.place.is_some(), 0.0, ground);
+        self.rewrite(old, self.share, self.place.is_some(), Fill::Keep(0.0), ground);
     }
 
     /// Forgets the session: versions and sums begin anew.
@@ -104,12 +115,12 @@ impl ActiveSlice {
         self.reported_ns = 0;
     }
 
-    /// Runs at the default share `share` again. `empty` drops the tokens.
-    pub(super) fn make_implicit(&mut self, share: u32, debt: f64, empty: bool, ground: &mut Ground<'_>) {
+    /// Runs at the default share `share` again.
+    pub(super) fn make_implicit(&mut self, share: u32, debt: f64, fill: Fill, ground: &mut Ground<'_>) {
         let old = self.slice();
         self.debt = debt;
         self.mark_contended(false, ground);
-        self.rewrite(old, share, false, if empty { f64::NEG_INFINITY } else { 0.0 }, ground);
+        self.rewrite(old, share, false, fill, ground);
     }
 
     /// Keeps its share after the session is over, without debts.
@@ -117,15 +128,15 @@ impl ActiveSlice {
         let old = self.slice();
         self.debt = 0.0;
         self.mark_contended(false, ground);
-        self.rewrite(old, self.share, self.place.is_some(), 0.0, ground);
+        self.rewrite(old, self.share, self.place.is_some(), Fill::Keep(0.0), ground);
     }
 
     /// Begins a session with a share that is managed already.
-    pub(super) fn open(&mut self, grant: &SliceGrantV1, debt: f64, empty: bool, ground: &mut Ground<'_>) {
+    pub(super) fn open(&mut self, grant: &SliceGrantV1, debt: f64, fill: Fill, ground: &mut Ground<'_>) {
         let old = self.slice();
         self.begin_session();
         self.set_from(grant, debt, ground);
-        self.rewrite(old, grant.share, true, if empty { f64::NEG_INFINITY } else { 0.0 }, ground);
+        self.rewrite(old, grant.share, true, fill, ground);
         (self.tokens, self.is_ack_due) = (grant.tokens, true);
     }
 
@@ -146,7 +157,7 @@ impl ActiveSlice {
         };
         self.tokens = self.tokens.max(grant.tokens);
         let share = if grant.implicit { default.0 } else { grant.share };
-        let returned = self.rewrite(old, share, !grant.implicit, handed_over, ground);
+        let returned = self.rewrite(old, share, !grant.implicit, Fill::Keep(handed_over), ground);
         // Rounded down: a thousandth that is not given back is lost, never doubled.
         self.returned += (returned * 1e3) as u64;
     }
@@ -173,14 +184,13 @@ impl ActiveSlice {
         default_slice(&self.spec, self.share, self.debt)
     }
 
-    /// Moves the cell from `old` to a new share. Tokens move with the share that goes, `handed_over` come along, and minus
-    /// infinity empties the bucket. Returns the tokens that went.
+    /// Moves the cell from `old` to a new share. Tokens move with the share that goes; returns those that went.
     fn rewrite(
         &mut self,
         old: Slice,
         share: u32,
         is_explicit: bool,
-        handed_over: f64,
+        fill: Fill,
         ground: &mut Ground<'_>,
     ) -> f64 {
         let Some(cell) = ground.bank.cells.get(self.cell) else { return 0.0 };
@@ -192,10 +202,10 @@ impl ActiveSlice {
             let held = old.tokens(booked, now);
             let part = if share < before { 1.0 - f64::from(share) / f64::from(before) } else { 0.0 };
             went.set(held.max(0.0) * part);
-            let kept = if handed_over == f64::NEG_INFINITY {
-                held.min(0.0)
-            } else {
-                held - went.get() + handed_over
+            let kept = match fill {
+                Fill::Keep(more) => held - went.get() + more,
+                Fill::Empty => held.min(0.0),
+                Fill::Full => new.depth,
             };
             new.booked(kept.min(new.depth), now)
         };

@@ -61,12 +61,12 @@ impl Row {
 
 impl SliceDesk {
     /// For a limit that is as every other by default. The part that nobody holds fills since `since_ns`: since then nothing
-    /// came to it from a holder that may have used it.
-    pub(super) fn fresh(now_ns: u64, since_ns: u64) -> Self {
+    /// came to it from a holder that may have used it. `None` where nothing ever did: then it is full.
+    pub(super) fn fresh(now_ns: u64, since_ns: Option<u64>) -> Self {
         Self {
             is_dirty: false,
-            level: 0.0,
-            level_ns: since_ns.min(now_ns),
+            level: if since_ns.is_some() { 0.0 } else { f64::INFINITY },
+            level_ns: since_ns.unwrap_or(now_ns).min(now_ns),
             is_level_known: false,
             pool: 0.0,
             contended: false,
@@ -79,7 +79,7 @@ impl SliceDesk {
 
     /// For a limit that an earlier leader managed: what is left of the part that nobody holds is not known, so nothing is.
     pub(super) fn inherited(now_ns: u64) -> Self {
-        Self { is_level_known: true, ..Self::fresh(now_ns, now_ns) }
+        Self { is_level_known: true, ..Self::fresh(now_ns, Some(now_ns)) }
     }
 
     pub(super) fn hear(
@@ -129,7 +129,9 @@ impl SliceDesk {
         let accruing = if self.is_level_known { self.pool.min(pool) } else { pool };
         let elapsed_s = now_ns.saturating_sub(self.level_ns) as f64 / 1e9;
         let full = pool * spec.burst;
-        if self.level < full {
+        if self.level == f64::INFINITY {
+            self.level = full;
+        } else if self.level < full {
             self.level = (self.level + accruing * spec.rate * elapsed_s).min(full);
         } else if row.is_none() {
             // A new session took its default share out of it, tokens and all.
