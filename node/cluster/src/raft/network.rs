@@ -129,6 +129,42 @@ impl Client {
         }
     }
 
+    /// The appends as frames. Ends, and says so, at one that begins below what the log still has: openraft repeats an old
+    /// order when a stream broke, although it is sending a checkpoint to the follower meanwhile.
+    fn requests(
+        &self,
+        input: impl Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + 'static,
+        stale: Arc<AtomicBool>,
+    ) -> futures_util::stream::BoxStream<'static, Frame> {
+        let Network { from, group, log, .. } = self.network.clone();
+        let frames = input.scan((), move |(), request| {
+            let next = request.prev_log_id.as_ref().map_or(0, |id| id.index + 1);
+            let is_stale = log.has_purged(next);
+            stale.store(is_stale, Ordering::Relaxed);
+            std::future::ready((!is_stale).then(|| Frame::new(from, group, &append_out(&request))))
+        });
+        frames.boxed()
+    }
+
+    /// A heartbeat is one request with one answer: it needs no stream, and goes ahead of appends.
+    async fn heartbeat(
+        &mut self,
+        mut input: impl Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin,
+        option: RPCOption,
+    ) -> Result<Option<StreamAppendResult<Types>>, RPCError<Types>> {
+        let Some(request) = input.next().await else { return Ok(None) };
+        let previous = request.prev_log_id;
+        Ok(Some(match self.append_entries(request, option).await? {
+            AppendEntriesResponse::Success => Ok(previous),
+            AppendEntriesResponse::PartialSuccess(at) => Ok(at),
+            AppendEntriesResponse::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote)),
+            AppendEntriesResponse::Conflict => {
+                let at = previous.ok_or_else(|| garbled("a conflict with nothing"))?;
+                Err(StreamAppendError::Conflict(at))
+            }
+        }))
+    }
+
     async fn push_checkpoint(&self, vote: Vote, snapshot: Snapshot) -> Result<Vote, SendError> {
         let head =
             InstallV1 { vote: vote_out(&vote), head: checkpoint_out(&snapshot.meta, &snapshot.snapshot) };
@@ -170,16 +206,12 @@ impl RaftNetworkV2<Types> for Client {
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
-            let (from, group) = (self.network.from, self.network.group);
-            let (log, stale) = (self.network.log.clone(), Arc::new(AtomicBool::new(false)));
-            let ends_here = stale.clone();
-            let requests = input.scan((), move |(), request| {
-                let next = request.prev_log_id.as_ref().map_or(0, |id| id.index + 1);
-                let is_stale = log.has_purged(next);
-                ends_here.store(is_stale, Ordering::Relaxed);
-                std::future::ready((!is_stale).then(|| Frame::new(from, group, &append_out(&request))))
-            });
-            let requests = requests.boxed();
+            if self.lane == Lane::Heartbeat {
+                let answer = self.heartbeat(input, option).await?;
+                return Ok(Box::pin(futures_util::stream::iter(answer.map(Ok))) as BoxStream<'s, _>);
+            }
+            let stale = Arc::new(AtomicBool::new(false));
+            let requests = self.requests(input, stale.clone());
             let answers = match self.open_stream(requests, option.soft_ttl()).await {
                 Ok(answers) => answers,
                 Err(error) => {
@@ -196,7 +228,7 @@ impl RaftNetworkV2<Types> for Client {
                     let mut answers = answers?;
                     let result = match answers.next().await {
                         Some(answer) => streamed(answer),
-                        // An error makes openraft ask for its next order instead of repeating this one.
+                        // An error makes openraft wait for its next order instead of repeating this one.
                         None if stale.load(Ordering::Relaxed) => {
                             Err(garbled("the log no longer goes back that far"))
                         }

@@ -3,7 +3,7 @@
 use crate::cluster::{Cluster, SOON};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
-use tidegate_cluster::group;
+use tidegate_cluster::{GroupScope, group};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "prints numbers"]
@@ -56,4 +56,42 @@ async fn measure() {
         cluster.propose(leader, group::CONFIG, &format!("back {round}")).await.unwrap();
         cluster.agree(group::CONFIG).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "prints numbers"]
+async fn measure_idle() {
+    let ledgers = |count: u8| {
+        let region = (0..count)
+            .map(|shard| (group::ledger("r", shard), GroupScope::Region { spread: usize::from(shard) }));
+        [(group::CONFIG, GroupScope::Cluster)].into_iter().chain(region).collect::<Vec<_>>()
+    };
+    for (what, groups, formed) in [
+        ("the configuration", ledgers(0), 1),
+        ("three ledgers that nobody has started", ledgers(3), 1),
+        ("three ledgers", ledgers(3), 4),
+        ("nine ledgers", ledgers(9), 10),
+    ] {
+        let mut cluster = Cluster::new();
+        cluster.groups = groups.iter().take(formed).copied().collect();
+        let waiting = groups.iter().skip(formed);
+        cluster.dormant = waiting.copied().collect();
+        cluster.grow(3).await;
+        // Elections and promotions are over.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let (busy, started) = (cpu_time(), Instant::now());
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let share = (cpu_time() - busy).as_secs_f64() / started.elapsed().as_secs_f64() / 3.0;
+        println!("{what}: {:.2} % of a core per idle node", share * 100.0);
+    }
+}
+
+/// Processor time of all threads of this process.
+fn cpu_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let of = |thread: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
+    };
+    Duration::from_nanos(threads.map(of).sum())
 }

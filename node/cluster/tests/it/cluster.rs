@@ -36,6 +36,8 @@ pub(crate) struct Cluster {
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) tuning: Tuning,
     pub(crate) groups: Vec<(GroupId, GroupScope)>,
+    /// Groups that every node runs and nobody starts.
+    pub(crate) dormant: Vec<(GroupId, GroupScope)>,
     addresses: BTreeMap<NodeId, NodeMeta>,
 }
 
@@ -63,7 +65,15 @@ impl Cluster {
         let authority = Arc::new(Authority::generate("toy").unwrap());
         let dir = tempfile::tempdir().unwrap();
         let groups = vec![(group::CONFIG, GroupScope::Cluster), (LEDGER, GroupScope::Cluster)];
-        Self { authority, dir, nodes: BTreeMap::new(), tuning, groups, addresses: BTreeMap::new() }
+        Self {
+            authority,
+            dir,
+            nodes: BTreeMap::new(),
+            tuning,
+            groups,
+            dormant: Vec::new(),
+            addresses: BTreeMap::new(),
+        }
     }
 
     /// Three voters of one group.
@@ -121,13 +131,14 @@ impl Cluster {
         let options = options(self.dir.path().join(id.to_string()), id, port, &self.tuning);
         let until = Instant::now() + SOON;
         let (toys, service) = loop {
-            let toys: BTreeMap<_, _> = self.groups.iter().map(|(id, _)| (*id, Toy::default())).collect();
+            let all = || self.groups.iter().chain(&self.dormant);
+            let toys: BTreeMap<_, _> = all().map(|(id, _)| (*id, Toy::default())).collect();
             let spec = |(id, scope): &(GroupId, GroupScope)| GroupSpec {
                 id: *id,
                 machine: Box::new(toys[id].clone()),
                 scope: *scope,
             };
-            let groups = self.groups.iter().map(spec).collect();
+            let groups = all().map(spec).collect();
             let opened =
                 Service::new(options.clone(), identity.clone(), groups, Arc::new(Echo), enroller.clone())
                     .await;
