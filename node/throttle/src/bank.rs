@@ -259,7 +259,11 @@ impl Bank {
         let Some(tag) = cell.take_chunk() else {
             return Err(match cell.flags() & flag::EXHAUSTED {
                 0 => self.refuse(limit.cell, cell, shard),
-                _ => Reason::Exhausted,
+                _ => {
+                    // Others may have given something back: the agent asks now and then.
+                    self.refuse(limit.cell, cell, shard);
+                    Reason::Exhausted
+                }
             });
         };
         taken.chunk = Some(tag);

@@ -15,6 +15,8 @@ use crate::{
 const ASK_AGAIN_NS: u64 = 40 * MS;
 /// An unhurried report of what was used.
 const CALM_REPORT_NS: u64 = 500 * MS;
+/// A limit that nobody asked for this long needs no more.
+const WANTING_NS: u64 = 1_000 * MS;
 /// A chunk that nobody uses goes back after this time.
 const IDLE_RETURN_NS: u64 = 10_000 * MS;
 
@@ -177,6 +179,11 @@ impl ActiveChunk {
         (self.in_hand(ground) as f64) < (self.demand.per_second() * lasts_s).max(1.0)
     }
 
+    /// Whether more is of use: somebody asked a moment ago. What was called back is not asked for again at once.
+    fn is_wanting(&self, ground: &Ground<'_>) -> bool {
+        self.is_low(ground) && ground.now.now_ns.saturating_sub(self.used_ns) < WANTING_NS
+    }
+
     /// What is to be said between two measurements, when tokens run out.
     pub(super) fn hurry(&mut self, limit: u64, ground: &Ground<'_>) -> Option<ChunkReportV1> {
         let cell = ground.bank.cells.get(self.cell)?;
@@ -214,7 +221,7 @@ impl ActiveChunk {
     /// Confirms what arrived, when that is due.
     pub(super) fn acknowledge(&mut self, limit: u64, ground: &Ground<'_>) -> Option<ChunkReportV1> {
         self.is_ack_due.then(|| {
-            let wanting = self.is_low(ground);
+            let wanting = self.is_wanting(ground);
             self.report(limit, wanting, ground)
         })
     }
@@ -222,7 +229,7 @@ impl ActiveChunk {
     /// What it last said, for a ledger that may not have heard it.
     pub(super) fn repeat(&mut self, limit: u64, ground: &Ground<'_>) -> Option<ChunkReportV1> {
         (self.granted > 0 || self.asked_ns != 0).then(|| {
-            let wanting = self.is_low(ground);
+            let wanting = self.is_wanting(ground);
             self.report(limit, wanting, ground)
         })
     }

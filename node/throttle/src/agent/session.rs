@@ -131,7 +131,7 @@ impl Session {
         for limit in limits {
             self.follow(limit, ground);
         }
-        if self.epoch_seen == 0 && self.hoped_ns.is_none() && ground.index.uses(self.shard) {
+        if !self.is_open() && !before.uses(self.shard) && ground.index.uses(self.shard) {
             // The first limits of a shard are usable as soon as it has answered, which requests may wait for.
             self.hoped_ns = Some(ground.now.boot_ns.saturating_add(JOIN_HOPE_NS));
             ground.bank.connect(self.shard, true);

@@ -245,9 +245,8 @@ impl ActiveSlice {
 
     /// Asks at once.
     pub(super) fn ask(&mut self, limit: u64, ground: &Ground<'_>) -> SliceReportV1 {
-        let offered = ground.bank.cells.get(self.cell).map_or(0, Cell::offered);
-        let present = self.demand.preview(ground.now.now_ns, offered, ground.timing.demand_s);
-        self.report(limit, present.max(self.demand.per_second()), ground)
+        let demand = self.worth_telling(ground);
+        self.report(limit, demand, ground)
     }
 
     /// Measures; returns what there is to say.
@@ -282,17 +281,22 @@ impl ActiveSlice {
     /// What it last said, for a ledger that may not have heard it.
     pub(super) fn repeat(&mut self, limit: u64, ground: &Ground<'_>) -> Option<SliceReportV1> {
         let worth = self.is_managed || self.is_explicit();
-        worth.then(|| self.report(limit, self.worth_telling(), ground))
+        worth.then(|| self.report(limit, self.worth_telling(ground), ground))
     }
 
     /// Confirms the newest version, when that is due.
     pub(super) fn acknowledge(&mut self, limit: u64, ground: &Ground<'_>) -> Option<SliceReportV1> {
-        self.is_ack_due.then(|| self.report(limit, self.worth_telling(), ground))
+        self.is_ack_due.then(|| self.report(limit, self.worth_telling(ground), ground))
     }
 
-    /// Demand that has all but gone is none.
-    fn worth_telling(&self) -> f64 {
-        if self.is_quiet() { 0.0 } else { self.demand.per_second() }
+    /// The demand of this moment, or as last measured when that was more; what has all but gone is none.
+    fn worth_telling(&self, ground: &Ground<'_>) -> f64 {
+        let offered = ground.bank.cells.get(self.cell).map_or(0, Cell::offered);
+        if offered == self.demand.seen() && self.is_quiet() {
+            return 0.0;
+        }
+        let present = self.demand.preview(ground.now.now_ns, offered, ground.timing.demand_s);
+        present.max(self.demand.per_second())
     }
 
     fn report(&mut self, limit: u64, demand: f64, ground: &Ground<'_>) -> SliceReportV1 {

@@ -30,8 +30,8 @@ pub(super) struct EscrowDesk {
     level_ns: u64,
     /// What the pool could hold when the level was last worked out.
     room: f64,
-    /// Since when nothing is left to grant.
-    short_ns: Option<u64>,
+    /// Since when somebody starves and nothing is left, and when that was last so.
+    starved_ns: Option<(u64, u64)>,
     flushed_ns: u64,
     holders: Vec<Holder>,
 }
@@ -54,7 +54,7 @@ impl EscrowDesk {
             level: None,
             level_ns: now_ns,
             room: 0.0,
-            short_ns: None,
+            starved_ns: None,
             flushed_ns: 0,
             holders: Vec::new(),
         }
@@ -135,12 +135,11 @@ impl EscrowDesk {
             one.told_ns = bench.now_ns;
             told.push(one.holder);
         }
+        // What others hold may come back, but nobody waits for that for long.
+        let is_over = is_starving && left == 0 && self.is_starved_for(CALLED_BACK_NS, bench.now_ns);
         let others_out = |holder: u64| {
             self.holders.iter().any(|one| one.holder != holder && outstanding(&row.chunks, one) > 0)
         };
-        self.short_ns = if left == 0 { Some(self.short_ns.unwrap_or(bench.now_ns)) } else { None };
-        // What others hold may come back, but nobody waits for that for long.
-        let is_over = self.short_ns.is_some_and(|since| bench.now_ns.saturating_sub(since) > CALLED_BACK_NS);
         let exhausted: Vec<bool> =
             told.iter().map(|holder| left == 0 && (is_over || !others_out(*holder))).collect();
         for (holder, exhausted) in told.into_iter().zip(exhausted) {
@@ -150,6 +149,14 @@ impl EscrowDesk {
             self.call_back(limit, &row.chunks, bench);
         }
         false
+    }
+
+    /// Notes that somebody starves; whether that has been so for `long_ns`.
+    fn is_starved_for(&mut self, long_ns: u64, now_ns: u64) -> bool {
+        let recent = self.starved_ns.filter(|(_, last)| now_ns.saturating_sub(*last) < WANTING_NS);
+        let since = recent.map_or(now_ns, |(since, _)| since);
+        self.starved_ns = Some((since, now_ns));
+        now_ns.saturating_sub(since) > long_ns
     }
 
     /// Asks holders that do not need what they have.
@@ -210,7 +217,7 @@ impl EscrowDesk {
         });
         self.settle(limit, 0, &row.chunks, bench);
         let out: u32 = row.chunks.iter().map(|chunk| self.still_out(chunk)).fold(0, u32::saturating_add);
-        let mut level = self.refill(spec, out, bench.now_ns);
+        let mut level = self.refill(spec, out, self.returned_now(&row.chunks), bench.now_ns);
         let mut more: Vec<(usize, u32)> = Vec::new();
         while level >= 1.0 {
             let Some(at) = self.neediest(&row.chunks, &more, spec, bench.now_ns) else { break };
@@ -249,7 +256,7 @@ impl EscrowDesk {
         })
     }
 
-    fn refill(&mut self, spec: &Spec, out: u32, now_ns: u64) -> f64 {
+    fn refill(&mut self, spec: &Spec, out: u32, returned: u32, now_ns: u64) -> f64 {
         let elapsed_s = now_ns.saturating_sub(self.level_ns) as f64 / 1e9;
         self.level_ns = self.level_ns.max(now_ns);
         // What would overflow is lost at once: holders still sit on theirs. What they have used since makes room from now on
@@ -257,7 +264,10 @@ impl EscrowDesk {
         let room = (spec.burst.floor() - f64::from(out)).max(0.0);
         let level = match self.level {
             None => room,
-            Some(level) => (level + spec.rate * elapsed_s).min(self.room.max(level)).min(room),
+            Some(level) => {
+                let filled = (level + spec.rate * elapsed_s).min(self.room.max(level));
+                (filled + f64::from(returned)).min(room)
+            }
         };
         self.room = room;
         self.level = Some(level);

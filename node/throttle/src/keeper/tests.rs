@@ -135,3 +135,29 @@ fn one_client_at_one_node_gets_the_whole_burst() {
         assert!(range.contains(&admitted), "{burst} {policy:?}: {admitted}");
     }
 }
+
+#[test]
+fn what_other_nodes_do_not_use_comes_back() {
+    let quota = Spec::quota(7, 0, Period::Day, DAY, Scope::Region);
+    for (rate, quota, whole) in [(None, Some(quota), 7), (Some(Spec::rate(0.01, 5.0, STRICT, 3)), None, 5)] {
+        let mut rig = Rig::new(3);
+        rig.run(500);
+        let limits = rig.configure(&[("one", rate, quota)]);
+        let mut admitted = 0;
+        for node in 0..3 {
+            for _ in 0..20 {
+                if rig.reason(node, &limits).is_none() {
+                    admitted += 1;
+                    break;
+                }
+                rig.step();
+            }
+        }
+        rig.run(5_000);
+        for _ in 0..10 {
+            admitted += patient(&mut rig, &limits, 3);
+            rig.run(300);
+        }
+        assert_eq!(admitted, whole, "{rate:?} {quota:?}");
+    }
+}
