@@ -3,6 +3,7 @@
 mod apply;
 mod decision;
 mod frame;
+mod limits;
 mod route;
 mod sample;
 mod snapshot;
@@ -10,9 +11,10 @@ mod snapshot;
 use crate::{case::Group, sampler::Effort, table::Row};
 
 /// Every group, in the order of a request and then of a change.
-pub const GROUPS: [Group; 5] = [
+pub const GROUPS: [Group; 6] = [
     Group { name: "route", build: route::cases },
     Group { name: "decision", build: decision::cases },
+    Group { name: "limits", build: limits::cases },
     Group { name: "apply", build: apply::cases },
     Group { name: "frame", build: frame::cases },
     Group { name: "snapshot", build: snapshot::cases },

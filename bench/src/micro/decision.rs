@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use tidegate_gateway::{Address, ApiKeyTable, authorize};
+use tidegate_gateway::{Address, authorize};
 use tidegate_throttle::Bucket;
 
 use super::sample::{self, API, STAGE};
@@ -21,7 +21,6 @@ pub(super) fn cases() -> Vec<Case> {
 fn decide() -> Case {
     let snapshot = sample::snapshot(ROUTES);
     let mut paths = sample::paths(ROUTES, "");
-    let keys = ApiKeyTable::default();
     let buckets: Vec<Bucket> = (0..LIMITS).map(|_| Bucket::new(1_000_000_000, u64::MAX)).collect();
     let mut now_ns = 0;
     Case::new(format!("route of {ROUTES}, key, {LIMITS} limits"), move || {
@@ -30,7 +29,7 @@ fn decide() -> Case {
             Address { api: API.as_bytes(), stage: STAGE, rest: black_box(paths.turn()), by_host: true };
         let decided = snapshot
             .route(Some(address), "GET")
-            .and_then(|routed| authorize(routed, &keys, || black_box(Some("0123456789abcdef01234"))))
+            .and_then(|routed| authorize(routed, || black_box(Some("0123456789abcdef01234"))))
             .map(|authorized| {
                 let is_admitted = buckets.iter().all(|bucket| bucket.take(black_box(now_ns)));
                 (is_admitted, authorized.routed().plan())

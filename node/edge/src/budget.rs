@@ -49,7 +49,7 @@ impl Budget {
 
     fn add_rate(&mut self, gate: &Gate, left: Option<u64>) {
         let (Some(rate), Some(left)) = (gate.rate, left) else { return };
-        if !(rate.rate > 0.0) {
+        if rate.rate <= 0.0 {
             return;
         }
         let seconds = |requests: f64| (requests / rate.rate).ceil().max(1.0) as u64;

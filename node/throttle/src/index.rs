@@ -36,12 +36,26 @@ pub struct Index {
 }
 
 /// What a cell is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// `None` while the cell rests.
     pub(crate) key: Option<CellKey>,
-    pub(crate) rate: Option<u32>,
-    pub(crate) quota: Option<u32>,
+    rate: u32,
+    quota: u32,
+}
+
+impl Entry {
+    const RESTING: Self = Self { key: None, rate: NONE, quota: NONE };
+
+    /// Place of the specification of its rate.
+    pub(crate) fn rate(&self) -> Option<u32> {
+        Some(self.rate).filter(|place| *place != NONE)
+    }
+
+    /// Place of the specification of its quota.
+    pub(crate) fn quota(&self) -> Option<u32> {
+        Some(self.quota).filter(|place| *place != NONE)
+    }
 }
 
 /// A limit that changes the kind of its rate gets another cell, because the same bits would mean something else.
@@ -145,7 +159,7 @@ impl Index {
             .take_while(|cell| self.key(**cell).is_some_and(|key| key.name == name));
         for cell in same {
             let entry = self.entry(*cell)?;
-            let place = if matches!(kind, Kind::Quota(_)) { entry.quota } else { entry.rate };
+            let place = if matches!(kind, Kind::Quota(_)) { entry.quota() } else { entry.rate() };
             if let Some(place) =
                 place.filter(|place| self.described(*place).is_some_and(|d| d.spec.kind == kind))
             {
@@ -202,11 +216,12 @@ impl Builder {
             self.next.dropped += 1;
             return None;
         };
+        let (rate, quota) = (rate.unwrap_or(NONE), quota.unwrap_or(NONE));
         if let Some(entry) = self.next.entries.get_mut(cell as usize) {
             *entry = Entry { key: Some(CellKey { name, rate: kind }), rate, quota };
         }
         self.next.order.push(cell);
-        Some(LimitRef { cell, rate: rate.unwrap_or(NONE), quota: quota.unwrap_or(NONE) })
+        Some(LimitRef { cell, rate, quota })
     }
 
     /// The index; what was not declared again is gone.
@@ -214,7 +229,7 @@ impl Builder {
         let Self { mut next, unclaimed, unclaimed_specs, now_ns } = self;
         for cell in unclaimed.into_values() {
             if let Some(entry) = next.entries.get_mut(cell as usize) {
-                *entry = Entry::default();
+                *entry = Entry::RESTING;
             }
             next.idle_cells.push((now_ns, cell));
         }
@@ -252,7 +267,7 @@ impl Builder {
     fn free_cell(&mut self) -> Option<u32> {
         rested(&mut self.next.idle_cells, self.now_ns).or_else(|| {
             let cell = self.next.entries.len();
-            (cell < LIMITS_MAX).then(|| self.next.entries.push(Entry::default()))?;
+            (cell < LIMITS_MAX).then(|| self.next.entries.push(Entry::RESTING))?;
             Some(cell as u32)
         })
     }

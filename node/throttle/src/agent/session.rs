@@ -187,7 +187,7 @@ impl Session {
     pub(super) fn wake(&mut self, cell: u32, is_urgent: bool, ground: &mut Ground<'_>) {
         let Some(entry) = ground.index.entry(cell) else { return };
         let Some(key) = entry.key else { return };
-        for place in [entry.rate, entry.quota].into_iter().flatten() {
+        for place in [entry.rate(), entry.quota()].into_iter().flatten() {
             let Some(Described { spec, .. }) = ground.index.described(place).copied() else { continue };
             let limit = key.name.limit(spec.kind).number();
             match spec.kind {

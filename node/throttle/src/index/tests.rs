@@ -42,3 +42,9 @@ fn another_kind_is_another_limit() {
     let small = builder.declare(name, Some(("plan", rate(5.0))), None).unwrap();
     assert!(large.cell != small.cell && large.rate != small.rate);
 }
+
+#[test]
+fn a_million_limits_fit_into_64_mib() {
+    let per_limit = size_of::<crate::cell::Cell>() + size_of::<Entry>() + size_of::<u32>();
+    assert!(per_limit * 1_000_000 <= 64 << 20, "{per_limit} bytes each");
+}

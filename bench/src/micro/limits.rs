@@ -1,0 +1,136 @@
+//! The decision over five limits: an API key's rate and quota in its plan, the method, the stage and the account, all or nothing.
+//! The time of arrival is given, as the data plane has it already.
+
+use std::{hint::black_box, sync::Arc};
+
+use tidegate_proto::ledger::{ChunkGrantV1, GrantV1, OpenV1, WHOLE};
+use tidegate_throttle::{
+    Agent, Bank, Identity, Index, Kind, LimitRef, Name, Now, Period, Policy, SHARDS, Scope, Spec, Timing,
+    Verdict,
+};
+
+use crate::case::Case;
+
+const DAY: u32 = 20_000;
+/// As many decisions as are drawn beforehand; then they begin again.
+const DRAWS: usize = 1 << 16;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        decide("five limits, 1,000 keys", 1_000, 60.0),
+        decide("five limits, 1,000,000 keys by Zipf's law", 1_000_000, 90.0),
+    ]
+}
+
+fn decide(name: &str, keys: usize, bound_ns: f64) -> Case {
+    let (bank, limits) = plane(keys);
+    let draws = draws(keys);
+    let (mut at, mut now_ns) = (0, 1_000_000_000_u64);
+    Case::new(name.to_owned(), move || {
+        at = (at + 1) % DRAWS;
+        now_ns += 100;
+        let key = draws.get(at).copied().unwrap_or(0) as usize;
+        let Some(limit) = limits.keys.get(key) else { return };
+        let all = [*limit, limits.method, limits.stage, limits.account];
+        let verdict = bank.decide(black_box(&all), black_box(now_ns), || now_ns);
+        debug_assert_eq!(verdict, Verdict::Admitted);
+        black_box(verdict);
+    })
+    .below_ns(bound_ns)
+}
+
+struct Limits {
+    keys: Vec<LimitRef>,
+    method: LimitRef,
+    stage: LimitRef,
+    account: LimitRef,
+}
+
+/// A node that has a session with every shard, and a chunk of every key's quota in hand.
+fn plane(keys: usize) -> (Arc<Bank>, Limits) {
+    let bank = Arc::new(Bank::new());
+    let mut agent =
+        Agent::new(Identity { holder: 1, incarnation: 1, has_lived: false }, Timing::default(), bank.clone());
+    let mut builder = Index::default().succeed(1, 0);
+    let rate = Spec::rate(1e9, 1e9, Policy::default(), 1);
+    let quota = Spec::quota(u32::MAX, 0, Period::Day, DAY, Scope::Region);
+    let name = |key: usize| Name::of(&format!("plan/p/key/{key}"));
+    let mut declare = |name: Name, text: &str, quota| builder.declare(name, Some((text, rate)), quota);
+    let all: Option<Vec<LimitRef>> =
+        (0..keys).map(|key| declare(name(key), "plan/rate", Some(("plan/quota", quota)))).collect();
+    let mut one = |text: &str| declare(Name::of(text), text, None);
+    let (method, stage, account) = (one("method"), one("stage"), one("account"));
+    let (Some(all), Some(method), Some(stage), Some(account)) = (all, method, stage, account) else {
+        return (bank, Limits { keys: Vec::new(), method: NOWHERE, stage: NOWHERE, account: NOWHERE });
+    };
+    let now = Now { now_ns: 1, boot_ns: 1 };
+    agent.adopt(Arc::new(builder.finish()), now);
+    let session = |epoch, open, chunks| GrantV1 {
+        term: 1,
+        epoch,
+        echo_ns: 1,
+        lease_ns: u64::MAX / 2,
+        holders: 1,
+        day: DAY,
+        open,
+        chunks,
+        ..GrantV1::default()
+    };
+    let open = || Some(OpenV1 { incarnation: 1, unit: WHOLE, slices: Vec::new() });
+    (0..SHARDS).for_each(|shard| agent.take_in(now, shard, &session(1, open(), Vec::new())));
+    for limit in &all {
+        let _starved = bank.decide(&[*limit], 1, || 1);
+    }
+    agent.poll(now);
+    let kind = Kind::Quota(Period::Day);
+    for shard in 0..SHARDS {
+        let mine = (0..keys).map(name).filter(|name| name.shard() == shard);
+        let chunk = |name: Name| ChunkGrantV1 {
+            limit: name.limit(kind).number(),
+            period: Period::Day.number(DAY),
+            granted: u32::MAX,
+            ..ChunkGrantV1::default()
+        };
+        agent.take_in(now, shard, &session(1, None, mine.map(chunk).collect()));
+    }
+    (bank, Limits { keys: all, method, stage, account })
+}
+
+const NOWHERE: LimitRef =
+    LimitRef { cell: tidegate_throttle::NONE, rate: tidegate_throttle::NONE, quota: tidegate_throttle::NONE };
+
+/// Keys by Zipf's law with exponent 1, from a fixed seed.
+fn draws(keys: usize) -> Vec<u32> {
+    let mut sums = Vec::with_capacity(keys);
+    let mut sum = 0.0;
+    for rank in 1..=keys {
+        sum += 1.0 / rank as f64;
+        sums.push(sum);
+    }
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut draw = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let part = (state >> 11) as f64 / (1u64 << 53) as f64;
+        let rank = sums.partition_point(|reached| *reached < part * sum).min(keys - 1);
+        // Neighbours in rank are no neighbours in memory.
+        (rank as u64 * 0x9e37_79b1 % keys as u64) as u32
+    };
+    (0..DRAWS).map(|_| draw()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_decision_admits() {
+        let (bank, limits) = plane(50);
+        for (now_ns, key) in limits.keys.iter().enumerate() {
+            let all = [*key, limits.method, limits.stage, limits.account];
+            assert_eq!(bank.decide(&all, now_ns as u64 + 10, || 10), Verdict::Admitted);
+        }
+        assert!(draws(50).iter().all(|key| (*key as usize) < 50));
+    }
+}
