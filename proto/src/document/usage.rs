@@ -114,7 +114,8 @@ impl QuotaPeriod {
     }
 }
 
-/// That an API key is in a usage plan. AWS: `UsagePlanKey`.
+/// That an API key is in a usage plan. AWS: `UsagePlanKey`. Of two plans of one key with the same stage, the one whose id is first
+/// counts; writers see to it that there are no two, but for those that meet in the same instant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UsagePlanKey {

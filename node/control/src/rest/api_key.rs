@@ -203,10 +203,12 @@ fn check_room(view: &State) -> Result<(), ApiError> {
 }
 
 /// What a list is restricted to.
-struct Wanted<'a> {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'a> {
     /// What a name begins with.
-    name: Option<&'a str>,
-    customer_id: Option<&'a str>,
+    pub name: Option<&'a str>,
+    /// The customer.
+    pub customer_id: Option<&'a str>,
 }
 
 /// The fields that lists are restricted by; reading only these keeps a search through many keys short.
@@ -218,7 +220,8 @@ struct Searched {
 }
 
 impl Wanted<'_> {
-    fn is(&self, bytes: &[u8]) -> bool {
+    /// Whether the record of a key is in the list.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
         if self.name.is_none() && self.customer_id.is_none() {
             return true;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use tidegate_proto::{
-    document::{Map, Model, Resource, RestApi},
+    document::{ApiKeySource, Map, Model, Resource, RestApi},
     id::short_id,
     key,
     limits::{MODELS_PER_API_MAX, RESOURCES_PER_API_MAX},
@@ -129,7 +129,8 @@ fn apply_settings(api: &mut RestApi, imported: &Imported, overwrite: bool) -> Re
             api.binary_media_types.push(kind.clone());
         }
     }
-    api.api_key_source = imported.api_key_source.unwrap_or(api.api_key_source);
+    let usual_source = if overwrite { ApiKeySource::default() } else { api.api_key_source };
+    api.api_key_source = imported.api_key_source.unwrap_or(usual_source);
     if imported.endpoint.is_some() {
         api.endpoint_configuration = rest_api::complete_endpoint(imported.endpoint.clone())?;
     }

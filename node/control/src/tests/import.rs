@@ -91,6 +91,33 @@ fn puts_merge_or_overwrite() {
 }
 
 #[test]
+fn where_keys_come_from() {
+    const SOURCE: &str = "x-amazon-apigateway-api-key-source";
+    let rig = Rig::new();
+    let plain = document("plain", json!({ "/a": mock(&["get"]) }));
+    let with = |source: &str| {
+        let mut document = plain.clone();
+        document[SOURCE] = json!(source);
+        document
+    };
+    let api = rig.expect(201, "POST", "/restapis?mode=import", with("AUTHORIZER"));
+    assert_eq!(api["apiKeySource"], "AUTHORIZER");
+    let id = text(&api["id"]);
+    rig.expect(201, "POST", &format!("/restapis/{id}/deployments"), json!({ "stageName": "dev" }));
+    let export = format!("/restapis/{id}/stages/dev/exports/oas30?extensions=apigateway");
+    assert_eq!(rig.expect(200, "GET", &export, json!(null))[SOURCE], "AUTHORIZER");
+    for (mode, document, expect) in [
+        ("merge", plain.clone(), "AUTHORIZER"),
+        ("merge", with("header"), "HEADER"),
+        ("overwrite", with("AUTHORIZER"), "AUTHORIZER"),
+        ("overwrite", plain.clone(), "HEADER"),
+    ] {
+        let put = rig.expect(200, "PUT", &format!("/restapis/{id}?mode={mode}"), document);
+        assert_eq!(put["apiKeySource"], expect, "{mode}");
+    }
+}
+
+#[test]
 fn refusals() {
     let rig = Rig::new();
     let (api, _) = rig.api();

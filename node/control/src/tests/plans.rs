@@ -119,6 +119,31 @@ fn wrong_plans() {
 }
 
 #[test]
+fn bounds() {
+    let rig = Rig::new();
+    let (api, _) = rig.stage("dev");
+    let methods = |count: usize| -> Value {
+        let limits = (0..count).map(|at| (format!("/p{at}/GET"), json!({ "rateLimit": 1 })));
+        let limits: serde_json::Map<String, Value> = limits.collect();
+        json!({ "name": "n", "apiStages": [{ "apiId": api, "stage": "dev", "throttle": limits }] })
+    };
+    rig.expect(201, "POST", "/usageplans", methods(1_000));
+    rig.refused("POST", "/usageplans", methods(1_001), 400, "A usage plan can limit 1000 methods, not 1001");
+    let stages: Vec<Value> =
+        (0..1_001).map(|at| json!({ "apiId": "a", "stage": format!("s{at}") })).collect();
+    let body = json!({ "name": "n", "apiStages": stages });
+    rig.refused("POST", "/usageplans", body, 400, "A usage plan can have 1000 API stages, not 1001");
+    let mut transaction = tidegate_proto::transaction::TransactionV1::default();
+    for number in 1..1_000 {
+        let plan = tidegate_proto::document::UsagePlan { id: format!("{number:06}"), ..Default::default() };
+        transaction.put(tidegate_proto::key::usage_plan(&plan.id), &plan);
+    }
+    rig.store.state.lock().unwrap().apply(transaction);
+    let message = "Maximum number of usage plans for this cluster has been reached: 1000";
+    rig.refused("POST", "/usageplans", json!({ "name": "n" }), 429, message);
+}
+
+#[test]
 fn updates() {
     let rig = Rig::new();
     let ((api, _), (other, _)) = (rig.stage("dev"), rig.stage("prod"));
