@@ -3,7 +3,8 @@
 
 mod agent;
 pub(crate) mod compile;
-pub(crate) mod found;
+mod found;
+pub(crate) mod holders;
 mod incarnation;
 mod lead;
 mod machine;
@@ -20,7 +21,7 @@ use tidegate_throttle::{Agent, Bank, Identity, Index, Keeper, Ledger, Now, SHARD
 use tokio::sync::Notify;
 
 use crate::node::NodeError;
-pub(crate) use agent::serve;
+pub(crate) use agent::{last_words, serve};
 
 /// What the parts of a node share about limits.
 pub(crate) struct Desk {

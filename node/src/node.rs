@@ -24,11 +24,6 @@ use crate::{
     vitals::Vitals,
 };
 
-/// How long the ledger waits for the data plane of a node that stops.
-const RETIRE_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
-/// How often the members of the region are counted.
-const HOLDERS_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
-
 /// Why a node does not start or has stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NodeError {
@@ -91,22 +86,17 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     services.spawn("admin", async move { admin.run(stop_admin).await });
     let Agreement { cluster, handle, store, members } =
         open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk).await?;
-    let control = tidegate_control::Service::new(
-        control_options(&options),
-        Arc::new(store.clone()),
-        Arc::new(members),
-    )?
-    .with_usage(Arc::new(LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone())));
+    let usage = LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone());
+    let control = open_control(&options, &store, members, usage)?;
     let (sampled, sampler) = (handle.clone(), vitals.clone());
     registry.collector(move |encoder| sampler.sample(&sampled, encoder));
-    let (count, resolver) =
-        (watch::Sender::new(limit_holders(&handle).max(first_holders(&first))), limit_desk.clone());
+    let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
     let publisher = Publisher::new(
         replica.clone(),
         &first,
         &folder,
         counters,
-        count.subscribe(),
+        holders.subscribe(),
         Box::new(move |compiled, stages| resolver.resolve(compiled, stages)),
         Box::new(move |snapshot| swaps.publish(snapshot)),
     );
@@ -121,16 +111,9 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         }
         Ok(())
     });
-    tokio::spawn(limits::found::found(handle.clone(), store.clone(), options.node.region.clone()));
-    tokio::spawn(follow_holders(handle.clone(), count));
-    tokio::spawn(limits::serve(limit_desk.clone(), handle.clone()));
-    let farewell = handle.clone();
-    let stop_cluster = async move {
-        stop_cluster.await;
-        // What this node was granted and has not used goes back once it admits nothing more.
-        let _ended = tokio::time::timeout(RETIRE_AFTER, served.asked()).await;
-        limit_desk.retire(&farewell).await;
-    };
+    let region = options.node.region.clone();
+    tokio::spawn(limits::serve(limit_desk.clone(), handle.clone(), store.clone(), region, holders));
+    let stop_cluster = limits::last_words(stop_cluster, served, limit_desk, handle.clone());
     services.spawn("cluster", async move { cluster.run(stop_cluster).await.map_err(NodeError::from) });
     services.spawn("control", serve_control(control, replica, opened, stop_control));
     if let Some(authority) = authority {
@@ -176,6 +159,18 @@ async fn open_cluster(
     }));
     let members = Members::new(name, ca_sha256, handle.clone(), store.clone());
     Ok(Agreement { cluster, handle, store, members })
+}
+
+/// The control plane over the store, the cluster and the ledger.
+fn open_control(
+    options: &NodeOptions,
+    store: &ConfigStore,
+    members: Members,
+    usage: LedgerUsage,
+) -> Result<tidegate_control::Service, NodeError> {
+    let (store, members) = (Arc::new(store.clone()), Arc::new(members));
+    let control = tidegate_control::Service::new(control_options(options), store, members)?;
+    Ok(control.with_usage(Arc::new(usage)))
 }
 
 /// Accepts requests once there is a configuration to serve; until then connections wait instead of being told 403.
@@ -264,28 +259,6 @@ fn open_edge(
         Ok(())
     });
     Ok(edge)
-}
-
-/// Nodes of the region that share its limits, as this node knows them.
-fn limit_holders(handle: &tidegate_cluster::Handle) -> usize {
-    let region = &handle.meta().region;
-    let Ok(status) = handle.status(group::CONFIG) else { return 1 };
-    let nodes = status.voters.iter().chain(&status.learners);
-    nodes.filter(|(_, meta)| meta.region == *region).count().max(1)
-}
-
-/// Nodes of the region when the snapshot on disk was written.
-fn first_holders(first: &Snapshot) -> usize {
-    first.limits().compiled().holders as usize
-}
-
-/// Follows the number of nodes of the region.
-async fn follow_holders(handle: tidegate_cluster::Handle, count: watch::Sender<usize>) {
-    loop {
-        tokio::time::sleep(HOLDERS_EVERY).await;
-        let now = limit_holders(&handle);
-        count.send_if_modified(|known| std::mem::replace(known, now) != now);
-    }
 }
 
 /// Balancers must see a red readiness check before connections are closed.

@@ -8,13 +8,16 @@ use tidegate_proto::{
     ledger::{MessageV1, ReportV1},
     limits::{LEDGER_MESSAGE_TIMEOUT_MS, LEDGER_MESSAGES_MAX},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
-use super::{Desk, lead, lock};
+use super::{Desk, found, holders, lead, lock};
+use crate::{shutdown::Shutdown, store::ConfigStore};
 
 /// Pauses between polls: while limits are in use, and while none is.
 const BUSY: Duration = Duration::from_millis(10);
 const CALM: Duration = Duration::from_millis(100);
+/// How long the ledger waits for the data plane of a node that stops.
+const SERVED_WITHIN: Duration = Duration::from_secs(5);
 /// Longest wait for the last reports of a node that stops.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -25,12 +28,35 @@ pub(super) struct Post {
     places: Arc<Semaphore>,
 }
 
-/// Runs the agent and the leaders of all shards until the task is dropped.
-pub(crate) async fn serve(desk: Arc<Desk>, handle: Handle) {
+/// Runs the agent and the leaders of all shards, founds the region's ledger where that falls to this node, and counts the nodes
+/// that share its limits, until the task is dropped.
+pub(crate) async fn serve(
+    desk: Arc<Desk>,
+    handle: Handle,
+    store: ConfigStore,
+    region: String,
+    holders: watch::Sender<usize>,
+) {
+    let founding = found::found(handle.clone(), store, region);
+    let counting = holders::follow(handle.clone(), holders);
     let post = Post { handle, places: Arc::new(Semaphore::new(LEDGER_MESSAGES_MAX)) };
     let leaders = (0..desk.shards.len()).map(|shard| lead::run(desk.clone(), post.clone(), shard));
     let leaders = futures_util::future::join_all(leaders);
-    tokio::join!(leaders, run(&desk, &post));
+    tokio::join!(founding, counting, leaders, run(&desk, &post));
+}
+
+/// Resolves when the cluster service may stop after `asked`: what this node was granted and has not used goes back once it admits
+/// nothing more, which `served` tells.
+pub(crate) async fn last_words(
+    asked: impl Future<Output = ()> + Send,
+    served: Shutdown,
+    desk: Arc<Desk>,
+    handle: Handle,
+) {
+    asked.await;
+    // A data plane that takes longer finishes with what it has.
+    let _ended = tokio::time::timeout(SERVED_WITHIN, served.asked()).await;
+    desk.retire(&handle).await;
 }
 
 async fn run(desk: &Arc<Desk>, post: &Post) {
@@ -60,7 +86,7 @@ async fn run(desk: &Arc<Desk>, post: &Post) {
 
 impl Desk {
     /// Gives back what this node holds, before it stops.
-    pub(crate) async fn retire(&self, handle: &Handle) {
+    async fn retire(&self, handle: &Handle) {
         let reports = self.agent().retire(self.now());
         let calls = reports.into_iter().map(|(number, report)| async move {
             let Some(shard) = self.shards.get(number) else { return };

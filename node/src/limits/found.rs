@@ -14,7 +14,7 @@ use crate::store::ConfigStore;
 const RETRY: Duration = Duration::from_millis(200);
 
 /// Runs until every ledger group of the region is known here.
-pub(crate) async fn found(handle: Handle, store: ConfigStore, region: String) {
+pub(super) async fn found(handle: Handle, store: ConfigStore, region: String) {
     let groups: Vec<_> = (0..group::LEDGER_SHARDS).map(|shard| group::ledger(&region, shard)).collect();
     let (me, name) = (handle.node(), key::ledger_founder(&region));
     loop {

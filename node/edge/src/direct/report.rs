@@ -67,6 +67,16 @@ impl<'a> Report<'a> {
         self.errand.rejection.as_ref()
     }
 
+    /// What there is to say about keys and limits.
+    fn limited(&self, variable: Variable) -> Value<'_> {
+        let key = || self.errand.known.and_then(|known| self.snapshot.limits().key_id(known));
+        match variable {
+            Variable::ApiKeyId => Value::text(key()),
+            Variable::ThrottleLimit => Value::text(self.shortage().map(|shortage| shortage.level.name())),
+            _ => Value::text(self.shortage().map(|shortage| shortage.reason_name())),
+        }
+    }
+
     fn domain_prefix(&self) -> Option<&'a [u8]> {
         self.errand.host.in_head(self.head).split(|byte| matches!(byte, b'.' | b':')).next()
     }
@@ -107,11 +117,7 @@ impl Facts for Report<'_> {
             Variable::DeploymentId => Value::text(self.stage().map(StageTable::deployment)),
             Variable::DomainName => Value::Text(errand.host.in_head(self.head)),
             Variable::DomainPrefix => Value::text(self.domain_prefix()),
-            Variable::ApiKeyId => {
-                Value::text(errand.known.and_then(|known| self.snapshot.limits().key_id(known)))
-            }
-            Variable::ThrottleLimit => Value::text(self.shortage().map(|shortage| shortage.level.name())),
-            Variable::ThrottleReason => Value::text(self.shortage().map(|shortage| shortage.reason_name())),
+            Variable::ApiKeyId | Variable::ThrottleLimit | Variable::ThrottleReason => self.limited(variable),
             Variable::ErrorMessage => Value::text(self.rejection().map(Rejection::message)),
             Variable::ErrorMessageString => Value::quoted(self.rejection().map(Rejection::message)),
             Variable::ErrorResponseType => {

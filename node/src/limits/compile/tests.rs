@@ -7,8 +7,8 @@ use tidegate_proto::{
 
 use super::*;
 
-#[test]
-fn every_document_limits_what_it_says() {
+/// A plan, two keys, two stages and an account.
+fn sample() -> State {
     let mut state = State::default();
     let mut transaction = TransactionV1::default();
     let throttle = ThrottleSettings { burst_limit: Some(4), rate_limit: Some(2.5) };
@@ -61,6 +61,12 @@ fn every_document_limits_what_it_says() {
         .put(key::stage("a", "plain"), &Stage { stage_name: "plain".into(), ..Stage::default() })
         .put(key::ACCOUNT, &Account { throttle_settings: Some(throttle), ..Account::default() });
     state.apply(transaction);
+    state
+}
+
+#[test]
+fn every_document_limits_what_it_says() {
+    let state = sample();
     let limits = compile(&state, 3);
     let bucket = Some(RateV1 { rate: 2.5, burst: 4.0 });
     let policy = PolicyV1 { strict: true, isolated: IsolatedV1::Closed, global: false };

@@ -131,7 +131,8 @@ impl EscrowDesk {
             } else {
                 is_starving |= out == 0;
             }
-            one.report.wanting = false;
+            // Who gets nothing now gets what comes back next.
+            one.report.wanting = amount == 0 && out == 0;
             one.told_ns = bench.now_ns;
             told.push(one.holder);
         }
