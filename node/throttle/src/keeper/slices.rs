@@ -104,7 +104,8 @@ impl SliceDesk {
             });
             self.holders.len() - 1
         });
-        let level = self.refill(now_ns, spec, ledger, news.limit);
+        let (level, leaving) =
+            (self.refill(now_ns, spec, ledger, news.limit), part(untargeted(rows, ledger)));
         let Some(holder) = self.holders.get_mut(at) else { return };
         if holder.epoch != report.epoch {
             *holder = Holder { epoch: report.epoch, confirmed: 0, returned: 0, told_ns: 0, ..*holder };
@@ -114,8 +115,7 @@ impl SliceDesk {
         if news.returned > holder.returned {
             let back = (news.returned - holder.returned) as f64 / 1e3;
             holder.returned = news.returned;
-            // Tokens only move, so all of them together are never more than the bucket.
-            self.level = (level + back).min(spec.burst);
+            self.level = (level + back).min(leaving * spec.burst);
         }
         if holder.demand > 0.0 {
             self.asked_ns = now_ns;
@@ -402,6 +402,14 @@ fn free(row: Option<&Vec<SliceV1>>, ledger: &Ledger) -> u32 {
         None => ledger.sessions.values().map(|session| session.unit).fold(0, u32::saturating_add),
     };
     WHOLE.saturating_sub(used)
+}
+
+/// The same, with what holders were asked to give up: they hand tokens over before it counts as free.
+fn untargeted(row: Option<&Vec<SliceV1>>, ledger: &Ledger) -> u32 {
+    match row {
+        Some(row) => WHOLE.saturating_sub(row.iter().map(|slice| slice.target).fold(0, u32::saturating_add)),
+        None => free(None, ledger),
+    }
 }
 
 fn pool_of(rows: &[Row]) -> u32 {
