@@ -219,12 +219,9 @@ impl Handle {
         // A node that has just joined learns of the other groups a moment after the configuration.
         let patience = target.timing.election_max * 2;
         for other in self.0.groups.values().filter(|other| everywhere && other.id != group) {
-            if other
-                .first_membership(patience.saturating_sub(target.known_for()))
-                .await
-                .get_node(&node)
-                .is_some()
-            {
+            let members = other.first_membership(patience.saturating_sub(target.known_for())).await;
+            // A group whose only member leaves the cluster ends with it.
+            if members.get_node(&node).is_some() && members.nodes().count() > 1 {
                 forward::change(&self.0, other, removal.clone()).await?;
             }
         }

@@ -129,13 +129,21 @@ async fn try_remove(
     let mut rest = answering(group, &metrics, patience);
     rest.retain(|candidate| candidate.id != gone);
     let mut after: BTreeSet<NodeId> = voters.iter().copied().filter(|id| *id != gone).collect();
-    let heirs = placement::voters(&rest, &after).add;
-    after.extend(heirs.iter().take(1));
+    let heir = match placement::voters(&rest, &after).add.first() {
+        Some(heir) => Some(*heir),
+        // Placement adds to voters; the only one needs an heir before it goes.
+        None if after.is_empty() => rest.iter().find(|c| c.live && c.caught_up).map(|c| c.id),
+        None => None,
+    };
+    after.extend(heir);
     let live = rest.iter().filter(|c| after.contains(&c.id) && c.live).count();
     if after.is_empty() || (live < after.len() / 2 + 1 && !force) {
         return Err(Miss::Failed(Error::QuorumLoss { node: gone, live, voters: after.len() }));
     }
     if gone == node.id {
+        if let (1, Some(heir)) = (voters.len(), heir) {
+            group.change_locked(ChangeMembers::AddVoterIds([heir].into()), true).await?;
+        }
         drop(lock);
         group.transfer(None, &preferred(node, group, &metrics)).await?;
         return Err(Miss::NotLeader(group.metrics().current_leader));

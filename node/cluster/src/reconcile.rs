@@ -131,7 +131,8 @@ async fn follow_config(node: &Node, group: &Group, metrics: &Metrics) -> Option<
 
 /// Takes the seat from a group's leader that has left the cluster or the region. That node does not know: the last
 /// configuration it was sent still names it, so its own reconciler sees nothing to do. For a group of all nodes only the
-/// leader of the configuration group speaks up; it may not be in a region's group, so there every other voter does.
+/// leader of the configuration group speaks up; it may not be in a region's group, so there every other voter does, or
+/// every learner where there is none.
 async fn unseat(node: &Node, group: &Group, metrics: &Metrics) -> Look {
     let Some(gone) = leaver(node, group, metrics.current_leader) else { return Look::Settled };
     let Some(config) = node.groups.get(&groups::CONFIG) else { return Look::Settled };
@@ -139,7 +140,8 @@ async fn unseat(node: &Node, group: &Group, metrics: &Metrics) -> Look {
         GroupScope::Cluster if config.leader() != Some(node.id) => return Look::Settled,
         GroupScope::Cluster => {}
         GroupScope::Region { .. } => {
-            if !metrics.membership_config.voter_ids().any(|id| id == node.id) {
+            let mut others = metrics.membership_config.voter_ids().filter(|id| *id != gone).peekable();
+            if others.peek().is_some() && !others.any(|id| id == node.id) {
                 return Look::Settled;
             }
             // A configuration that is merely old does not know a leader that has just joined.

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[test]
 fn storms_over_two_regions_lose_nothing() {
     for seed in super::seeds(5) {
-        let setting = Setting { land: Land::TwoRegions, time: Duration::from_secs(30), disks_lie: false };
+        let setting = Setting { land: Land::TwoRegions(3), time: Duration::from_secs(30), disks_lie: false };
         let report = run(seed, setting);
         println!("seed {seed} {report:?}");
         assert!(report.violations.is_empty(), "TIDEGATE_SIM_SEED={seed} {setting:?}: {report:?}");
@@ -25,7 +25,7 @@ fn storms_over_two_regions_lose_nothing() {
 fn every_zone_leads_one_ledger_of_its_region_and_gets_it_back() {
     for seed in 1..=5 {
         Rt::with_seed(seed).block_on(async move {
-            let world = World::new(seed, Land::TwoRegions, false).await;
+            let world = World::new(seed, Land::TwoRegions(3), false).await;
             world.calm().await;
             spread(&world, seed).await;
             let group = group::ledger("r", 1);
@@ -49,32 +49,52 @@ fn every_zone_leads_one_ledger_of_its_region_and_gets_it_back() {
 fn a_removal_from_the_other_region_reaches_the_ledgers() {
     for seed in 1..=5 {
         Rt::with_seed(seed).block_on(async move {
-            let world = World::new(seed, Land::TwoRegions, false).await;
+            let world = World::new(seed, Land::TwoRegions(3), false).await;
             world.calm().await;
-            let ledgers = [0, 1, 2].map(|shard| group::ledger("r", shard));
-            let gone = leader(&world, ledgers[0]).expect("the groups have formed");
-            world
-                .handle(5)
-                .expect("nobody stops")
-                .remove_node(GROUPS[0], gone, false)
-                .await
-                .expect("a majority");
+            let gone = leader(&world, group::ledger("r", 0)).expect("the groups have formed");
+            remove(&world, 5, gone).await;
             let stays = (1..=3).find(|id| *id != gone).expect("three nodes are in region r");
-            for _ in 0..500 {
-                pause(20).await;
-                let handle = world.handle(stays).expect("nobody stops");
-                let forgotten = ledgers.iter().all(|ledger| {
-                    let status = handle.status(*ledger).expect("the region's group");
-                    let mut members = status.voters.iter().chain(&status.learners);
-                    status.leader.is_some_and(|leader| leader != gone) && members.all(|(id, _)| *id != gone)
-                });
-                if forgotten {
-                    return;
-                }
-            }
-            panic!("seed {seed}: node {gone} was not removed from the ledgers within 10 s");
+            forgotten(&world, stays, gone, seed).await;
         });
     }
+}
+
+#[test]
+fn the_only_voter_of_a_small_region_is_replaced_from_the_other_one() {
+    for seed in 1..=5 {
+        Rt::with_seed(seed).block_on(async move {
+            let world = World::new(seed, Land::TwoRegions(2), false).await;
+            world.calm().await;
+            let ledger = world.handle(4).expect("nobody stops").status(group::ledger("s", 2));
+            assert_eq!(ledger.map(|status| status.voters.len()), Ok(1), "two nodes have one voter");
+            remove(&world, 1, 4).await;
+            forgotten(&world, 5, 4, seed).await;
+        });
+    }
+}
+
+async fn remove(world: &World, by: NodeId, gone: NodeId) {
+    let handle = world.handle(by).expect("nobody stops");
+    handle.remove_node(GROUPS[0], gone, false).await.expect("a majority stays");
+}
+
+/// Waits until a node's ledgers have another leader and no trace of the removed node.
+async fn forgotten(world: &World, stays: NodeId, gone: NodeId, seed: u64) {
+    let handle = world.handle(stays).expect("nobody stops");
+    let groups = world.land.groups(stays).into_iter().map(|(id, _)| id);
+    let ledgers: Vec<_> = groups.filter(|id| !GROUPS.contains(id)).collect();
+    for _ in 0..500 {
+        pause(20).await;
+        let is_gone = ledgers.iter().all(|ledger| {
+            let status = handle.status(*ledger).expect("the region's group");
+            let mut members = status.voters.iter().chain(&status.learners);
+            status.leader.is_some_and(|leader| leader != gone) && members.all(|(id, _)| *id != gone)
+        });
+        if is_gone {
+            return;
+        }
+    }
+    panic!("seed {seed}: node {gone} was not removed from the ledgers {ledgers:?} within 10 s");
 }
 
 /// Waits until every ledger is led from the zone whose turn it is, as all its members see it.

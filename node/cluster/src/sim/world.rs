@@ -26,8 +26,8 @@ pub(super) const GROUPS: [GroupId; 2] = [group::CONFIG, group::GLOBAL_LEDGER];
 pub(super) enum Land {
     /// This many nodes in zones of their own.
     OneRegion(u64),
-    /// Six nodes, three zones in each region, and ledger groups in both.
-    TwoRegions,
+    /// Three nodes in the first region, this many in the second, all in zones of their own, and ledgers in both.
+    TwoRegions(u64),
 }
 
 /// A cluster under test.
@@ -79,14 +79,14 @@ impl Land {
     fn nodes(self) -> u64 {
         match self {
             Self::OneRegion(nodes) => nodes,
-            Self::TwoRegions => 6,
+            Self::TwoRegions(second) => 3 + second,
         }
     }
 
     /// The groups of a node.
     pub(super) fn groups(self, id: NodeId) -> Vec<(GroupId, GroupScope)> {
         let mut groups = GROUPS.map(|group| (group, GroupScope::Cluster)).to_vec();
-        if self == Self::TwoRegions {
+        if matches!(self, Self::TwoRegions(_)) {
             let ledger = |shard| group::ledger(&self.meta(id).region, shard);
             let shards = (0..group::LEDGER_SHARDS).zip(0..);
             groups.extend(shards.map(|(shard, spread)| (ledger(shard), GroupScope::Region { spread })));
@@ -95,7 +95,7 @@ impl Land {
     }
 
     fn meta(self, id: NodeId) -> crate::NodeMeta {
-        let region = if self == Self::TwoRegions && id > 3 { "s" } else { "r" };
+        let region = if matches!(self, Self::TwoRegions(_)) && id > 3 { "s" } else { "r" };
         crate::NodeMeta { address: String::new(), region: region.to_owned(), az: format!("z{id}") }
     }
 }
@@ -112,7 +112,8 @@ impl World {
         for _ in 0..600 {
             let ready = |(group, members): (&GroupId, &Vec<NodeId>)| {
                 let known = members.first().and_then(|id| world.handle(*id)?.status(*group).ok());
-                known.is_some_and(|status| status.voters.len() == 3)
+                let voters = if members.len() < 3 { 1 } else { 3 };
+                known.is_some_and(|status| status.voters.len() == voters)
             };
             if world.groups.iter().all(ready) {
                 return world;

@@ -157,6 +157,29 @@ async fn groups_that_nobody_has_started_are_in_nobodys_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_only_voter_leaves_its_seat_to_an_heir() {
+    let mut cluster = region(Tuning::default());
+    cluster.grow(2).await;
+    let groups = || shards().into_iter().chain([group::CONFIG]);
+    for group in groups() {
+        assert_eq!(cluster.leader(group).await, 1, "two nodes have one voter");
+        cluster.propose(2, group, "kept").await.unwrap();
+    }
+    // The heir must have the log; the removal waits for that a little.
+    cluster.node(2).handle.remove_node(group::CONFIG, 1, false).await.unwrap();
+    for group in groups() {
+        // A ledger may have followed the configuration once more before that forgot the node.
+        eventually("node 2 alone", || async {
+            let status = cluster.node(2).handle.status(group).unwrap();
+            status.leader == Some(2) && status.voters.len() == 1 && status.learners.is_empty()
+        })
+        .await;
+        assert!(cluster.node(2).toys[&group].contains(b"kept"));
+        cluster.propose(2, group, "alone").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_a_busy_group_stays_short() {
     const COMMANDS: u64 = 2_000;
     let tuning = Tuning { checkpoint_entries: Some(100), log_entries_kept: Some(50), ..Tuning::default() };
