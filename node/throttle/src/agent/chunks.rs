@@ -201,7 +201,7 @@ impl ActiveChunk {
         let now = ground.now.now_ns;
         let constant_s = ground.timing.demand_s;
         let was_refused = cell.clear(flag::REJECTED | flag::URGENT) & flag::REJECTED != 0;
-        if self.demand.measure(now, cell.offered(), constant_s) > 0 {
+        if self.demand.measure(now, cell.offered(), constant_s, false) > 0 {
             self.used_ns = now;
         }
         if was_refused || (self.is_low(ground) && self.demand.per_second() > 0.5) {

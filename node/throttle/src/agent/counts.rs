@@ -123,7 +123,7 @@ impl ActiveCount {
         let cell = ground.bank.cells.get(self.cell)?;
         cell.clear(flag::REJECTED | flag::URGENT);
         self.is_touched =
-            self.demand.measure(ground.now.now_ns, cell.offered(), ground.timing.small_demand_s) > 0;
+            self.demand.measure(ground.now.now_ns, cell.offered(), ground.timing.small_demand_s, false) > 0;
         let is_due = ground.now.now_ns.saturating_sub(self.reported_ns) >= CALM_REPORT_NS;
         (self.spent > self.reported && is_due).then(|| self.report(limit, ground))
     }

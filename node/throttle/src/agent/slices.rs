@@ -254,7 +254,7 @@ impl ActiveSlice {
         let cell = ground.bank.cells.get(self.cell)?;
         let now = ground.now.now_ns;
         let flags = cell.clear(flag::REJECTED | flag::URGENT);
-        self.offered_since = self.demand.measure(now, cell.offered(), ground.timing.demand_s);
+        self.offered_since = self.demand.measure(now, cell.offered(), ground.timing.demand_s, self.contended);
         let (demand, slice) = (self.demand.per_second(), self.slice());
         let rate = self.spec.rate * f64::from(self.share) / f64::from(WHOLE);
         let held = slice.tokens(cell.booked().0, now.saturating_mul(TICKS_PER_NS));
@@ -295,7 +295,7 @@ impl ActiveSlice {
         if offered == self.demand.seen() && self.is_quiet() {
             return 0.0;
         }
-        let present = self.demand.preview(ground.now.now_ns, offered, ground.timing.demand_s);
+        let present = self.demand.preview(ground.now.now_ns, offered, ground.timing.demand_s, self.contended);
         present.max(self.demand.per_second())
     }
 
