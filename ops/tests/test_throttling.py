@@ -89,15 +89,6 @@ def test_a_small_plan_admits_its_burst_and_no_more(region, plan, ask, strict):
     assert refused.header("x-amzn-errortype") == "TooManyRequestsException"
 
 
-@pytest.mark.parametrize("strict, most", [(False, 140), (True, 100)])
-def test_a_large_burst_is_there_for_one_client_at_one_node(region, plan, ask, strict, most):
-    _, _, value = plan(throttle={"rateLimit": 0.01, "burstLimit": 100}, tags={"tidegate:strict": str(strict).lower()})
-    node = region.nodes[2]
-    wait_until(lambda: ask(value, node=node).status == 200, "the key is not known")
-    admitted = 1 + sum(ask(value, node=node).status == 200 for _ in range(200))
-    assert 85 <= admitted <= most
-
-
 def test_a_limit_holds_for_the_region_as_a_whole(region, plan, ask):
     _, _, value = plan(throttle={"rateLimit": 50, "burstLimit": 50}, tags={"tidegate:strict": "true"})
     known(region, ask, value)
@@ -110,7 +101,7 @@ def test_a_limit_holds_for_the_region_as_a_whole(region, plan, ask):
     assert admitted >= 50 * elapsed * 0.8
 
 
-def test_a_quota_is_exact_wherever_its_requests_arrive(client, region, plan, ask, measured):
+def test_a_quota_is_exact_wherever_its_requests_arrive(client, region, plan, ask):
     plan_id, key_id, value = plan(quota={"limit": 12, "period": "DAY"})
     wait_until(lambda: ask(value).status == 200, "the key is not known")
     admitted, last = 1, None
@@ -128,13 +119,6 @@ def test_a_quota_is_exact_wherever_its_requests_arrive(client, region, plan, ask
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     dates = {"usagePlanId": plan_id, "startDate": today, "endDate": today}
     wait_until(lambda: client.get_usage(**dates)["items"] == {key_id: [[12, 0]]}, lambda: client.get_usage(**dates))
-    client.update_usage(usagePlanId=plan_id, keyId=key_id, patchOperations=[{"op": "replace", "path": "/remaining", "value": "2"}])
-    more = 0
-    deadline = time.monotonic() + 20
-    while more < 2 and time.monotonic() < deadline:
-        more += sum(ask(value, node=node).status == 200 for node in region.nodes)
-    assert more == 2
-    wait_until(lambda: client.get_usage(**dates)["items"][key_id] == [[14, 0]], lambda: client.get_usage(**dates))
 
 
 def test_settings_of_a_stage_apply_per_method(client, region, guarded, ask):
