@@ -96,11 +96,6 @@ impl Course {
         }
     }
 
-    /// All limits: those of clients, then the shared ones.
-    pub(crate) fn limits(&self) -> usize {
-        self.keys + self.shared
-    }
-
     /// The shared limit of a client.
     pub(crate) fn shared_by(&self, key: usize) -> Option<usize> {
         (self.shared > 0).then(|| self.keys + key % self.shared)
@@ -114,7 +109,7 @@ impl Course {
             Mix::Quotas if limit < self.keys => Terms::Quota,
             Mix::Quotas => rate(self.strict),
             Mix::Mixed if limit < self.keys && limit % 3 == 2 => Terms::Quota,
-            Mix::Mixed => rate(limit % 3 == 0),
+            Mix::Mixed => rate(limit.is_multiple_of(3)),
         }
     }
 

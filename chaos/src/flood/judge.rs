@@ -219,7 +219,7 @@ impl Judge {
     fn fault_bins(&self) -> Option<std::ops::Range<usize>> {
         let begin = self.rules.fault_ns?;
         let end = (begin + ns(20.0)).min(self.rules.length_ns.saturating_sub(ns(0.5)));
-        (!self.line.is_empty()).then(|| (begin / BIN_NS) as usize..(end / BIN_NS) as usize)
+        (!self.line.is_empty()).then_some((begin / BIN_NS) as usize..(end / BIN_NS) as usize)
     }
 }
 

@@ -179,7 +179,7 @@ impl<L: Limiter> Race<'_, L> {
             self.routable[node] = is_routable;
             changed = true;
         }
-        if now % STEP_NS == 0 {
+        if now.is_multiple_of(STEP_NS) {
             self.demand.step(now, &self.routable);
         } else if changed {
             self.demand.route(&self.routable);

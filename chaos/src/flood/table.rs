@@ -9,7 +9,7 @@ use std::{
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::{contestant::Contestant, course::Course, judge::Figures, race::Outcome, scenario::Scenario};
+use super::{contestant::Contestant, course::Course, judge::Figures, scenario::Scenario};
 
 /// How a table is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,6 @@ pub(crate) struct Plan {
 pub(crate) struct Row {
     #[serde(skip)]
     pub(crate) scenario: Scenario,
-    #[serde(skip)]
-    pub(crate) contestant: Contestant,
     /// What happened.
     title: String,
     /// Who.
@@ -148,7 +146,6 @@ fn row(scenario: Scenario, contestant: Contestant, outcomes: &[(Figures, Vec<Str
     let figures: Vec<Figures> = outcomes.iter().map(|(figures, _)| figures.clone()).collect();
     Row {
         scenario,
-        contestant,
         title: scenario.title(),
         limiter: contestant.title(),
         figures: Figures::merge(&figures),

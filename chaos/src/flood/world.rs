@@ -10,7 +10,6 @@ use super::{
     level::Limit,
     moment::{MS, SECOND},
     network::Network,
-    places::Places,
 };
 
 /// Requests that wait for one paused process, as the backlog of its listener; more are not taken.
@@ -62,8 +61,6 @@ pub(crate) struct Arrival {
 pub(crate) struct World<E> {
     /// Virtual time.
     pub(crate) now: u64,
-    /// Where nodes are.
-    pub(crate) places: Places,
     /// Links.
     pub(crate) network: Network,
     /// Counts what is decided.
@@ -93,7 +90,6 @@ impl<E> World<E> {
         });
         Self {
             now: 0,
-            places: course.places,
             network: Network::new(course.places, course.weather, course.seed),
             judge,
             chance: Chance::new(course.seed, "limiter"),
@@ -117,11 +113,6 @@ impl<E> World<E> {
     /// Whether a process runs there, be it paused.
     pub(crate) fn is_up(&self, place: usize) -> bool {
         self.hosts[place].is_up
-    }
-
-    /// Whether a process runs there and is not paused.
-    pub(crate) fn is_awake(&self, place: usize) -> bool {
-        self.hosts[place].is_up && !self.hosts[place].is_paused
     }
 
     /// Which process runs there, counted from 0.

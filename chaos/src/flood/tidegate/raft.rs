@@ -21,14 +21,14 @@ const KEPT_ENTRIES: u64 = 64;
 
 /// An entry of the log. Every leader begins with one that has no command.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(in crate::flood) struct Entry {
     pub(super) term: u64,
     pub(super) command: Option<Rc<CommandV1>>,
 }
 
 /// What voters say to each other.
 #[derive(Clone, Debug)]
-pub(super) enum Message {
+pub(in crate::flood) enum Message {
     /// Leader: these entries follow the one before.
     Append {
         term: u64,
@@ -136,11 +136,6 @@ impl Voter {
         self.term
     }
 
-    /// Changes that were skipped because they break a rule.
-    pub(super) fn skipped(&self) -> usize {
-        self.skipped
-    }
-
     /// Whether it believes that it leads.
     pub(super) fn leads(&self) -> bool {
         matches!(self.role, Role::Leader { .. })
@@ -232,7 +227,7 @@ impl Voter {
     }
 
     fn majority(&self) -> usize {
-        (self.peers.len() + 1) / 2 + 1
+        self.peers.len().div_ceil(2) + 1
     }
 
     fn write(&mut self, to: usize, message: Message, writes: bool) {

@@ -28,7 +28,7 @@ impl Trio {
             for node in 0..3 {
                 let patience = ELECTION_NS + self.chance.below(ELECTION_NS as usize) as u64;
                 self.voters[node].look(self.now, patience);
-                if self.now % HEARTBEAT_NS == 0 {
+                if self.now.is_multiple_of(HEARTBEAT_NS) {
                     self.voters[node].spread();
                 }
                 let letters = self.voters[node].letters();
