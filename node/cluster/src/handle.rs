@@ -103,7 +103,10 @@ impl Handle {
     /// Follows this node's time in office: the term in which it leads the group, from when its machine has applied
     /// everything of earlier terms until it has lost leadership, cannot reach a majority, or stops. The value is a hint
     /// that is one wake-up old: an answer that must not come from a replaced leader has to wait for [`Self::confirm`].
-    /// The same term can come back after a time without a majority, with nothing in between.
+    ///
+    /// Two nodes can lead in one term, one after the other: of two leaders the later one has the greater `(term, node)`.
+    /// On one node a term begins once; after a time without a majority the same term can come back, with nothing of
+    /// another leader in between.
     ///
     /// # Errors
     /// [`Error::UnknownGroup`].

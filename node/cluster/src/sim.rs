@@ -5,7 +5,6 @@ mod agreement;
 mod clients;
 mod faults;
 mod keepers;
-mod leaders;
 mod regions;
 mod removed;
 mod world;
@@ -40,14 +39,12 @@ fn run(seed: u64, setting: Setting) -> Report {
         let world = World::new(seed, setting.land, setting.disks_lie).await;
         let clients = clients::start(&world, seed);
         let keepers = keepers::start(&world, seed);
-        let watch = leaders::watch(&world);
         let (power_cuts, partitions) = faults::storm(&world, seed, setting.time).await;
         drop(clients);
         world.calm().await;
         drop(keepers);
         agreement::converge(&world).await;
         keepers::check(&world);
-        drop(watch);
         let record = world.record();
         Report {
             acknowledged: record.acknowledged.len(),

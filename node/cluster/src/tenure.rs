@@ -1,5 +1,5 @@
 //! Who leads a group, for those who follow it: the leader's number, and the term in which this node may act as leader. A
-//! hint that is early by nothing and late by one wake-up; what must be certain is asked of a majority (`raft::term`).
+//! hint that is one wake-up old; what must be certain is asked of a majority (`raft::term`).
 
 use crate::{
     NodeId,

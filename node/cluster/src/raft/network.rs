@@ -263,9 +263,12 @@ impl RaftNetworkV2<Types> for Client {
         vote: Vote,
         snapshot: Snapshot,
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        _option: RPCOption,
+        option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        let push = std::pin::pin!(self.push_checkpoint(vote, snapshot));
+        let push = std::pin::pin!(async {
+            let pushed = runtime::timeout(option.soft_ttl(), self.push_checkpoint(vote, snapshot)).await;
+            pushed.unwrap_or_else(|| Err(SendError::Unanswered("the checkpoint took too long".to_owned())))
+        });
         let cancel = std::pin::pin!(cancel);
         match futures_util::future::select(cancel, push).await {
             futures_util::future::Either::Left((closed, _)) => Err(StreamingError::Closed(closed)),

@@ -1,10 +1,7 @@
 //! Keepers of a group's leader-only work, one at every member: while their node is in office they have the term confirmed
 //! and propose in it. A confirmation must not outlast a later leader, and what was refused must never be applied.
 
-use super::{
-    Dice, pause,
-    world::{GROUPS, World},
-};
+use super::{Dice, pause, world::World};
 use crate::{
     Error, GroupId, Handle, NodeId,
     runtime::{self, Task},
@@ -14,8 +11,7 @@ use std::time::Duration;
 
 /// Starts the keepers; they end when the tasks are dropped.
 pub(super) fn start(world: &World, seed: u64) -> Vec<Task> {
-    let places = world.groups.iter().filter(|(group, _)| **group != GROUPS[0]);
-    let places = places.flat_map(|(group, members)| members.iter().map(|node| (*group, *node)));
+    let places = world.groups.iter().flat_map(|(group, members)| members.iter().map(|node| (*group, *node)));
     let keep = |(group, node): (GroupId, NodeId)| {
         runtime::spawn_scoped(keep(world.clone(), group, node, Dice(seed ^ 0xbee ^ group ^ (node << 40))))
     };
@@ -33,21 +29,12 @@ async fn keep(world: World, group: GroupId, node: NodeId, mut dice: Dice) {
                 let _changed = runtime::timeout(Duration::from_millis(200), office.changed()).await;
                 continue;
             };
-            enter(&world, group, node, term);
+            world.record().offices.entry((group, term, node)).or_insert_with(runtime::now);
             confirm(&world, &handle, group, term).await;
             number += 1;
             propose(&world, &handle, group, term, number).await;
             pause(dice.roll(60)).await;
         }
-    }
-}
-
-/// Notes since when a term has had somebody in office.
-fn enter(world: &World, group: GroupId, node: NodeId, term: u64) {
-    let mut record = world.record();
-    let (first, _) = *record.offices.entry((group, term)).or_insert((node, runtime::now()));
-    if first != node {
-        record.violations.push(format!("term {term} of group {group} was held by nodes {first} and {node}"));
     }
 }
 
@@ -57,8 +44,8 @@ async fn confirm(world: &World, handle: &Handle, group: GroupId, term: u64) {
     let mut record = world.record();
     match confirmed {
         Ok(()) => {
-            let later = record.offices.range((group, term + 1)..=(group, u64::MAX));
-            let earlier: Vec<_> = later.filter(|(_, (_, since))| *since < began).collect();
+            let later = record.offices.range((group, term, handle.node() + 1)..=(group, u64::MAX, u64::MAX));
+            let earlier: Vec<_> = later.filter(|(_, since)| **since < began).collect();
             if !earlier.is_empty() {
                 let text = format!("term {term} of group {group} was confirmed after {earlier:?} had begun");
                 record.violations.push(text);
@@ -71,7 +58,7 @@ async fn confirm(world: &World, handle: &Handle, group: GroupId, term: u64) {
 }
 
 async fn propose(world: &World, handle: &Handle, group: GroupId, term: u64, number: u64) {
-    let command = Bytes::from(format!("{group}/kept/{term}/{number}"));
+    let command = Bytes::from(format!("{group}/kept/{term}/{}/{number}", handle.node()));
     let deadline = Duration::from_millis(500);
     let proposed = handle.propose_as_leader(group, term, command.clone(), deadline).await;
     let mut record = world.record();
@@ -97,16 +84,17 @@ pub(super) fn check(world: &World) {
         refused.map(|refused| format!("{refused:?} was refused and then applied")).collect();
     for group in world.groups.keys() {
         let applied = record.applied.range((*group, 0)..=(*group, u64::MAX));
-        let terms: Vec<u64> = applied.filter_map(|(_, (command, _))| term_of(command)).collect();
-        if !terms.is_sorted() {
-            broken.push(format!("group {group} has commands of an older term after those of a newer one"));
+        let leaders: Vec<_> = applied.filter_map(|(_, (command, _))| leader_of(command)).collect();
+        if !leaders.is_sorted() {
+            broken
+                .push(format!("group {group} has commands of an earlier leader after those of a later one"));
         }
     }
     record.violations.extend(broken);
 }
 
-/// The term in which a keeper proposed this.
-fn term_of(command: &Bytes) -> Option<u64> {
-    let text = std::str::from_utf8(command).ok()?;
-    text.split_once("/kept/")?.1.split_once('/')?.0.parse().ok()
+/// The term and the node in which a keeper proposed this.
+fn leader_of(command: &Bytes) -> Option<(u64, NodeId)> {
+    let mut parts = std::str::from_utf8(command).ok()?.split_once("/kept/")?.1.split('/');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// A broken stream is noticed after this time, like a connection's idle timeout.
+/// A broken stream or push is noticed after this time, like a connection's idle timeout.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// A lost part of a stream is sent again after this time.
@@ -140,6 +140,27 @@ impl Switch {
         }
         doubled
     }
+
+    /// One way of something large, as on a connection: what is lost is sent again, and a cut is noticed.
+    async fn convey(
+        &self,
+        (from, to): (NodeId, NodeId),
+        (peer, life): (NodeId, u64),
+        bytes: usize,
+    ) -> Result<(), SendError> {
+        loop {
+            let (delay, lost, _) = self.fate(from, to, bytes);
+            runtime::sleep(delay).await;
+            if self.is_cut(from, to) || !self.is_alive(peer, life) {
+                runtime::sleep(IDLE).await;
+                return Err(SendError::Unanswered("the connection broke".to_owned()));
+            }
+            if !lost {
+                return Ok(());
+            }
+            runtime::sleep(RESEND).await;
+        }
+    }
 }
 
 impl MemoryTransport {
@@ -217,14 +238,14 @@ impl Transport for MemoryTransport {
         let (switch, me, to) = (self.switch.clone(), self.me, to.node);
         Box::pin(async move {
             let (their_life, serve) = peer?;
-            switch.travel(me, to, body.len()).await;
-            if !switch.is_alive(to, their_life) || serve.push_bytes(&head) != Some(body.len() as u64) {
+            switch.convey((me, to), (to, their_life), body.len()).await?;
+            if serve.push_bytes(&head) != Some(body.len() as u64) {
                 return Err(SendError::Unanswered("refused".to_owned()));
             }
             let (answer, answered) = oneshot::channel();
             runtime::spawn(async move { drop(answer.send(serve.push(head, body).await)) });
             let answer = answered.await.map_err(|_| SendError::Unanswered("the peer died".to_owned()))?;
-            switch.travel(to, me, answer.body.len()).await;
+            switch.convey((to, me), (to, their_life), answer.body.len()).await?;
             through_wire(&answer)
         })
     }
