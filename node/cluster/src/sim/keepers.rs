@@ -33,7 +33,7 @@ async fn keep(world: World, group: GroupId, node: NodeId, mut dice: Dice) {
             confirm(&world, &handle, group, term).await;
             number += 1;
             propose(&world, &handle, group, term, number).await;
-            pause(dice.roll(60)).await;
+            pause(20 + dice.roll(180)).await;
         }
     }
 }
