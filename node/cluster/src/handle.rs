@@ -104,9 +104,9 @@ impl Handle {
     /// everything of earlier terms until it has lost leadership, cannot reach a majority, or stops. The value is a hint
     /// that is one wake-up old: an answer that must not come from a replaced leader has to wait for [`Self::confirm`].
     ///
-    /// Two nodes can lead in one term, one after the other: of two leaders the later one has the greater `(term, node)`.
-    /// On one node a term begins once; after a time without a majority the same term can come back, with nothing of
-    /// another leader in between.
+    /// The number of the term is Raft's with this node's number in its lowest 24 bits, because Raft's alone can be led by
+    /// two nodes, one after the other. No two leaders of a group share a number, and the later one has the greater number.
+    /// After a time without a majority the same term can come back, with nothing of another leader in between.
     ///
     /// # Errors
     /// [`Error::UnknownGroup`].

@@ -55,6 +55,8 @@ pub(crate) const TOKEN_CHARS_MAX: usize = 4096;
 pub(crate) const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 /// Nodes in one group, voters and learners together.
 pub(crate) const NODES_MAX: usize = 256;
+/// Largest number of a node, over all nodes that have ever joined; a leader's term has 24 bits for it.
+pub(crate) const NODE_ID_MAX: u64 = (1 << 24) - 1;
 /// Length of an address, region or availability-zone name.
 pub(crate) const NAME_BYTES_MAX: usize = 253;
 /// A command for the leader (membership, transfer) is answered within this time.

@@ -88,8 +88,8 @@ impl Options {
         if !is_cluster_name(&self.cluster_name) {
             return fail("cluster_name", "1 to 63 letters a-z, digits and dashes");
         }
-        if self.node == 0 {
-            return fail("node", "must not be 0");
+        if self.node == 0 || self.node > limits::NODE_ID_MAX {
+            return fail("node", "must be 1 to 16777215");
         }
         for (field, value) in [("region", &self.region), ("az", &self.az)] {
             if value.is_empty() || value.len() > limits::NAME_BYTES_MAX {
@@ -184,6 +184,7 @@ mod tests {
             ("cluster_name", |o| o.cluster_name = "No Good".into()),
             ("cluster_name", |o| o.cluster_name = String::new()),
             ("node", |o| o.node = 0),
+            ("node", |o| o.node = 1 << 24),
             ("region", |o| o.region.clear()),
             ("az", |o| o.az = "x".repeat(300)),
             ("advertise", |o| o.advertise = "x".repeat(300)),

@@ -3,7 +3,7 @@
 
 use crate::{
     NodeId,
-    raft::{group::Group, types::ServerMetrics},
+    raft::{group::Group, term::number, types::ServerMetrics},
 };
 use futures_util::future::{Either, select};
 use openraft::ServerState;
@@ -71,7 +71,7 @@ pub(crate) async fn run(group: Arc<Group>) {
 
 /// The term that this node leads, by a vote that a majority has granted.
 fn led_term(state: &ServerMetrics) -> Option<u64> {
-    (state.state == ServerState::Leader && state.vote.is_committed()).then(|| state.vote.leader_id().term)
+    (state.state == ServerState::Leader && state.vote.is_committed()).then(|| number(state.vote.leader_id))
 }
 
 /// Tells followers only of changes.

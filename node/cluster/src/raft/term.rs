@@ -1,5 +1,6 @@
 //! What only the leader of one term may do: propose in exactly that term, and have a majority confirm that it still leads.
-//! Never asks another node to do it, and never trusts a lease: a lease is the word of this node's clock alone.
+//! Never asks another node to do it, and never trusts a lease: a lease is the word of this node's clock alone. A term here
+//! is one number of Raft's term and the node: Raft's alone can be led by two nodes, one after the other.
 
 use super::{
     group::{Group, stopped},
@@ -16,6 +17,17 @@ use openraft::{
 use openraft_rt::watch::WatchReceiver as _;
 use std::time::Duration;
 
+const NODE_BITS: u32 = limits::NODE_ID_MAX.count_ones();
+
+/// The number of a leader's term; of two leaders of a group, the later one has the greater number.
+pub(crate) fn number(leader: LeaderId) -> u64 {
+    leader.term << NODE_BITS | leader.node_id
+}
+
+fn leader(number: u64) -> LeaderId {
+    LeaderId::new(number >> NODE_BITS, number & limits::NODE_ID_MAX)
+}
+
 impl Group {
     /// Proposes only if this node leads in `term`, which is checked where the entry is appended.
     pub(crate) async fn propose_in(
@@ -27,7 +39,7 @@ impl Group {
         let uncertain = |reason: String| Error::Uncertain { reason };
         let proposing = async {
             let (responder, answer) = ProgressResponder::complete_only();
-            let write = self.raft.write(Command(command)).with_leader(LeaderId::new(term, self.node));
+            let write = self.raft.write(Command(command)).with_leader(leader(term));
             write.responder(responder).await.map_err(|fatal| uncertain(fatal.to_string()))?;
             answer.await.map_err(|_| uncertain("the group has stopped".to_owned()))
         };
@@ -51,11 +63,7 @@ impl Group {
             None => Err(Error::Deadline),
             Some(Ok(linearizer)) => {
                 let point = linearizer.read_log_id();
-                if *point.committed_leader_id() == LeaderId::new(term, self.node) {
-                    Ok(point.index())
-                } else {
-                    not_leading
-                }
+                if number(*point.committed_leader_id()) == term { Ok(point.index()) } else { not_leading }
             }
             Some(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => not_leading,
             Some(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => Err(Error::Deadline),
@@ -98,5 +106,22 @@ impl Group {
         let states = self.raft.server_metrics();
         let state = states.borrow_watched();
         state.membership_config.membership().voter_ids().eq([self.node])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_leaders_have_greater_numbers() {
+        let most = limits::NODE_ID_MAX;
+        let order =
+            [(0, 1), (1, 1), (1, 2), (1, most), (2, 1), (2, 7), (1 << 28, 1), (u64::MAX >> NODE_BITS, most)];
+        let numbers: Vec<_> = order.iter().map(|(term, node)| number(LeaderId::new(*term, *node))).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        for ((term, node), number) in order.into_iter().zip(numbers) {
+            assert_eq!(leader(number), LeaderId::new(term, node));
+        }
     }
 }

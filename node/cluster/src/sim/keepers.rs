@@ -29,12 +29,21 @@ async fn keep(world: World, group: GroupId, node: NodeId, mut dice: Dice) {
                 let _changed = runtime::timeout(Duration::from_millis(200), office.changed()).await;
                 continue;
             };
-            world.record().offices.entry((group, term, node)).or_insert_with(runtime::now);
+            enter(&world, group, node, term);
             confirm(&world, &handle, group, term).await;
             number += 1;
             propose(&world, &handle, group, term, number).await;
             pause(20 + dice.roll(180)).await;
         }
+    }
+}
+
+/// Notes since when a term has had somebody in office.
+fn enter(world: &World, group: GroupId, node: NodeId, term: u64) {
+    let mut record = world.record();
+    let (first, _) = *record.offices.entry((group, term)).or_insert((node, runtime::now()));
+    if first != node {
+        record.violations.push(format!("term {term} of group {group} was held by nodes {first} and {node}"));
     }
 }
 
@@ -44,8 +53,8 @@ async fn confirm(world: &World, handle: &Handle, group: GroupId, term: u64) {
     let mut record = world.record();
     match confirmed {
         Ok(()) => {
-            let later = record.offices.range((group, term, handle.node() + 1)..=(group, u64::MAX, u64::MAX));
-            let earlier: Vec<_> = later.filter(|(_, since)| **since < began).collect();
+            let later = record.offices.range((group, term + 1)..=(group, u64::MAX));
+            let earlier: Vec<_> = later.filter(|(_, (_, since))| *since < began).collect();
             if !earlier.is_empty() {
                 let text = format!("term {term} of group {group} was confirmed after {earlier:?} had begun");
                 record.violations.push(text);
@@ -58,7 +67,7 @@ async fn confirm(world: &World, handle: &Handle, group: GroupId, term: u64) {
 }
 
 async fn propose(world: &World, handle: &Handle, group: GroupId, term: u64, number: u64) {
-    let command = Bytes::from(format!("{group}/kept/{term}/{}/{number}", handle.node()));
+    let command = Bytes::from(format!("{group}/kept/{term}/{number}"));
     let deadline = Duration::from_millis(500);
     let proposed = handle.propose_as_leader(group, term, command.clone(), deadline).await;
     let mut record = world.record();
@@ -84,8 +93,8 @@ pub(super) fn check(world: &World) {
         refused.map(|refused| format!("{refused:?} was refused and then applied")).collect();
     for group in world.groups.keys() {
         let applied = record.applied.range((*group, 0)..=(*group, u64::MAX));
-        let leaders: Vec<_> = applied.filter_map(|(_, (command, _))| leader_of(command)).collect();
-        if !leaders.is_sorted() {
+        let terms: Vec<_> = applied.filter_map(|(_, (command, _))| term_of(command)).collect();
+        if !terms.is_sorted() {
             broken
                 .push(format!("group {group} has commands of an earlier leader after those of a later one"));
         }
@@ -93,8 +102,8 @@ pub(super) fn check(world: &World) {
     record.violations.extend(broken);
 }
 
-/// The term and the node in which a keeper proposed this.
-fn leader_of(command: &Bytes) -> Option<(u64, NodeId)> {
-    let mut parts = std::str::from_utf8(command).ok()?.split_once("/kept/")?.1.split('/');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+/// The term in which a keeper proposed this.
+fn term_of(command: &Bytes) -> Option<u64> {
+    let text = std::str::from_utf8(command).ok()?;
+    text.split_once("/kept/")?.1.split_once('/')?.0.parse().ok()
 }

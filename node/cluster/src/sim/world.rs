@@ -56,9 +56,8 @@ pub(super) struct Record {
     pub(super) applied: BTreeMap<(GroupId, u64), (Bytes, u64)>,
     /// Where each command was applied; a second place is a violation.
     pub(super) places: BTreeMap<(GroupId, Bytes), u64>,
-    /// Since when a term of a node has been seen. Two nodes may lead in one term, but not at once: the one with the greater
-    /// number comes later.
-    pub(super) offices: BTreeMap<(GroupId, u64, NodeId), Instant>,
+    /// Who was first seen in office in a term, and since when.
+    pub(super) offices: BTreeMap<(GroupId, u64), (NodeId, Instant)>,
     pub(super) confirmed: usize,
     /// Commands that were refused and must not be applied.
     pub(super) never: BTreeSet<(GroupId, Bytes)>,
