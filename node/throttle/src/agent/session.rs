@@ -50,6 +50,8 @@ pub(super) struct Session {
     hurried: Vec<u64>,
     /// Shares of limits that the index does not know yet.
     unknown: IdMap<SliceGrantV1>,
+    /// When the last session ended, on the clock of leases; 0 before.
+    lapsed_ns: u64,
     /// Until when a session that was never had is on its way, on the clock of leases.
     hoped_ns: Option<u64>,
     /// Specifications whose buckets may have been used before this session.
@@ -77,6 +79,7 @@ impl Session {
             chunks: IdMap::default(),
             hurried: Vec::new(),
             unknown: IdMap::default(),
+            lapsed_ns: 0,
             hoped_ns: None,
             may_be_spent: Vec::new(),
             draft: ReportV1::default(),

@@ -17,7 +17,7 @@ use crate::{
 impl Session {
     /// Begins a session. Nothing of it is usable before the lease is set, which comes last.
     pub(super) fn open(&mut self, grant: &GrantV1, open: &OpenV1, ground: &mut Ground<'_>) {
-        let (is_first, even) = (self.epoch_seen == 0, self.even_among(ground));
+        let even = self.even_among(ground);
         (self.epoch, self.epoch_seen, self.term) = (grant.epoch, grant.epoch, grant.term);
         (self.unit, self.holders) = (open.unit, grant.holders.max(1));
         self.until_ns = 0;
@@ -39,6 +39,8 @@ impl Session {
         }
         let connected: Vec<u64> = self.counts.keys().copied().collect();
         for limit in connected {
+            // No session of this node covered it before, so nobody can have used what this node does not know of.
+            let is_first = ground.index.since(limit).is_some_and(|since_ns| since_ns >= self.lapsed_ns);
             if let Some(count) = self.counts.get_mut(&limit) {
                 let spec = *count.spec();
                 let (even, whole) = (counts::bucket(&spec, Some(even)), counts::bucket(&spec, None));
@@ -116,6 +118,7 @@ impl Session {
     pub(super) fn lapse(&mut self, ground: &mut Ground<'_>) {
         self.epoch = 0;
         self.until_ns = 0;
+        self.lapsed_ns = ground.now.boot_ns;
         ground.bank.extend(self.shard, 0);
         ground.bank.connect(self.shard, false);
         self.clear_draft();
