@@ -148,6 +148,3 @@ pub(crate) fn kept(path: &Path) -> Result<Vec<(PathBuf, Case)>, String> {
 pub(crate) fn replay(case: &Case, settings: Settings) -> (Vec<String>, Option<Outcome>) {
     verdict::broken(case, settings)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,7 @@
 //! Sees every request and every admission, in their true order over all nodes, and holds them against one central bucket on the
 //! same trace. Owns what is counted; must never tell a limiter anything.
 
+mod fairness;
 mod figures;
 mod story;
 mod sums;
@@ -10,6 +11,7 @@ use super::{
     moment::{MS, SECOND, US, ns, seconds},
 };
 
+use fairness::Fairness;
 pub(crate) use figures::{Figure, Figures};
 
 /// Length of a bin of the time line.
@@ -92,8 +94,7 @@ pub(crate) struct Judge {
     books: Vec<Book>,
     /// By bin, then limit; empty where there are too many limits.
     line: Vec<Bin>,
-    /// Offered and admitted, by limit, then node; empty likewise.
-    by_node: Vec<[u32; 2]>,
+    fairness: Fairness,
     waits: Vec<u64>,
     waited: u64,
     decisions: u64,
@@ -108,7 +109,7 @@ impl Judge {
         Self {
             books,
             line: vec![Bin::default(); bins * lined],
-            by_node: vec![[0; 2]; rules.nodes * lined],
+            fairness: Fairness::new(lined, rules.nodes),
             waits: vec![0; WAIT_BINS],
             waited: 0,
             decisions: 0,
@@ -124,9 +125,7 @@ impl Judge {
         if is_counted {
             book.counts.offered += 1;
             book.counts.ideal += u64::from(passes);
-            if let Some([offered, _]) = self.by_node.get_mut(limit * self.rules.nodes + node) {
-                *offered += 1;
-            }
+            self.fairness.offer(limit, node, now_ns);
         }
         if let Some(bin) = self.bin(limit, now_ns) {
             bin.ideal += u32::from(passes);
@@ -142,9 +141,7 @@ impl Judge {
         if is_counted {
             book.counts.admitted += 1;
             book.counts.beyond += u64::from(!conforms);
-            if let Some([_, admitted]) = self.by_node.get_mut(limit * self.rules.nodes + node) {
-                *admitted += 1;
-            }
+            self.fairness.admit(limit, node, now_ns);
         }
         if let Some(bin) = self.bin(limit, now_ns) {
             bin.conforming += u32::from(conforms);

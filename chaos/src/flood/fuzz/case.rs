@@ -23,6 +23,11 @@ pub(crate) enum Mode {
     Mixed,
 }
 
+impl Mode {
+    /// Every mode.
+    pub(crate) const ALL: [Self; 4] = [Self::Strict, Self::Default, Self::Quota, Self::Mixed];
+}
+
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

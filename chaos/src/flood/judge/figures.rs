@@ -22,7 +22,7 @@ pub(crate) enum Figure {
     FillP05,
     /// Refused although a client stays below 70 % of its limit, in percent.
     FalseRejects,
-    /// Largest difference between nodes in what part of a short limit they refuse, in points, at the 95th percentile of limits.
+    /// What part more or less than fair a node refuses of a short limit, in points, at the 95th percentile of limits.
     Unfairness,
     /// Messages between nodes per second.
     Messages,

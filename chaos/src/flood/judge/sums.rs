@@ -14,8 +14,6 @@ const RECOVERED: f64 = 0.95;
 const ENOUGH: f64 = 500.0;
 /// Bins of a second.
 const SECOND_BINS: usize = (SECOND / BIN_NS) as usize;
-/// A node with less than this part of a limit's requests says nothing about fairness.
-const NODE_PART: f64 = 0.05;
 
 impl Judge {
     /// The figures of the run so far; those of cost are the limiter's own.
@@ -116,24 +114,12 @@ impl Judge {
     }
 
     fn unfairness(&self, short: &[usize]) -> f64 {
-        if self.by_node.is_empty() {
+        if !self.fairness.is_kept() {
             return f64::NAN;
         }
-        let mut spreads: Vec<f64> = short.iter().map(|limit| self.spread(*limit)).collect();
+        let mut spreads: Vec<f64> = short.iter().map(|limit| self.fairness.spread(*limit)).collect();
         spreads.sort_by(f64::total_cmp);
         spreads.get(spreads.len() * 19 / 20).copied().unwrap_or(f64::NAN)
-    }
-
-    fn spread(&self, limit: usize) -> f64 {
-        let nodes = self.rules.nodes;
-        let rows = &self.by_node[limit * nodes..(limit + 1) * nodes];
-        let all: u32 = rows.iter().map(|[offered, _]| offered).sum();
-        let refused = rows
-            .iter()
-            .filter(|[offered, _]| f64::from(*offered) > NODE_PART * f64::from(all))
-            .map(|[offered, admitted]| 1.0 - f64::from(*admitted) / f64::from(*offered));
-        let (low, high) = refused.fold((1.0, 0.0), |(low, high), part| (part.min(low), part.max(high)));
-        f64::max(high - low, 0.0)
     }
 
     fn wait_ms(&self, part: f64) -> f64 {

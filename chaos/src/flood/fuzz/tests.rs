@@ -1,1 +1,0 @@
-//! The hunt in small.
