@@ -21,6 +21,8 @@ use super::{
 
 /// Runs at a time where that cannot be chosen.
 const THREADS: usize = 2;
+/// Between two looks inside, in milliseconds.
+const LOOK_MS: u64 = 10;
 
 /// What is simulated.
 #[derive(Debug, clap::Subcommand)]
@@ -67,13 +69,7 @@ pub(crate) enum Verb {
     /// Try random faults on Tidegate until a promise breaks
     Fuzz(FuzzOptions),
     /// Run kept schedules again
-    Replay {
-        /// A schedule, or a folder of them
-        path: PathBuf,
-        /// Tell second by second what happened
-        #[arg(long)]
-        story: bool,
-    },
+    Replay(ReplayOptions),
     /// Compare limiters on limits that span regions
     Global(TableOptions),
 }
@@ -107,8 +103,8 @@ pub(crate) struct TableOptions {
 /// How random faults are tried.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct FuzzOptions {
-    /// Schedules of each mode
-    #[arg(long, default_value_t = 250)]
+    /// Schedules, shared among the modes
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     schedules: u64,
     /// The first seed
     #[arg(long, default_value_t = 1)]
@@ -120,12 +116,26 @@ pub(crate) struct FuzzOptions {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
     /// Look inside every so many milliseconds
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    #[arg(long, default_value_t = LOOK_MS, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     look_ms: u64,
     /// Keep what breaks a promise as a file in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// A defect to build in, which the hunt must find
+    #[cfg(feature = "seeded-bugs")]
+    #[arg(long)]
+    bug: Option<Defect>,
+}
+
+/// What is run again.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ReplayOptions {
+    /// A schedule, or a folder of them
+    path: PathBuf,
+    /// Tell second by second what happened
+    #[arg(long)]
+    story: bool,
+    /// A defect to build in
     #[cfg(feature = "seeded-bugs")]
     #[arg(long)]
     bug: Option<Defect>,
@@ -177,7 +187,7 @@ pub(crate) fn run(verb: &Verb) -> ExitCode {
         }
         Verb::Scale { sizes, seed } => many(sizes, *seed),
         Verb::Fuzz(options) => fuzz(options),
-        Verb::Replay { path, story } => replay(path, *story),
+        Verb::Replay(options) => replay(options),
         Verb::Quota(options) => compare(&Scenario::QUOTAS, options),
         Verb::Global(_) => {
             eprintln!("not available: {} scenarios need limits that span regions", Scenario::GLOBAL.len());
@@ -230,15 +240,12 @@ fn judged(broken: &[String]) -> ExitCode {
 
 fn fuzz(options: &FuzzOptions) -> ExitCode {
     let modes = if options.mode.is_empty() { Mode::ALL.to_vec() } else { options.mode.clone() };
-    #[allow(unused_mut, reason = "a build without defects changes nothing")]
-    let mut settings = Settings { look_ns: options.look_ms * MS, ..Settings::default() };
+    let settings = looking(options.look_ms);
     #[cfg(feature = "seeded-bugs")]
-    {
-        settings.timing.bug = options.bug.map(Defect::bug);
-    }
+    let settings = with(settings, options.bug);
     let hunt = Hunt {
+        schedules: options.schedules.div_ceil(modes.len() as u64),
         modes,
-        schedules: options.schedules,
         seed: options.seed,
         threads: options.threads.into(),
         settings,
@@ -254,6 +261,17 @@ fn fuzz(options: &FuzzOptions) -> ExitCode {
     ExitCode::from(u8::from(catches > 0))
 }
 
+/// The product as it comes, looked into.
+fn looking(every_ms: u64) -> Settings {
+    Settings { look_ns: every_ms * MS, ..Settings::default() }
+}
+
+#[cfg(feature = "seeded-bugs")]
+fn with(mut settings: Settings, defect: Option<Defect>) -> Settings {
+    settings.timing.bug = defect.map(Defect::bug);
+    settings
+}
+
 /// Makes a catch small, prints it, and keeps it if a folder is given.
 fn tell(found: Catch, settings: Settings, folder: Option<&Path>) -> Result<(), String> {
     let number = found.number;
@@ -265,16 +283,18 @@ fn tell(found: Catch, settings: Settings, folder: Option<&Path>) -> Result<(), S
     })
 }
 
-fn replay(path: &Path, story: bool) -> ExitCode {
-    let cases = match fuzz::kept(path) {
+fn replay(options: &ReplayOptions) -> ExitCode {
+    let cases = match fuzz::kept(&options.path) {
         Ok(cases) => cases,
         Err(reason) => return failed(&reason),
     };
-    let settings = Settings { look_ns: 10 * MS, ..Settings::default() };
+    let settings = looking(LOOK_MS);
+    #[cfg(feature = "seeded-bugs")]
+    let settings = with(settings, options.bug);
     let mut broken = 0;
     for (file, case) in &cases {
         let (complaints, outcome) = fuzz::replay(case, settings);
-        if let Some(outcome) = outcome.filter(|_| story) {
+        if let Some(outcome) = outcome.filter(|_| options.story) {
             println!("{}", outcome.judge.story());
         }
         broken += usize::from(!complaints.is_empty());

@@ -13,13 +13,16 @@ const ZONES: usize = 3;
 const QUIET_START_MS: f64 = 800.0;
 /// Time without faults at the end, in milliseconds.
 pub(super) const QUIET_END_MS: u64 = 4_500;
+/// Mean time between faults: the least, in milliseconds, and how many times more it is at most.
+const PAUSE_MIN_MS: f64 = 200.0;
+const PAUSE_RANGE: f64 = 15.0;
 /// Worst links, as probabilities.
 const LOSS_MAX: f64 = 0.2;
 
 /// The case of a seed.
 pub(super) fn case(mode: Mode, seed: u64) -> Case {
     let mut chance = Chance::new(seed, "case");
-    let seconds = (6.5 + 3.5 * chance.fraction()).round();
+    let seconds = (6.5 + 5.0 * chance.fraction()).round();
     let is_fair = chance.happens(0.4);
     let mut probability =
         |most: f64| if is_fair { 0.0 } else { (100.0 * most * chance.fraction()).round() / 100.0 };
@@ -55,6 +58,8 @@ struct Draft {
     end_ms: u64,
     chance: Chance,
     faults: Vec<Timed>,
+    /// Links stay cut until then.
+    cut_until_ms: u64,
 }
 
 impl Draft {
@@ -66,14 +71,17 @@ impl Draft {
             end_ms: (case.seconds * 1e3) as u64 - QUIET_END_MS,
             chance,
             faults: Vec::new(),
+            cut_until_ms: 0,
         }
     }
 
     fn faults(mut self) -> Vec<Timed> {
+        // From one fault that nothing interrupts to many at a time.
+        let pause_ms = PAUSE_MIN_MS * PAUSE_RANGE.powf(self.chance.fraction());
         let mut at = QUIET_START_MS + self.chance.exponential(300.0);
         while (at as u64) < self.end_ms {
             self.add(at as u64);
-            at += 30.0 + self.chance.exponential(450.0);
+            at += 30.0 + self.chance.exponential(pause_ms);
         }
         self.push(self.end_ms, Fault::Heal);
         for node in 0..self.nodes {
@@ -87,8 +95,14 @@ impl Draft {
     fn add(&mut self, at: u64) {
         let node = self.chance.below(self.nodes);
         let zone = self.chance.below(ZONES);
-        let lasts = 50 + self.chance.exponential(900.0) as u64;
-        let until = at + lasts;
+        // Some last for longer than any lease.
+        let is_long = self.chance.happens(0.35);
+        let lasts = if is_long {
+            self.chance.between(2_000.0, 5_000.0)
+        } else {
+            50.0 + self.chance.exponential(600.0)
+        };
+        let until = at + lasts as u64;
         match self.chance.below(14) {
             0 | 1 => self.both(at, Fault::Kill(Part::Node(node)), until, Fault::Start(Part::Node(node))),
             2 => self.both(at, Fault::Kill(Part::Zone(zone)), until, Fault::Start(Part::Zone(zone))),
@@ -113,8 +127,13 @@ impl Draft {
         }
     }
 
+    /// One healing undoes every cut, so it waits for the longest.
     fn both(&mut self, at: u64, fault: Fault, until: u64, end: Fault) {
         self.push(at, fault);
+        if end == Fault::Heal {
+            self.cut_until_ms = self.cut_until_ms.max(until);
+        }
+        let until = if end == Fault::Heal { self.cut_until_ms } else { until };
         self.push(until.min(self.end_ms), end);
     }
 
