@@ -224,7 +224,7 @@ impl Voter {
     }
 
     fn majority(&self) -> usize {
-        (self.peers.len() + 1) / 2 + 1
+        self.peers.len().div_ceil(2) + 1
     }
 
     fn write(&mut self, to: usize, message: Message, writes: bool) {
