@@ -44,6 +44,8 @@ pub(crate) struct Plan {
 pub(crate) struct Row {
     #[serde(skip)]
     pub(crate) scenario: Scenario,
+    #[serde(skip)]
+    pub(crate) contestant: Contestant,
     /// What happened.
     title: String,
     /// Who.
@@ -146,6 +148,7 @@ fn row(scenario: Scenario, contestant: Contestant, outcomes: &[(Figures, Vec<Str
     let figures: Vec<Figures> = outcomes.iter().map(|(figures, _)| figures.clone()).collect();
     Row {
         scenario,
+        contestant,
         title: scenario.title(),
         limiter: contestant.title(),
         figures: Figures::merge(&figures),
