@@ -53,6 +53,13 @@ pub enum MessageV1 {
     },
     /// Answers [`MessageV1::Usage`], in the same order.
     Used(Vec<Vec<UsedV1>>),
+    /// Asks the leader of a shard what it was told of the use of a quota and has not written down.
+    Settle {
+        /// The shard's group.
+        group: u64,
+        /// The quota.
+        limit: u64,
+    },
     /// Asks the leader of a shard for its busiest limits.
     Top {
         /// The shard's group.
@@ -60,6 +67,8 @@ pub enum MessageV1 {
         /// How many at most.
         count: u32,
     },
+    /// Answers [`MessageV1::Settle`]: what would write it down.
+    Unsettled(CommandV1),
     /// Answers [`MessageV1::Top`], busiest first.
     Busiest(Vec<BusyV1>),
 }

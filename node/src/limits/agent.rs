@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tidegate_cluster::{Handle, NodeId};
 use tidegate_proto::{
-    ledger::{MessageV1, ReportV1},
+    ledger::{CommandV1, MessageV1, ReportV1},
     limits::{LEDGER_MESSAGE_TIMEOUT_MS, LEDGER_MESSAGES_MAX},
 };
 use tokio::sync::{Semaphore, watch};
@@ -125,13 +125,18 @@ impl Desk {
                 let used = self.used(shard(group)?.1, &limits, first_day, last_day);
                 used.map(MessageV1::Used).ok_or_else(|| "this node does not lead the ledger".to_owned())
             }
+            MessageV1::Settle { group, limit } => {
+                let changes = self.unsettled(shard(group)?.1, limit);
+                let changes = changes.ok_or("this node does not lead the ledger")?;
+                Ok(MessageV1::Unsettled(CommandV1 { changes }))
+            }
             MessageV1::Top { group, count } => {
                 let shard = shard(group)?.1;
                 let keeper = lock(&shard.keeper);
                 let keeper = keeper.as_ref().ok_or("this node does not lead the ledger")?;
                 Ok(MessageV1::Busiest(keeper.busiest(&lock(&shard.ledger), count as usize)))
             }
-            MessageV1::Taken | MessageV1::Used(_) | MessageV1::Busiest(_) => {
+            MessageV1::Taken | MessageV1::Used(_) | MessageV1::Unsettled(_) | MessageV1::Busiest(_) => {
                 Err("an answer belongs to a question".to_owned())
             }
         }

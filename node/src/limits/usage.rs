@@ -52,24 +52,43 @@ impl LedgerUsage {
             } else {
                 let group = shard.group;
                 let question = MessageV1::Usage { group, limits, first_day: days.0, last_day: days.1 };
-                self.call(leader, &question).await
+                match self.call(leader, &question).await {
+                    Some(MessageV1::Used(used)) => Some(used),
+                    _ => None,
+                }
             };
             all.extend(used.filter(|used| used.len() == count).ok_or(UsageError::Unavailable)?);
         }
         Ok(all)
     }
 
-    async fn call(&self, leader: u64, question: &MessageV1) -> Option<Vec<Vec<UsedV1>>> {
-        let bytes = Bytes::from(question.encode().ok()?);
-        let answer = self.handle.call(leader, bytes, Duration::from_millis(READ_TIMEOUT_MS)).await.ok()?;
-        match MessageV1::decode(&answer).ok()? {
-            MessageV1::Used(used) => Some(used),
+    /// What the leader of a shard knows of a quota and the ledger does not.
+    async fn ask_unsettled(&self, shard: &Shard, limit: u64) -> Option<Vec<ChangeV1>> {
+        let leader = self.handle.leader(shard.group).ok().flatten()?;
+        if leader == self.desk.node {
+            return self.desk.unsettled(shard, limit);
+        }
+        match self.call(leader, &MessageV1::Settle { group: shard.group, limit }).await? {
+            MessageV1::Unsettled(command) => Some(command.changes),
             _ => None,
         }
+    }
+
+    async fn call(&self, leader: u64, question: &MessageV1) -> Option<MessageV1> {
+        let bytes = Bytes::from(question.encode().ok()?);
+        let answer = self.handle.call(leader, bytes, Duration::from_millis(READ_TIMEOUT_MS)).await.ok()?;
+        MessageV1::decode(&answer).ok()
     }
 }
 
 impl Desk {
+    /// What has to be written down of a quota, where this node leads its shard.
+    pub(super) fn unsettled(&self, shard: &Shard, limit: u64) -> Option<Vec<ChangeV1>> {
+        let keeper = lock(&shard.keeper);
+        let (keeper, ledger) = (keeper.as_ref()?, lock(&shard.ledger));
+        Some(LimitId::new(limit).map_or_else(Vec::new, |limit| keeper.unsettled(limit, &ledger)))
+    }
+
     /// Use of quotas, where this node leads their shard.
     pub(super) fn used(
         &self,
@@ -133,11 +152,10 @@ impl Usage for LedgerUsage {
             let since_day = count(u64::try_from(document.quota_since_s.unwrap_or(0) / 86_400).unwrap_or(0));
             let spec = Spec::quota(count(quota.limit), count(quota.offset), period, since_day, Scope::Region);
             let size = spec.quota_in(number);
-            let changes = vec![
-                ChangeV1::Day { day },
-                ChangeV1::Quota { limit, period: number, size },
-                ChangeV1::Remain { limit, period: number, remaining: count(remaining) },
-            ];
+            // What is out counts as left, so what was used of it is written down first.
+            let mut changes = vec![ChangeV1::Day { day }, ChangeV1::Quota { limit, period: number, size }];
+            changes.extend(self.ask_unsettled(shard, limit).await.ok_or(UsageError::Unavailable)?);
+            changes.push(ChangeV1::Remain { limit, period: number, remaining: count(remaining) });
             let command = CommandV1 { changes }.encode().map_err(|_| UsageError::Unavailable)?;
             let patience = Duration::from_millis(PROPOSE_TIMEOUT_MS);
             match self.handle.propose(shard.group, Bytes::from(command), patience).await {

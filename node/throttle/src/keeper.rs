@@ -315,6 +315,11 @@ impl Keeper {
         })
     }
 
+    /// What has to be written down before what is left of a quota can be set: everything that holders reported of it.
+    pub fn unsettled(&self, limit: LimitId, ledger: &Ledger) -> Vec<ChangeV1> {
+        self.escrows.get(&limit.number()).map_or_else(Vec::new, |desk| desk.unsettled(limit.number(), ledger))
+    }
+
     /// Use of a quota, with what holders reported and the ledger has not written down yet.
     pub fn used(&self, limit: LimitId, ledger: &Ledger, first_day: u32, last_day: u32) -> Vec<UsedV1> {
         let mut used = ledger.used(limit, first_day, last_day);

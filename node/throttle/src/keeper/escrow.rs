@@ -310,6 +310,25 @@ impl EscrowDesk {
             && now_ns.saturating_sub(self.flushed_ns) >= FLUSH_NS
     }
 
+    /// Changes that write down what was reported of a quota.
+    pub(super) fn unsettled(&self, limit: u64, ledger: &Ledger) -> Vec<ChangeV1> {
+        let Some(row) = ledger.quotas.get(&limit) else { return Vec::new() };
+        let of = |one: &Holder| {
+            let chunk = chunk_of(&row.chunks, one).filter(|_| one.report.period == row.period)?;
+            let ChunkReportV1 { spent, returned, period, .. } = one.report;
+            let (holder, life) = (one.holder, one.life);
+            (spent > chunk.spent || returned > chunk.returned).then_some(ChangeV1::Settle {
+                limit,
+                period,
+                holder,
+                life,
+                spent,
+                returned,
+            })
+        };
+        self.holders.iter().filter_map(of).collect()
+    }
+
     /// Requests that were reported and are not written down yet.
     pub(super) fn unsaid(&self, limit: u64, ledger: &Ledger) -> u32 {
         let Some(row) = ledger.quotas.get(&limit) else { return 0 };
