@@ -167,6 +167,10 @@ pub const LIMIT_WAIT_MS_MAX: u64 = 100;
 pub const LIMIT_WAITS_MAX: usize = 1_024;
 /// Changes in one entry of a ledger's log; the others wait for the next tick.
 pub const LEDGER_CHANGES_MAX: usize = 65_536;
+/// Limits in one report to a ledger, so that it stays within a message; the others follow in the next one.
+pub const LEDGER_REPORT_ITEMS_MAX: usize = 1 << 16;
+/// Limits of one shard whose shares are managed one by one at a time; beyond it a limit keeps the default shares.
+pub const LEDGER_MANAGED_MAX: usize = 1 << 16;
 /// Messages about limits that a node has under way at a time; a message beyond it counts as lost.
 pub const LEDGER_MESSAGES_MAX: usize = 256;
 /// How long such a message may take, in milliseconds.

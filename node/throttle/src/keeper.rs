@@ -97,7 +97,8 @@ impl Keeper {
             counts: IdMap::default(),
             escrows: pools.collect(),
             dirty: Vec::new(),
-            sequence: 0,
+            // A leader that begins again in the same term goes on above what it said before.
+            sequence: now_ns,
             saved_ns: now_ns,
             mail: BTreeMap::new(),
         };

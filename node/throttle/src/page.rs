@@ -13,15 +13,16 @@ use std::sync::{
 pub(crate) const PAGE: usize = 4_096;
 const WORDS: usize = PAGE / 64;
 
-/// A table that grows by whole pages.
+/// A table that grows by whole pages. What every request reads is apart from the marks: a few words per page stay in the nearest
+/// cache even for a million elements.
 #[derive(Debug)]
 pub(crate) struct Pages<T> {
-    pages: Box<[OnceLock<Page<T>>]>,
+    pages: Box<[OnceLock<Box<[T; PAGE]>>]>,
+    marks: Box<[OnceLock<Box<PageMarks>>]>,
 }
 
 #[derive(Debug)]
-struct Page<T> {
-    elements: Box<[T]>,
+struct PageMarks {
     touched: Marks,
     urgent: Marks,
 }
@@ -45,47 +46,57 @@ pub(crate) enum Mark {
 impl<T: Default> Pages<T> {
     /// An empty table for at most `elements_max`.
     pub(crate) fn new(elements_max: usize) -> Self {
-        Self { pages: (0..elements_max.div_ceil(PAGE)).map(|_| OnceLock::new()).collect() }
+        let pages = elements_max.div_ceil(PAGE);
+        Self {
+            pages: (0..pages).map(|_| OnceLock::new()).collect(),
+            marks: (0..pages).map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// The element, where its page exists.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         let index = index as usize;
-        self.pages.get(index / PAGE)?.get()?.elements.get(index % PAGE)
+        self.pages.get(index / PAGE)?.get()?.get(index % PAGE)
     }
 
     /// Makes the page of the element; false beyond the end of the table.
     pub(crate) fn ensure(&self, index: u32) -> bool {
-        let Some(page) = self.pages.get(index as usize / PAGE) else { return false };
-        page.get_or_init(|| Page {
-            elements: (0..PAGE).map(|_| T::default()).collect(),
-            touched: Marks::new(),
-            urgent: Marks::new(),
-        });
-        true
+        let number = index as usize / PAGE;
+        let (Some(page), Some(marks)) = (self.pages.get(number), self.marks.get(number)) else {
+            return false;
+        };
+        marks.get_or_init(|| Box::new(PageMarks { touched: Marks::new(), urgent: Marks::new() }));
+        let elements = || (0..PAGE).map(|_| T::default()).collect::<Box<[T]>>();
+        // As many as there are in a page, so the conversion never fails.
+        if page.get().is_none()
+            && let Ok(elements) = elements().try_into()
+        {
+            page.get_or_init(|| elements);
+        }
+        page.get().is_some()
     }
 
     /// Sets a mark.
     pub(crate) fn mark(&self, index: u32, mark: Mark) {
         let index = index as usize;
-        if let Some(page) = self.pages.get(index / PAGE).and_then(OnceLock::get) {
-            page.marks(mark).set(index % PAGE);
+        if let Some(marks) = self.marks.get(index / PAGE).and_then(OnceLock::get) {
+            marks.of(mark).set(index % PAGE);
         }
     }
 
     /// Calls `each` with every marked element and clears the marks.
     pub(crate) fn sweep(&self, mark: Mark, mut each: impl FnMut(u32)) {
-        for (number, page) in self.pages.iter().enumerate() {
-            if let Some(page) = page.get() {
-                page.marks(mark).sweep(|at| each((number * PAGE + at) as u32));
+        for (number, marks) in self.marks.iter().enumerate() {
+            if let Some(marks) = marks.get() {
+                marks.of(mark).sweep(|at| each((number * PAGE + at) as u32));
             }
         }
     }
 }
 
-impl<T> Page<T> {
-    fn marks(&self, mark: Mark) -> &Marks {
+impl PageMarks {
+    fn of(&self, mark: Mark) -> &Marks {
         match mark {
             Mark::Touched => &self.touched,
             Mark::Urgent => &self.urgent,

@@ -32,6 +32,8 @@ pub(super) struct ActiveChunk {
     demand: Demand,
     reported: (u32, u32),
     reported_ns: u64,
+    /// When something was last said that had not been said before.
+    news_ns: u64,
     asked_ns: u64,
     used_ns: u64,
     is_ack_due: bool,
@@ -49,6 +51,7 @@ impl ActiveChunk {
             demand: Demand::begin(ground.now.now_ns, offered.wrapping_sub(1)),
             reported: (0, 0),
             reported_ns: 0,
+            news_ns: 0,
             asked_ns: 0,
             used_ns: ground.now.now_ns,
             is_ack_due: false,
@@ -226,6 +229,11 @@ impl ActiveChunk {
         })
     }
 
+    /// Whether something new was said since `since_ns`, or more is waited for.
+    pub(super) fn may_be_unheard(&self, since_ns: u64) -> bool {
+        self.news_ns >= since_ns || self.asked_ns != 0
+    }
+
     /// What it last said, for a ledger that may not have heard it.
     pub(super) fn repeat(&mut self, limit: u64, ground: &Ground<'_>) -> Option<ChunkReportV1> {
         (self.granted > 0 || self.asked_ns != 0).then(|| {
@@ -236,10 +244,13 @@ impl ActiveChunk {
 
     fn report(&mut self, limit: u64, wanting: bool, ground: &Ground<'_>) -> ChunkReportV1 {
         let now = ground.now.now_ns;
+        let spent = self.spent(ground);
+        if self.is_ack_due || self.reported != (spent, self.returned) {
+            self.news_ns = now;
+        }
         self.is_ack_due = false;
         self.reported_ns = now;
         self.asked_ns = if wanting { now.max(1) } else { 0 };
-        let spent = self.spent(ground);
         self.reported = (spent, self.returned);
         ChunkReportV1 {
             limit,

@@ -3,7 +3,12 @@
 
 mod lease;
 
-use tidegate_proto::ledger::{GrantV1, ReportV1, SliceGrantV1, WHOLE};
+use std::collections::BTreeSet;
+
+use tidegate_proto::{
+    ledger::{GrantV1, ReportV1, SliceGrantV1, WHOLE},
+    limits::LEDGER_REPORT_ITEMS_MAX,
+};
 
 use super::{
     Ground, Identity, Now,
@@ -47,7 +52,7 @@ pub(super) struct Session {
     counts: IdMap<ActiveCount>,
     chunks: IdMap<ActiveChunk>,
     /// Limits that are looked at at every poll.
-    hurried: Vec<u64>,
+    hurried: BTreeSet<u64>,
     /// Shares of limits that the index does not know yet.
     unknown: IdMap<SliceGrantV1>,
     /// When the last session ended, on the clock of leases; 0 before.
@@ -77,7 +82,7 @@ impl Session {
             slices: IdMap::default(),
             counts: IdMap::default(),
             chunks: IdMap::default(),
-            hurried: Vec::new(),
+            hurried: BTreeSet::new(),
             unknown: IdMap::default(),
             lapsed_ns: 0,
             hoped_ns: None,
@@ -207,17 +212,15 @@ impl Session {
                 Kind::Count => {
                     let count =
                         self.counts.entry(limit).or_insert_with(|| ActiveCount::begin(cell, spec, ground));
-                    if count.is_hurried(ground) && !self.hurried.contains(&limit) {
-                        self.hurried.push(limit);
+                    if count.is_hurried(ground) {
+                        self.hurried.insert(limit);
                     }
                 }
                 Kind::Pool | Kind::Quota(_) => {
                     let day = self.day;
                     let begin = || ActiveChunk::begin(cell, spec, day, ground);
                     let _chunk = self.chunks.entry(limit).or_insert_with(begin);
-                    if !self.hurried.contains(&limit) {
-                        self.hurried.push(limit);
-                    }
+                    self.hurried.insert(limit);
                 }
             }
         }
@@ -239,7 +242,7 @@ impl Session {
                 self.is_prompt |= report.is_some();
                 self.draft.counts.extend(report);
                 if count.is_hurried(ground) {
-                    self.hurried.push(limit);
+                    self.hurried.insert(limit);
                 }
             }
             if let Some(chunk) = self.chunks.get_mut(&limit) {
@@ -310,8 +313,7 @@ impl Session {
             self.say_everything(ground);
         }
         self.sent_ns = now.max(1);
-        self.is_prompt = false;
-        let mut report = std::mem::take(&mut self.draft);
+        let mut report = self.take_draft();
         report.holder = identity.holder;
         report.incarnation = identity.incarnation;
         (report.epoch, report.epoch_seen, report.term) = (self.epoch, self.epoch_seen, self.term);
@@ -324,15 +326,32 @@ impl Session {
         Some(report)
     }
 
+    /// What is to be said, as far as it fits into one message; the rest follows with the next poll. Everything has been said only
+    /// with the last part of it.
+    fn take_draft(&mut self) -> ReportV1 {
+        let draft = &mut self.draft;
+        let mut room = LEDGER_REPORT_ITEMS_MAX;
+        let slices = first(&mut draft.slices, &mut room);
+        let counts = first(&mut draft.counts, &mut room);
+        let chunks = first(&mut draft.chunks, &mut room);
+        self.is_prompt = !(draft.slices.is_empty() && draft.counts.is_empty() && draft.chunks.is_empty());
+        let full = draft.full && !self.is_prompt;
+        draft.full &= self.is_prompt;
+        ReportV1 { full, slices, counts, chunks, ..ReportV1::default() }
+    }
+
+    /// Everything that a leader which has heard nothing has to know, or only what it may not have heard since the last time.
     fn say_everything(&mut self, ground: &Ground<'_>) {
+        let since_ns = if self.is_repeat_due { 0 } else { self.repeated_ns.saturating_sub(REPEAT_EVERY_NS) };
         (self.repeated_ns, self.is_repeat_due) = (ground.now.now_ns, false);
         let Self { slices, counts, chunks, draft, .. } = self;
         draft.full = true;
         draft.slices = slices.iter_mut().filter_map(|(limit, slice)| slice.repeat(*limit, ground)).collect();
-        let said: Vec<u64> = draft.counts.iter().map(|count| count.limit).collect();
+        let said: BTreeSet<u64> = draft.counts.iter().map(|count| count.limit).collect();
         let others = counts.iter().filter(|(limit, _)| !said.contains(limit));
         draft.counts.extend(others.filter_map(|(limit, count)| count.repeat(*limit)));
-        draft.chunks.extend(chunks.iter_mut().filter_map(|(limit, chunk)| chunk.repeat(*limit, ground)));
+        let chunks = chunks.iter_mut().filter(|(_, chunk)| chunk.may_be_unheard(since_ns));
+        draft.chunks.extend(chunks.filter_map(|(limit, chunk)| chunk.repeat(*limit, ground)));
     }
 
     /// Gives everything back, for good.
@@ -477,4 +496,12 @@ impl Session {
     pub(super) fn tokens(&self, limit: LimitId, bank: &crate::bank::Bank) -> u64 {
         self.chunks.get(&limit.number()).map_or(0, |chunk| chunk.left(bank.cells.get(chunk.cell())))
     }
+}
+
+/// Takes what there is room for.
+fn first<T>(all: &mut Vec<T>, room: &mut usize) -> Vec<T> {
+    let rest = all.split_off(all.len().min(*room));
+    let taken = std::mem::replace(all, rest);
+    *room -= taken.len();
+    taken
 }

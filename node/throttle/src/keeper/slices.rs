@@ -1,7 +1,10 @@
 //! Shares of large limits: who needs how much, and who gives it up. Owns the judgement; that nothing is given twice is the
 //! ledger's rule. What shrinks is free only when its holder has confirmed it.
 
-use tidegate_proto::ledger::{BusyV1, ChangeV1, ReportV1, SliceGrantV1, SliceReportV1, SliceV1, WHOLE};
+use tidegate_proto::{
+    ledger::{BusyV1, ChangeV1, ReportV1, SliceGrantV1, SliceReportV1, SliceV1, WHOLE},
+    limits::LEDGER_MANAGED_MAX,
+};
 
 use super::Bench;
 use crate::{ledger::Ledger, limit::Spec, timing::MS};
@@ -147,7 +150,8 @@ impl SliceDesk {
         self.refill(bench.now_ns, spec, bench.ledger, limit);
         let row = bench.ledger.slices.get(&limit);
         let mut rows = self.rows(row, bench.ledger);
-        if rows.is_empty() {
+        let has_room = row.is_some() || bench.ledger.slices.len() < LEDGER_MANAGED_MAX;
+        if rows.is_empty() || !has_room {
             return false;
         }
         confirm(&mut rows, bench);
