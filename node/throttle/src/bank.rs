@@ -6,10 +6,11 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
+use arrayvec::ArrayVec;
 use tidegate_proto::limits::{LIMIT_SPECS_MAX, LIMITS_MAX, MANAGED_LIMITS_MAX};
 
 use crate::{
-    cell::{Cell, OwnTerms, Take, flag},
+    cell::{Cell, OwnTerms, Step, flag},
     limit::{Kind, SHARDS, Spec},
     page::{Mark, Pages},
     terms::{TICKS_PER_NS, Terms},
@@ -108,11 +109,16 @@ enum Mode {
 const MODES: [Mode; 6] =
     [Mode::Blocked, Mode::Bucket, Mode::Leased, Mode::Counted, Mode::Singles, Mode::Chunk];
 
-/// What was taken for one entry, for giving it back.
+/// How one entry of a request's list is admitted: worked out for all entries before any of it is made, so that a processor can work
+/// on them at the same time and a request that does not fit mostly changes nothing.
 #[derive(Clone, Copy)]
-struct Taken {
-    rate: Option<(Mode, Take, u8)>,
-    chunk: Option<u8>,
+struct Plan<'b> {
+    cell: &'b Cell,
+    rate: Step,
+    chunk: Step,
+    /// Of the rate; `None` where it is not held against one.
+    mode: Option<Mode>,
+    has_chunk: bool,
 }
 
 impl Bank {
@@ -131,10 +137,16 @@ impl Bank {
     #[inline]
     pub fn decide(&self, limits: &[LimitRef], now_ns: u64, boot_ns: impl Fn() -> u64) -> Verdict {
         let now = now_ns.saturating_mul(TICKS_PER_NS);
-        let mut taken = [Taken { rate: None, chunk: None }; LIMITS_PER_REQUEST_MAX];
-        for (at, (limit, taken_here)) in limits.iter().zip(&mut taken).enumerate() {
-            if let Err((is_quota, reason)) = self.take(*limit, now, &boot_ns, taken_here) {
-                self.give_back(limits, &taken, at);
+        let mut plans = ArrayVec::<Plan<'_>, LIMITS_PER_REQUEST_MAX>::new();
+        for (at, limit) in limits.iter().take(LIMITS_PER_REQUEST_MAX).enumerate() {
+            match self.plan(*limit, now, &boot_ns) {
+                Ok(plan) => plans.push(plan),
+                Err((is_quota, reason)) => return Verdict::Refused(Refusal { at, is_quota, reason }),
+            }
+        }
+        for (at, (limit, plan)) in limits.iter().zip(&mut plans).enumerate() {
+            if let Err((is_quota, reason)) = self.make(*limit, plan, now, &boot_ns) {
+                give_back(plans.get(..=at).unwrap_or_default());
                 return Verdict::Refused(Refusal { at, is_quota, reason });
             }
         }
@@ -156,119 +168,108 @@ impl Bank {
         (rate, (limit.quota != NONE).then(|| cell.chunk()))
     }
 
-    /// Sides that were not taken are skipped.
-    #[cold]
-    fn give_back(&self, limits: &[LimitRef], taken: &[Taken; LIMITS_PER_REQUEST_MAX], failed: usize) {
-        for (limit, taken) in limits.iter().zip(taken).take(failed + 1).rev() {
-            let Some(cell) = self.cells.get(limit.cell) else { continue };
-            if let Some(tag) = taken.chunk {
-                cell.give_chunk_back(tag);
-            }
-            match taken.rate {
-                Some((Mode::Singles, _, tag)) => cell.give_single_back(tag),
-                Some((mode, Take::Taken { cost, version, .. }, _)) => {
-                    cell.give_back(cost, version);
-                    if mode == Mode::Counted {
-                        cell.unspend();
-                    }
-                }
-                Some((_, Take::Empty, _)) | None => {}
-            }
-        }
-    }
-
     #[inline]
-    fn take(
+    fn plan(
         &self,
         limit: LimitRef,
         now: u64,
         boot_ns: &impl Fn() -> u64,
-        taken: &mut Taken,
-    ) -> Result<(), (bool, Reason)> {
-        let Some(cell) = self.cells.get(limit.cell) else { return Err((false, Reason::Blocked)) };
+    ) -> Result<Plan<'_>, (bool, Reason)> {
+        let cell = self.cells.get(limit.cell).ok_or((false, Reason::Blocked))?;
         if cell.flags() & flag::TOUCHED == 0 {
             self.touch(limit.cell, cell);
         }
+        cell.offer();
+        let (mut rate, mut chunk, mut mode) = (Step::default(), Step::default(), None);
         if limit.rate != NONE {
-            let spec = self.specs.get(limit.rate).ok_or((false, Reason::Blocked))?;
-            self.take_rate(limit.cell, cell, spec, now, boot_ns, taken).map_err(|reason| (false, reason))?;
+            let planned = self.plan_rate(limit, cell, now, boot_ns).map_err(|reason| (false, reason))?;
+            (mode, rate) = (Some(planned.0), planned.1);
         }
-        if limit.quota != NONE {
-            let spec = self.specs.get(limit.quota).ok_or((true, Reason::Blocked))?;
-            self.take_chunk(limit, cell, spec, taken).map_err(|reason| (true, reason))?;
+        let has_chunk = limit.quota != NONE;
+        if has_chunk {
+            chunk = self.plan_chunk(limit, cell).map_err(|reason| (true, reason))?;
         }
-        Ok(())
+        Ok(Plan { cell, rate, chunk, mode, has_chunk })
     }
 
     #[inline]
-    fn take_rate(
+    fn plan_rate(
         &self,
-        index: u32,
+        limit: LimitRef,
         cell: &Cell,
-        spec: &SpecCell,
         now: u64,
         boot_ns: &impl Fn() -> u64,
-        taken: &mut Taken,
-    ) -> Result<(), Reason> {
+    ) -> Result<(Mode, Step), Reason> {
+        let spec = self.specs.get(limit.rate).ok_or(Reason::Blocked)?;
         let (mode, shard) = spec.mode();
-        cell.offer();
         match mode {
             Mode::Bucket | Mode::Counted => {}
             Mode::Leased | Mode::Singles => self.check_lease(shard, boot_ns)?,
             Mode::Blocked | Mode::Chunk => return Err(Reason::Blocked),
         }
-        if mode == Mode::Singles {
-            let Some(tag) = cell.take_single() else { return Err(self.refuse(index, cell, shard)) };
-            taken.rate = Some((mode, Take::Empty, tag));
-            return Ok(());
-        }
-        let own = |place: u32| self.own.get(place.wrapping_sub(1));
-        let floor = spec.floor.load(Relaxed);
-        let take = cell.take(now, || spec.terms(), floor, own);
-        let Take::Taken { is_low, .. } = take else {
-            let reason = self.refuse(index, cell, shard);
-            // A counted limit is an estimate of the whole bucket once there is a session: nothing could be granted.
-            let is_short = mode == Mode::Counted && reason == Reason::Starved && self.has_lease(shard);
-            return Err(if is_short { Reason::Exhausted } else { reason });
+        let step = if mode == Mode::Singles {
+            cell.plan_single()
+        } else {
+            let own = |place: u32| self.own.get(place.wrapping_sub(1));
+            cell.plan(now, || spec.terms(), spec.floor.load(Relaxed), own)
         };
-        taken.rate = Some((mode, take, 0));
-        if mode == Mode::Counted {
-            cell.spend();
-        }
-        if is_low && cell.flags() & flag::URGENT == 0 {
-            self.call(index, cell, flag::URGENT);
-        }
-        Ok(())
+        step.map(|step| (mode, step)).ok_or_else(|| self.refuse_rate(limit.cell, cell, mode, shard))
     }
 
     #[inline]
-    fn take_chunk(
-        &self,
-        limit: LimitRef,
-        cell: &Cell,
-        spec: &SpecCell,
-        taken: &mut Taken,
-    ) -> Result<(), Reason> {
-        let (mode, shard) = spec.mode();
+    fn plan_chunk(&self, limit: LimitRef, cell: &Cell) -> Result<Step, Reason> {
+        let (mode, shard) = self.specs.get(limit.quota).ok_or(Reason::Blocked)?.mode();
         if mode != Mode::Chunk {
             return Err(Reason::Blocked);
         }
-        if limit.rate == NONE {
-            cell.offer();
-        }
-        let Some(tag) = cell.take_chunk() else {
-            return Err(match cell.flags() & flag::EXHAUSTED {
-                0 => self.refuse(limit.cell, cell, shard),
-                _ => {
-                    // Others may have given something back: the agent asks now and then.
-                    self.refuse(limit.cell, cell, shard);
-                    Reason::Exhausted
+        cell.plan_chunk().ok_or_else(|| {
+            let reason = self.refuse(limit.cell, cell, shard);
+            // Others may have given something back, so the agent was called all the same.
+            if cell.flags() & flag::EXHAUSTED == 0 { reason } else { Reason::Exhausted }
+        })
+    }
+
+    /// Makes what was planned. Where another thread was faster it is planned again; a side that does not fit any more is not made,
+    /// nor is any after it.
+    #[inline]
+    fn make(
+        &self,
+        limit: LimitRef,
+        plan: &mut Plan<'_>,
+        now: u64,
+        boot_ns: &impl Fn() -> u64,
+    ) -> Result<(), (bool, Reason)> {
+        let cell = plan.cell;
+        if let Some(mode) = plan.mode {
+            while !cell.step(&plan.rate) {
+                match self.plan_rate(limit, cell, now, boot_ns) {
+                    Ok((_, again)) => plan.rate = again,
+                    Err(reason) => {
+                        (plan.mode, plan.has_chunk) = (None, false);
+                        return Err((false, reason));
+                    }
                 }
-            });
-        };
-        taken.chunk = Some(tag);
-        if cell.chunk() == 0 && cell.flags() & (flag::URGENT | flag::EXHAUSTED) == 0 {
-            self.call(limit.cell, cell, flag::URGENT);
+            }
+            if mode == Mode::Counted {
+                cell.spend();
+            }
+            if plan.rate.is_low() && mode != Mode::Singles && cell.flags() & flag::URGENT == 0 {
+                self.call(limit.cell, cell, flag::URGENT);
+            }
+        }
+        if plan.has_chunk {
+            while !cell.step_chunk(&plan.chunk) {
+                match self.plan_chunk(limit, cell) {
+                    Ok(again) => plan.chunk = again,
+                    Err(reason) => {
+                        plan.has_chunk = false;
+                        return Err((true, reason));
+                    }
+                }
+            }
+            if plan.chunk.is_low() && cell.flags() & (flag::URGENT | flag::EXHAUSTED) == 0 {
+                self.call(limit.cell, cell, flag::URGENT);
+            }
         }
         Ok(())
     }
@@ -280,6 +281,14 @@ impl Bank {
 
     fn out_of_contact(&self, lease: &Lease) -> Reason {
         if lease.is_connected.load(Acquire) == 0 { Reason::Isolated } else { Reason::Starved }
+    }
+
+    #[cold]
+    fn refuse_rate(&self, index: u32, cell: &Cell, mode: Mode, shard: usize) -> Reason {
+        let reason = self.refuse(index, cell, shard);
+        // A counted limit is an estimate of the whole bucket once there is a session: nothing could be granted.
+        let is_short = mode == Mode::Counted && reason == Reason::Starved && self.has_lease(shard);
+        if is_short { Reason::Exhausted } else { reason }
     }
 
     /// Calls for more, and says whether that can help.
@@ -352,6 +361,26 @@ impl Bank {
 impl Default for Bank {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Undoes the sides that were made.
+#[cold]
+fn give_back(plans: &[Plan<'_>]) {
+    for plan in plans.iter().rev() {
+        if plan.has_chunk {
+            plan.cell.give_chunk_back(&plan.chunk);
+        }
+        match plan.mode {
+            Some(Mode::Singles) => plan.cell.give_single_back(&plan.rate),
+            Some(mode) => {
+                plan.cell.give_back(&plan.rate);
+                if mode == Mode::Counted {
+                    plan.cell.unspend();
+                }
+            }
+            None => {}
+        }
     }
 }
 

@@ -54,16 +54,23 @@ pub(crate) struct OwnTerms {
     sets: [[AtomicU64; 2]; 2],
 }
 
-/// What taking a token led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Take {
-    /// Taken; the ticks and the version are for giving it back. `is_low`: more than a quarter of the bucket is used.
-    Taken {
-        cost: u64,
-        version: u8,
-        is_low: bool,
-    },
-    Empty,
+/// A change of one word of a cell that is worked out and not made yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Step {
+    from: u64,
+    to: u64,
+    /// Ticks that it books, for giving them back; the first bit says whether more than a quarter of the bucket is used then.
+    cost: u64,
+}
+
+impl Step {
+    const LOW: u64 = 1 << 63;
+
+    /// Whether the agent should look at what is left.
+    #[inline]
+    pub(crate) fn is_low(&self) -> bool {
+        self.cost & Self::LOW != 0
+    }
 }
 
 impl OwnTerms {
@@ -88,38 +95,39 @@ impl OwnTerms {
 }
 
 impl Cell {
-    /// Takes a token of the rate at `now`, in ticks. `shared` and `floor` are those of the specification, `own` finds terms of
-    /// this cell's own.
+    /// Works out how a token of the rate is taken at `now`, in ticks; `None` when there is none. `shared` and `floor` are those of the
+    /// specification, `own` finds terms of this cell's own.
     #[inline]
-    pub(crate) fn take<'t>(
+    pub(crate) fn plan<'t>(
         &self,
         now: u64,
         shared: impl Fn() -> Terms,
         floor: u64,
         own: impl Fn(u32) -> Option<&'t OwnTerms>,
-    ) -> Take {
-        let mut word = self.word.load(Acquire);
-        loop {
-            let version = word & VERSION_MASK;
-            let terms = if version == 0 {
-                shared()
-            } else {
-                own(self.terms.load(Relaxed)).map_or(Terms::CLOSED, |own| own.load(version))
-            };
-            let floor = if version == 0 { floor } else { 0 };
-            let until = (word >> VERSION_BITS).max(now).max(floor).saturating_add(terms.cost);
-            let ahead = until - now;
-            if ahead > terms.tolerance || until >= 1 << (64 - VERSION_BITS) {
-                return Take::Empty;
-            }
-            match self.word.compare_exchange_weak(word, until << VERSION_BITS | version, AcqRel, Acquire) {
-                Ok(_) => {
-                    let is_low = ahead > terms.tolerance / 4;
-                    return Take::Taken { cost: terms.cost, version: version as u8, is_low };
-                }
-                Err(found) => word = found,
-            }
-        }
+    ) -> Option<Step> {
+        let from = self.word.load(Acquire);
+        let version = from & VERSION_MASK;
+        let (terms, floor) = match version {
+            0 => (shared(), floor),
+            _ => (own(self.terms.load(Relaxed)).map_or(Terms::CLOSED, |own| own.load(version)), 0),
+        };
+        let until = (from >> VERSION_BITS).max(now).max(floor).saturating_add(terms.cost);
+        let ahead = until - now;
+        let fits = ahead <= terms.tolerance && until < 1 << (64 - VERSION_BITS);
+        let low = if ahead > terms.tolerance / 4 { Step::LOW } else { 0 };
+        fits.then_some(Step { from, to: until << VERSION_BITS | version, cost: terms.cost | low })
+    }
+
+    /// Makes a step of the rate or of single tokens; false when somebody else was faster.
+    #[inline]
+    pub(crate) fn step(&self, step: &Step) -> bool {
+        self.word.compare_exchange(step.from, step.to, AcqRel, Relaxed).is_ok()
+    }
+
+    /// Makes a step of the chunk; false when somebody else was faster.
+    #[inline]
+    pub(crate) fn step_chunk(&self, step: &Step) -> bool {
+        self.chunk.compare_exchange(step.from, step.to, AcqRel, Relaxed).is_ok()
     }
 
     /// Tokens that the rate would give at `now`.
@@ -140,11 +148,11 @@ impl Cell {
         terms.tolerance.saturating_sub(ahead) / terms.cost.max(1)
     }
 
-    /// Gives a token of the rate back. Where the terms have changed since, the token is lost instead, in favour of the limit.
-    pub(crate) fn give_back(&self, cost: u64, version: u8) {
+    /// Takes a step of the rate back. Where the terms have changed since, the token is lost instead, in favour of the limit.
+    pub(crate) fn give_back(&self, step: &Step) {
         let undo = |word: u64| {
-            let booked = (word >> VERSION_BITS).saturating_sub(cost);
-            (word & VERSION_MASK == u64::from(version))
+            let booked = (word >> VERSION_BITS).saturating_sub(step.cost & !Step::LOW);
+            (word & VERSION_MASK == step.to & VERSION_MASK)
                 .then_some(booked << VERSION_BITS | word & VERSION_MASK)
         };
         // Refused where the version differs.
@@ -176,15 +184,15 @@ impl Cell {
         let _before = self.word.fetch_update(AcqRel, Acquire, turn);
     }
 
-    /// Takes one of the single tokens that a pool handed out.
+    /// Works out how one of the single tokens that a pool handed out is taken.
     #[inline]
-    pub(crate) fn take_single(&self) -> Option<u8> {
-        take_one(&self.word)
+    pub(crate) fn plan_single(&self) -> Option<Step> {
+        plan_one(&self.word)
     }
 
     /// Gives a single token back.
-    pub(crate) fn give_single_back(&self, tag: u8) {
-        give_one(&self.word, tag);
+    pub(crate) fn give_single_back(&self, step: &Step) {
+        give_one(&self.word, step);
     }
 
     /// Single tokens at hand.
@@ -202,15 +210,15 @@ impl Cell {
         start_over(&self.word, 0)
     }
 
-    /// Takes one request of the chunk.
+    /// Works out how one request of the chunk is taken.
     #[inline]
-    pub(crate) fn take_chunk(&self) -> Option<u8> {
-        take_one(&self.chunk)
+    pub(crate) fn plan_chunk(&self) -> Option<Step> {
+        plan_one(&self.chunk)
     }
 
     /// Gives a request of the chunk back.
-    pub(crate) fn give_chunk_back(&self, tag: u8) {
-        give_one(&self.chunk, tag);
+    pub(crate) fn give_chunk_back(&self, step: &Step) {
+        give_one(&self.chunk, step);
     }
 
     /// Requests left of the chunk.
@@ -282,19 +290,14 @@ impl Cell {
 }
 
 #[inline]
-fn take_one(word: &AtomicU64) -> Option<u8> {
-    let mut found = word.load(Acquire);
-    loop {
-        let left = (found >> TAG_BITS).checked_sub(1)?;
-        match word.compare_exchange_weak(found, left << TAG_BITS | found & TAG_MASK, AcqRel, Acquire) {
-            Ok(_) => return Some((found & TAG_MASK) as u8),
-            Err(newer) => found = newer,
-        }
-    }
+fn plan_one(word: &AtomicU64) -> Option<Step> {
+    let from = word.load(Acquire);
+    let to = (from >> TAG_BITS).checked_sub(1)? << TAG_BITS | from & TAG_MASK;
+    Some(Step { from, to, cost: if to >> TAG_BITS == 0 { Step::LOW } else { 0 } })
 }
 
-fn give_one(word: &AtomicU64, tag: u8) {
-    let undo = |found: u64| (found & TAG_MASK == u64::from(tag)).then(|| found + (1 << TAG_BITS));
+fn give_one(word: &AtomicU64, step: &Step) {
+    let undo = |found: u64| (found & TAG_MASK == step.to & TAG_MASK).then(|| found + (1 << TAG_BITS));
     // Refused where the tokens are of another period: the one in hand is lost.
     let _changed = word.fetch_update(AcqRel, Acquire, undo);
 }
