@@ -177,3 +177,5 @@ pub const LEDGER_MESSAGES_MAX: usize = 256;
 pub const LEDGER_MESSAGE_TIMEOUT_MS: u64 = 500;
 /// Quotas that one question about their use may name.
 pub const USAGE_LIMITS_MAX: usize = 500;
+/// Limits that one question about the busiest ones may ask for.
+pub const LIMITS_TOP_MAX: usize = 1_000;

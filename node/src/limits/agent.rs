@@ -134,7 +134,9 @@ impl Desk {
                 let shard = shard(group)?.1;
                 let keeper = lock(&shard.keeper);
                 let keeper = keeper.as_ref().ok_or("this node does not lead the ledger")?;
-                Ok(MessageV1::Busiest(keeper.busiest(&lock(&shard.ledger), count as usize)))
+                let count = (count as usize).min(LIMITS_TOP_MAX);
+                let index = self.index.load();
+                Ok(MessageV1::Busiest(keeper.busiest(boot_ns(), &lock(&shard.ledger), &index, count)))
             }
             MessageV1::Taken | MessageV1::Used(_) | MessageV1::Unsettled(_) | MessageV1::Busiest(_) => {
                 Err("an answer belongs to a question".to_owned())

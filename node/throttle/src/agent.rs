@@ -9,10 +9,11 @@ mod slices;
 
 use std::sync::Arc;
 
-use tidegate_proto::ledger::{GrantV1, ReportV1};
+use tidegate_proto::ledger::{BusyV1, GrantV1, ReportV1};
 
 use crate::{
     bank::Bank,
+    busy::busiest,
     cell::flag,
     index::Index,
     limit::{LimitId, SHARDS},
@@ -178,6 +179,18 @@ impl Agent {
     /// Tokens of a quota or pool at hand. For checks of conservation.
     pub fn tokens(&self, limit: LimitId) -> u64 {
         self.sessions.get(limit.name().shard()).map_or(0, |session| session.tokens(limit, &self.bank))
+    }
+
+    /// The limits with the highest demand on this node, busiest first.
+    pub fn busiest(&mut self, now: Now, count: usize) -> Vec<BusyV1> {
+        let holder = self.identity.holder;
+        let (sessions, ground) = self.split(now);
+        let all = sessions.iter().flat_map(|session| session.demands(holder, &ground)).collect();
+        let describe = |limit: u64| {
+            let session = sessions.get(LimitId::new(limit)?.name().shard())?;
+            session.describe(limit, holder, &ground)
+        };
+        busiest(all, count).into_iter().filter_map(describe).collect()
     }
 
     fn split(&mut self, now: Now) -> (&mut [Session; SHARDS], Ground<'_>) {

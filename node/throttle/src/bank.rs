@@ -135,6 +135,7 @@ impl Bank {
         for (at, (limit, taken_here)) in limits.iter().zip(&mut taken).enumerate() {
             if let Err((is_quota, reason)) = self.take(*limit, now, &boot_ns, taken_here) {
                 self.give_back(limits, &taken, at);
+                self.count_refusal(*limit, is_quota);
                 return Verdict::Refused(Refusal { at, is_quota, reason });
             }
         }
@@ -174,6 +175,18 @@ impl Bank {
                 }
                 Some((_, Take::Empty, _)) | None => {}
             }
+        }
+    }
+
+    /// What lets nothing pass is not reported, so it is not counted.
+    #[cold]
+    fn count_refusal(&self, limit: LimitRef, is_quota: bool) {
+        let Some(cell) = self.cells.get(limit.cell) else { return };
+        match self.specs.get(limit.rate).map(|spec| spec.mode().0) {
+            _ if is_quota => cell.refuse_chunk(),
+            Some(Mode::Counted) => cell.refuse(true),
+            Some(Mode::Bucket | Mode::Leased | Mode::Singles) => cell.refuse(false),
+            Some(Mode::Blocked | Mode::Chunk) | None => {}
         }
     }
 

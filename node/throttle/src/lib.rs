@@ -7,6 +7,7 @@
 mod agent;
 mod bank;
 mod bucket;
+mod busy;
 mod cell;
 mod demand;
 mod ids;
