@@ -8,6 +8,7 @@ pub(crate) mod holders;
 mod incarnation;
 mod lead;
 mod machine;
+pub(crate) mod top;
 pub(crate) mod usage;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

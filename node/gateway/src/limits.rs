@@ -6,6 +6,7 @@
 //! method a bucket of its own.
 
 mod keys;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use tidegate_throttle::{Builder, Isolated, LimitRef, NONE, Name, Period, Policy,
 
 use crate::StageTable;
 pub use keys::{KeyTable, Known};
+use names::{ACCOUNT, method_text, stage_text};
+pub use names::{Subject, plan_limit_name, subjects};
 
 /// Most limits of one request: a plan's rate and its quota, the method, the stage, the account.
 const LIMITS_MAX: usize = 5;
@@ -163,7 +166,7 @@ impl Limits {
         let holders = compiled.holders.max(1) as usize;
         let account = compiled.account.and_then(|rate| {
             let spec = spec(rate, PolicyV1::default(), holders);
-            gate(builder, "account", "account", spec, rate, Level::Account)
+            gate(builder, ACCOUNT, ACCOUNT, spec, rate, Level::Account)
         });
         let gates =
             stages.iter().map(|stage| stage_gates(&compiled, stage, account, holders, builder)).collect();
@@ -266,15 +269,14 @@ fn stage_gates(
 ) -> StageGates {
     let (api, name) = (table.api(), table.name());
     let own = compiled.stages.iter().find(|one| one.api == api && one.stage == name);
-    let place = format!("{api}/{name}");
     let whole = own.and_then(|own| {
-        let text = format!("stage/{place}");
+        let text = stage_text(api, name);
         gate(builder, &text, &text, spec(own.bucket?, own.policy, holders), own.bucket?, Level::Stage)
     });
     let (mut spans, mut gates) = (Vec::new(), Vec::new());
     for (path, verb) in table.routes() {
         let from = gates.len() as u32;
-        let method = own.and_then(|own| method_gate(own, &place, path, verb, holders, builder));
+        let method = own.and_then(|own| method_gate(own, path, verb, holders, builder));
         gates.extend(method.into_iter().chain(whole).chain(account));
         spans.push((from, gates.len() as u32));
     }
@@ -289,16 +291,15 @@ fn stage_gates(
 
 fn method_gate(
     own: &StageLimitsV1,
-    place: &str,
     path: &str,
     verb: &str,
     holders: usize,
     builder: &mut Builder,
 ) -> Option<Gate> {
-    let text = format!("method/{place}/{verb} {path}");
+    let text = method_text(&own.api, &own.stage, verb, path);
     let (shared, rate) = match setting(&own.methods, path, verb) {
         Some(one) => (text.clone(), one.rate?),
-        None => (format!("methods/{place}"), own.methods_default?),
+        None => (format!("methods/{}/{}", own.api, own.stage), own.methods_default?),
     };
     gate(builder, &text, &shared, spec(rate, own.policy, holders), rate, Level::Method)
 }
@@ -363,9 +364,4 @@ fn quota(quota: QuotaV1, own: PolicyV1) -> Spec {
         PeriodV1::Month => Period::Month,
     };
     Spec::quota(quota.limit, quota.offset, period, quota.since_day, policy(own).scope)
-}
-
-/// The name of what a plan limits of a key; shared with whoever asks the ledger about it.
-pub fn plan_limit_name(plan: &str, key: &str) -> Name {
-    Name::of(&format!("plan/{plan}/key/{key}"))
 }

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tidegate_cluster::{Handle, NodeId};
+use tidegate_edge::boot_ns;
 use tidegate_proto::{
     ledger::{CommandV1, MessageV1, ReportV1},
-    limits::{LEDGER_MESSAGE_TIMEOUT_MS, LEDGER_MESSAGES_MAX},
+    limits::{LEDGER_MESSAGE_TIMEOUT_MS, LEDGER_MESSAGES_MAX, LIMITS_TOP_MAX},
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -137,6 +138,10 @@ impl Desk {
                 let count = (count as usize).min(LIMITS_TOP_MAX);
                 let index = self.index.load();
                 Ok(MessageV1::Busiest(keeper.busiest(boot_ns(), &lock(&shard.ledger), &index, count)))
+            }
+            MessageV1::TopHere { count } => {
+                let count = (count as usize).min(LIMITS_TOP_MAX);
+                Ok(MessageV1::Busiest(self.agent().busiest(self.now(), count)))
             }
             MessageV1::Taken | MessageV1::Used(_) | MessageV1::Unsettled(_) | MessageV1::Busiest(_) => {
                 Err("an answer belongs to a question".to_owned())

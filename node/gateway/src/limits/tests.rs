@@ -171,3 +171,36 @@ fn limits_come_back_from_disk() {
     let (_, limits) = Snapshot::decode(&snapshot.encode().unwrap()).unwrap();
     assert_eq!(limits, sample());
 }
+
+#[test]
+fn names_lead_back_to_what_they_limit() {
+    let (snapshot, _) = plane(sample());
+    let text = str::to_owned;
+    let (api, prod, test) = (|| text("api1"), || text("prod"), || text("test"));
+    for (name, expect) in [
+        ("account", Some(Subject::Account)),
+        ("stage/api1/prod", Some(Subject::Stage { api: api(), stage: prod() })),
+        (
+            "method/api1/prod/GET /a",
+            Some(Subject::Method { api: api(), stage: prod(), method: text("GET /a") }),
+        ),
+        ("method/api1/test/GET /a", None),
+        ("plan/q/key/both", Some(Subject::Key { plan: text("q"), key: text("both") })),
+        ("plan/q/key/off", None),
+        (
+            "plan/q/api1/test/ANY /b/key/both",
+            Some(Subject::KeyMethod {
+                plan: text("q"),
+                key: text("both"),
+                api: api(),
+                stage: test(),
+                method: text("ANY /b"),
+            }),
+        ),
+        ("unheard of", None),
+    ] {
+        let name_of = Name::of(name);
+        let found = subjects(&sample(), snapshot.stages(), [name_of].into());
+        assert_eq!(found.get(&name_of), expect.as_ref(), "{name}");
+    }
+}
