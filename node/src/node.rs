@@ -91,6 +91,8 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let control = open_control(&options, &store, members, usage, busy)?;
     let (sampled, sampler) = (handle.clone(), vitals.clone());
     registry.collector(move |encoder| sampler.sample(&sampled, encoder));
+    let sampled = limit_desk.clone();
+    registry.collector(move |encoder| sampled.sample(encoder));
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
     let publisher = Publisher::new(
         replica.clone(),

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use tidegate_proto::compiled::limits::{
     IsolatedV1, LimitsV1, MethodRateV1, PeriodV1, PlanV1, PolicyV1, QuotaV1, RateV1, StageLimitsV1,
 };
-use tidegate_throttle::{Builder, Isolated, LimitRef, NONE, Name, Period, Policy, Reason, Scope, Spec};
+use tidegate_throttle::{
+    Builder, Isolated, LeaseState, LimitRef, NONE, Name, Period, Policy, Reason, Scope, Spec,
+};
 
 use crate::StageTable;
 pub use keys::{KeyTable, Known};
@@ -117,12 +119,14 @@ pub struct Shortage {
     pub level: Level,
     /// Why it refuses.
     pub reason: Reason,
+    /// The node's session with the ledger of the limit; none has the node's own limit.
+    pub lease: Option<LeaseState>,
 }
 
 impl Shortage {
     /// A shortage of which nothing is known but its level.
     pub fn of(level: Level) -> Self {
-        Self { level, reason: Reason::Exhausted }
+        Self { level, reason: Reason::Exhausted, lease: None }
     }
 
     /// The name of the reason in metrics and logs.
@@ -132,6 +136,23 @@ impl Shortage {
             Reason::Starved => "starved",
             Reason::Isolated => "isolated",
             Reason::Blocked => "blocked",
+        }
+    }
+
+    /// The name of the state of the lease in logs.
+    pub fn lease_name(&self) -> Option<&'static str> {
+        self.lease.map(|lease| match lease {
+            LeaseState::Held => "held",
+            LeaseState::Opening => "opening",
+            LeaseState::Isolated => "isolated",
+        })
+    }
+
+    /// Whether it is a limit of a usage plan.
+    pub fn is_of_plan(&self) -> bool {
+        match self.level {
+            Level::Plan | Level::PlanMethod | Level::Quota => true,
+            Level::Method | Level::Stage | Level::Account | Level::Node => false,
         }
     }
 }
@@ -202,6 +223,12 @@ impl Limits {
     /// Id of a key.
     pub fn key_id(&self, known: Known) -> Option<&str> {
         self.keys.id(known)
+    }
+
+    /// Id of the usage plan that applies to a key.
+    pub fn plan_id(&self, known: Known) -> Option<&str> {
+        let (plan, _) = self.keys.gate(known)?;
+        self.compiled.plans.get(plan as usize).map(|plan| plan.id.as_str())
     }
 
     /// Where the limits of a request are.

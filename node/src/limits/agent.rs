@@ -159,16 +159,23 @@ impl Post {
     fn report(&self, desk: &Arc<Desk>, number: usize, report: ReportV1) {
         let Some(shard) = desk.shards.get(number) else { return };
         match self.handle.leader(shard.group) {
-            Ok(Some(leader)) if leader == desk.node => desk.take_report(shard, &report),
+            Ok(Some(leader)) if leader == desk.node => {
+                desk.messages.report(true);
+                desk.take_report(shard, &report);
+            }
             Ok(Some(leader)) => {
                 let (desk, message) = (desk.clone(), MessageV1::Report { group: shard.group, report });
                 self.send(leader, &message, move |arrived| {
+                    desk.messages.report(arrived);
                     if !arrived {
                         desk.agent().lost(number);
                     }
                 });
             }
-            Ok(None) | Err(_) => desk.agent().lost(number),
+            Ok(None) | Err(_) => {
+                desk.messages.report(false);
+                desk.agent().lost(number);
+            }
         }
     }
 

@@ -64,6 +64,17 @@ pub enum Reason {
     Blocked,
 }
 
+/// A node's session with the shard of the ledger that keeps a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    /// What was granted may be used.
+    Held,
+    /// The ledger answers, and a session is being opened.
+    Opening,
+    /// The ledger does not answer: what holds without contact holds.
+    Isolated,
+}
+
 /// The state of all limits of a node.
 #[derive(Debug)]
 pub struct Bank {
@@ -155,6 +166,18 @@ impl Bank {
             }
         });
         (rate, (limit.quota != NONE).then(|| cell.chunk()))
+    }
+
+    /// The session that a limit's rate, or its quota, is used under.
+    pub fn lease(&self, limit: LimitRef, is_quota: bool, boot_ns: u64) -> LeaseState {
+        let spec = self.specs.get(if is_quota { limit.quota } else { limit.rate });
+        let lease = spec.and_then(|spec| self.leases.get(spec.mode().1));
+        let is_held = |lease: &Lease| boot_ns < lease.until_ns.load(Acquire);
+        match lease {
+            Some(lease) if is_held(lease) => LeaseState::Held,
+            Some(lease) if lease.is_connected.load(Acquire) != 0 => LeaseState::Opening,
+            Some(_) | None => LeaseState::Isolated,
+        }
     }
 
     /// Sides that were not taken are skipped.

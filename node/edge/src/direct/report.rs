@@ -73,8 +73,18 @@ impl<'a> Report<'a> {
         match variable {
             Variable::ApiKeyId => Value::text(key()),
             Variable::ThrottleLimit => Value::text(self.shortage().map(|shortage| shortage.level.name())),
+            Variable::ThrottleLease => {
+                Value::text(self.shortage().and_then(|shortage| shortage.lease_name()))
+            }
+            Variable::ThrottlePlan => Value::text(self.plan()),
             _ => Value::text(self.shortage().map(|shortage| shortage.reason_name())),
         }
+    }
+
+    /// The usage plan whose limit refused.
+    fn plan(&self) -> Option<&str> {
+        self.shortage().filter(Shortage::is_of_plan)?;
+        self.snapshot.limits().plan_id(self.errand.known?)
     }
 
     fn domain_prefix(&self) -> Option<&'a [u8]> {
@@ -117,7 +127,11 @@ impl Facts for Report<'_> {
             Variable::DeploymentId => Value::text(self.stage().map(StageTable::deployment)),
             Variable::DomainName => Value::Text(errand.host.in_head(self.head)),
             Variable::DomainPrefix => Value::text(self.domain_prefix()),
-            Variable::ApiKeyId | Variable::ThrottleLimit | Variable::ThrottleReason => self.limited(variable),
+            Variable::ApiKeyId
+            | Variable::ThrottleLimit
+            | Variable::ThrottleReason
+            | Variable::ThrottleLease
+            | Variable::ThrottlePlan => self.limited(variable),
             Variable::ErrorMessage => Value::text(self.rejection().map(Rejection::message)),
             Variable::ErrorMessageString => Value::quoted(self.rejection().map(Rejection::message)),
             Variable::ErrorResponseType => {

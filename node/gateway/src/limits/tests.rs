@@ -150,6 +150,15 @@ fn a_refusal_names_its_limit_and_costs_the_others_nothing() {
     (0..3).for_each(|_| call(&plane, "/prod/b", Some("b"), 1).unwrap());
     (0..200).for_each(|_| assert_eq!(refused("/prod/b", Some("b")), Level::Plan));
     assert_eq!(refused("/test/b", Some("b")), Level::Quota, "no ledger has granted any of it");
+    let shortage =
+        |path: &str, key: Option<&str>| call(&plane, path, key, 1).unwrap_err().shortage().unwrap();
+    for (path, key, is_of_plan) in [("/prod/a", None, false), ("/prod/b", Some("b"), true)] {
+        let shortage = shortage(path, key);
+        assert_eq!((shortage.is_of_plan(), shortage.lease_name()), (is_of_plan, Some("opening")), "{path}");
+    }
+    let routed = plane.0.route(address(b"api1.execute-api.r", "/prod/b"), "GET").unwrap();
+    let known = authorize(routed, || Some("b")).unwrap().known().unwrap();
+    assert_eq!(plane.0.limits().plan_id(known), Some("p"));
     // The account's bucket has paid for the five that were admitted and nothing else.
     let admitted = (0..200).filter(|_| call(&plane, "/test/a", None, 1).is_ok()).count();
     assert_eq!(admitted, 95);

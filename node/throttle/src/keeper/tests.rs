@@ -210,6 +210,15 @@ fn leaders_say_what_was_asked_and_refused_and_who_holds_what() {
             assert!(shares <= u64::from(tidegate_proto::ledger::WHOLE), "{what}");
         }
         assert_eq!(rig.busiest_here(1).len(), 3);
+        let now = rig.now();
+        let (leases, in_use) = rig.nodes[0].agent.survey(now);
+        assert!(leases.iter().all(|lease| lease.is_open == (lease.left_ns > 0)), "{leases:?}");
+        assert!(leases.iter().any(|lease| lease.is_open), "{leases:?}");
+        let limits: usize = in_use.iter().map(|(_, kind)| kind.limits).sum();
+        let refused: f64 = in_use.iter().map(|(_, kind)| kind.refused).sum();
+        let expected: f32 = rig.nodes[0].agent.busiest(now, 9).iter().map(|busy| busy.refused).sum();
+        assert_eq!(limits, usize::from(rate.is_some()) + usize::from(quota.is_some()), "{in_use:?}");
+        assert!((refused - f64::from(expected)).abs() < 0.1, "{in_use:?}");
         rig.run(30_000);
         let asked: f32 =
             rig.busiest(10).iter().chain(&rig.busiest_here(10)).map(|busy| busy.demand + busy.refused).sum();

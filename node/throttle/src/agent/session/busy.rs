@@ -1,11 +1,29 @@
-//! What a session's limits see on this node, for whoever asks which are busy.
+//! What a session's limits see on this node, for whoever asks which are busy and for metrics.
 
 use tidegate_proto::ledger::BusyV1;
 
 use super::{Ground, Session};
+use crate::agent::{InUse, LeaseView};
 use crate::busy::{reached, summed};
 
 impl Session {
+    /// The session as metrics see it.
+    pub(in crate::agent) fn lease_view(&self, ground: &Ground<'_>) -> LeaseView {
+        let left_ns = self.until_ns.saturating_sub(ground.now.boot_ns);
+        LeaseView { is_open: self.is_open(), left_ns: if self.is_open() { left_ns } else { 0 } }
+    }
+
+    /// Adds up what is in use: slices, counts, pools, quotas.
+    pub(in crate::agent) fn add_up(&self, ground: &Ground<'_>, in_use: &mut [InUse; 4]) {
+        let [slices, counts, pools, quotas] = in_use;
+        self.slices.values().for_each(|slice| slices.add(&slice.busy(0)));
+        self.counts.values().for_each(|count| counts.add(&count.busy(0)));
+        for chunk in self.chunks.values() {
+            let kind = if chunk.is_quota() { &mut *quotas } else { &mut *pools };
+            kind.add(&chunk.busy(0, ground));
+        }
+    }
+
     /// Demand of every limit that is in use.
     pub(in crate::agent) fn demands(&self, holder: u64, ground: &Ground<'_>) -> Vec<(f32, u64)> {
         let slices = self.slices.iter().map(|(limit, slice)| (slice.busy(holder).demand, *limit));
