@@ -89,10 +89,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let usage = LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone());
     let busy = RegionLimits::new(limit_desk.clone(), handle.clone(), replica.clone(), asked_edge);
     let control = open_control(&options, &store, members, usage, busy)?;
-    let (sampled, sampler) = (handle.clone(), vitals.clone());
-    registry.collector(move |encoder| sampler.sample(&sampled, encoder));
-    let sampled = limit_desk.clone();
-    registry.collector(move |encoder| sampled.sample(encoder));
+    observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone());
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
     let publisher = Publisher::new(
         replica.clone(),
@@ -162,6 +159,19 @@ async fn open_cluster(
     }));
     let members = Members::new(name, ca_sha256, handle.clone(), store.clone());
     Ok(Agreement { cluster, handle, store, members })
+}
+
+/// Lets metrics be sampled at each scrape.
+fn observe(
+    registry: &Registry,
+    handle: tidegate_cluster::Handle,
+    vitals: Arc<Vitals>,
+    limits: Arc<LimitDesk>,
+) {
+    registry.collector(move |encoder| {
+        vitals.sample(&handle, encoder);
+        limits.sample(encoder);
+    });
 }
 
 /// The control plane over the store, the cluster and the ledger.

@@ -67,6 +67,14 @@ impl<'a> Report<'a> {
         self.errand.rejection.as_ref()
     }
 
+    fn response_type(&self) -> Option<&'static str> {
+        self.rejection().map(|rejection| rejection.response_type().name)
+    }
+
+    fn respond_us(&self) -> Option<u64> {
+        self.errand.integrate_us.and_then(|us| self.latency_us.checked_sub(us))
+    }
+
     /// What there is to say about keys and limits.
     fn limited(&self, variable: Variable) -> Value<'_> {
         let key = || self.errand.known.and_then(|known| self.snapshot.limits().key_id(known));
@@ -134,16 +142,12 @@ impl Facts for Report<'_> {
             | Variable::ThrottlePlan => self.limited(variable),
             Variable::ErrorMessage => Value::text(self.rejection().map(Rejection::message)),
             Variable::ErrorMessageString => Value::quoted(self.rejection().map(Rejection::message)),
-            Variable::ErrorResponseType => {
-                Value::text(self.rejection().map(|rejection| rejection.response_type().name))
-            }
+            Variable::ErrorResponseType => Value::text(self.response_type()),
             Variable::XrayTraceId => self.trace(),
             // The decision is made in one go, and timed as one.
             Variable::RouteUs => Value::number(errand.decide_us),
             Variable::IntegrateUs => Value::number(errand.integrate_us),
-            Variable::RespondUs => {
-                Value::number(errand.integrate_us.and_then(|us| self.latency_us.checked_sub(us)))
-            }
+            Variable::RespondUs => Value::number(self.respond_us()),
             // Nothing of the short line is authorized, cached or mapped, and what is the node's is in the format already.
             Variable::Caller
             | Variable::User

@@ -22,6 +22,9 @@ const WANTING_NS: u64 = 1_000 * MS;
 /// Smallest chunk of a quota, as a part of it: slow keys do not ask for every request.
 const CHUNK_MIN: f64 = 0.005;
 
+/// A limit that refuses more than this, per second, is short once nothing is left to hand out.
+const REFUSING: f32 = 0.1;
+
 /// What the leader knows of one limit.
 #[derive(Debug)]
 pub(super) struct EscrowDesk {
@@ -358,8 +361,11 @@ impl EscrowDesk {
             refused: one.report.refused.max(0.0),
             share: outstanding(chunks, one),
         });
-        let level = ((free + f64::from(out)) * 1e3) as i64;
-        summed(limit, level, free < 1.0, holders.collect())
+        let left = free + f64::from(out);
+        let mut busy = summed(limit, (left * 1e3) as i64, left < 1.0, holders.collect());
+        // Where everything is handed out, some holders may have tokens that others miss.
+        busy.contended |= free < 1.0 && busy.refused > REFUSING;
+        busy
     }
 
     fn heard(&self, now_ns: u64) -> impl Iterator<Item = &Holder> {
