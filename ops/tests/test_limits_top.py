@@ -127,20 +127,24 @@ def test_a_busy_key_is_named_with_what_it_asks_and_who_holds_what(region, plans,
     wait_until(lambda: (now := of(top(region), made, "plan")) is None or now["demand"] < 1, "the demand stays", seconds=30)
 
 
-def test_a_quota_says_what_is_left_and_its_rate_what_it_lets_through(client, region, plans, under_load):
+def test_a_quota_says_what_is_left_and_its_rate_what_it_lets_through(region, plans, under_load):
     made = plans(throttle={"rateLimit": 20, "burstLimit": 40}, quota={"limit": 5_000, "period": "WEEK"})
     under_load(made["value"])
-    quota = until(region, made, "quota", lambda one: (one.get("remaining") or 5_000) < 4_950 and one["admitted"] > 10)
+    quota = until(region, made, "quota", lambda one: (one.get("remaining") or 5_000) < 4_950 and one["admitted"] > 10 and one["refused"] < 0.5)
     assert (quota["quota"], quota["period"], quota["kind"]) == (5_000, "WEEK", "quota")
     assert abs(quota["fill_percent"] - (5_000 - quota["remaining"]) / 50) < 0.1
-    assert quota["refused"] == 0 and not quota["short"] and 0 < shares(quota) <= 100
+    assert not quota["short"] and 0 < shares(quota) <= 100
     rate = until(region, made, "plan", lambda one: one["refused"] > 1)
     assert rate["demand"] > quota["demand"], "what the rate refused did not reach the quota"
-    client.update_usage(usagePlanId=made["plan"], keyId=made["key"], patchOperations=[
-        {"op": "replace", "path": "/remaining", "value": "0"},
-    ])
-    quota = until(region, made, "quota", lambda one: one["short"] and one["remaining"] == 0 and one["refused"] > 1)
-    assert quota["fill_percent"] == 100
+
+
+def test_a_quota_that_is_used_up_is_short_and_its_rate_lets_nothing_through(region, plans, under_load):
+    made = plans(throttle={"rateLimit": 900, "burstLimit": 900}, quota={"limit": 60, "period": "DAY"})
+    under_load(made["value"])
+    quota = until(region, made, "quota", lambda one: one["short"] and one["refused"] > 10 and one["admitted"] < 2)
+    assert (quota["remaining"], quota["fill_percent"]) == (0, 100)
+    rate = until(region, made, "plan", lambda one: one["demand"] > 10 and one["admitted"] < 2)
+    assert rate["refused"] == 0 and not rate["short"]
 
 
 def test_the_table_is_for_people_and_keeps_secrets(region, plans, under_load):
@@ -164,7 +168,8 @@ def test_a_limit_far_below_its_rate_is_seen_too(region, plans, under_load):
     under_load(made["value"])
     limit = until(region, made, "plan", lambda one: len(one["holders"]) == 3 and one["demand"] > 20)
     assert limit["refused"] == 0 and not limit["short"] and 0 < limit["fill_percent"] < 20
-    assert 90 < shares(limit) <= 100
+    # A part of every limit is nobody's, for whoever runs short first.
+    assert 70 < shares(limit) <= 100
 
 
 def test_settings_of_stages_and_methods_are_named(client, region, guarded, plans, under_load):
@@ -208,11 +213,17 @@ def test_a_429_names_its_limit_in_the_log_and_metrics_count_it(region, guarded, 
 
     wait_until(counted, "the metrics do not tell")
     samples = [scrape(node) for node in region.nodes]
+    used = []
     for shard in "012":
         of_shard = lambda name, shard=shard: [total(one, f"tidegate_{name}", shard=shard) for one in samples]
-        assert sum(of_shard("ledger_is_leader")) == 1 and set(of_shard("limit_session")) == {1}
-        assert all(0 < left <= 10 for left in of_shard("limit_lease_seconds"))
-        assert set(of_shard("ledger_sessions")) == {3} and all(count > 0 for count in of_shard("ledger_commands_total"))
+        assert sum(of_shard("ledger_is_leader")) == 1
+        # A shard that keeps no limit has no sessions.
+        is_used = of_shard("limit_session") == [1, 1, 1]
+        used.append(is_used)
+        assert all((0 < left <= 10) == is_used for left in of_shard("limit_lease_seconds"))
+        assert of_shard("ledger_sessions") == [3, 3, 3] or not is_used
+        assert all(count > 0 for count in of_shard("ledger_commands_total"))
+    assert any(used)
     assert sum(total(one, "tidegate_limit_reports_total", outcome="arrived") for one in samples) > 0
     assert sum(total(one, "tidegate_limits") for one in samples) > 0
 
