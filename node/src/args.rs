@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tidegate_cli::{CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format};
+use tidegate_cli::{CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand};
 
 use crate::{
     dev::{self, DevArgs},
@@ -42,6 +42,9 @@ enum Verb {
     /// Store, list and delete the certificates of the data plane
     #[command(subcommand)]
     Certificate(CertificateCommand),
+    /// Look at rate limits and quotas while they work
+    #[command(subcommand)]
+    Limits(LimitsCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,6 +87,10 @@ impl Args {
                 ))
             }
             Verb::Certificate(command) => {
+                let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
+                command.run(&client, self.output).await.map_err(|e| e.to_string())
+            }
+            Verb::Limits(command) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
                 command.run(&client, self.output).await.map_err(|e| e.to_string())
             }

@@ -3,11 +3,13 @@
 
 mod agent;
 pub(crate) mod compile;
+mod figures;
 mod found;
 pub(crate) mod holders;
 mod incarnation;
 mod lead;
 mod machine;
+pub(crate) mod top;
 pub(crate) mod usage;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +36,7 @@ pub(crate) struct Desk {
     shards: [Shard; SHARDS],
     /// Something arrived that the agent should answer.
     news: Notify,
+    messages: Arc<figures::Messages>,
 }
 
 /// One shard of the region's ledger, as this node has it.
@@ -43,6 +46,7 @@ struct Shard {
     /// While this node leads.
     keeper: Mutex<Option<Keeper>>,
     reported: Notify,
+    applied: Arc<figures::Applied>,
 }
 
 impl Desk {
@@ -60,6 +64,7 @@ impl Desk {
             ledger: Arc::default(),
             keeper: Mutex::new(None),
             reported: Notify::new(),
+            applied: Arc::default(),
         };
         Ok(Arc::new(Self {
             node,
@@ -69,6 +74,7 @@ impl Desk {
             index: ArcSwap::default(),
             shards: std::array::from_fn(shard),
             news: Notify::new(),
+            messages: Arc::default(),
         }))
     }
 
@@ -79,7 +85,8 @@ impl Desk {
 
     /// The groups that keep the ledger of this region.
     pub(crate) fn groups(&self) -> Vec<GroupSpec> {
-        let machine = |shard: &Shard| machine::LedgerMachine::new(shard.ledger.clone());
+        let machine =
+            |shard: &Shard| machine::LedgerMachine::new(shard.ledger.clone(), shard.applied.clone());
         let specs = self.shards.iter().enumerate();
         specs.map(|(spread, shard)| GroupSpec::region(shard.group, machine(shard), spread)).collect()
     }

@@ -13,7 +13,7 @@ use crate::{
     enroll::{Desk, EnrollDesk},
     founding,
     inbox::PeerInbox,
-    limits::{self, Desk as LimitDesk, usage::LedgerUsage},
+    limits::{self, Desk as LimitDesk, top::RegionLimits, usage::LedgerUsage},
     members::Members,
     options::NodeOptions,
     publish::{self, Counters, Publisher},
@@ -74,7 +74,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let first = first_snapshot(&options, &counters, &limit_desk);
     let mut services = Services::new(shutdown.clone());
     let edge = open_edge(&options, node, &first, &limit_desk, &registry, &mut services)?;
-    let (swaps, edge_handle) = (edge.handle(), edge.handle());
+    let (swaps, edge_handle, asked_edge) = (edge.handle(), edge.handle(), edge.handle());
     // From here on a restarted node answers, while its log is still being opened.
     let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
     services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
@@ -87,9 +87,9 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let Agreement { cluster, handle, store, members } =
         open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk).await?;
     let usage = LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone());
-    let control = open_control(&options, &store, members, usage)?;
-    let (sampled, sampler) = (handle.clone(), vitals.clone());
-    registry.collector(move |encoder| sampler.sample(&sampled, encoder));
+    let busy = RegionLimits::new(limit_desk.clone(), handle.clone(), replica.clone(), asked_edge);
+    let control = open_control(&options, &store, members, usage, busy)?;
+    observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone());
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
     let publisher = Publisher::new(
         replica.clone(),
@@ -161,16 +161,30 @@ async fn open_cluster(
     Ok(Agreement { cluster, handle, store, members })
 }
 
+/// Lets metrics be sampled at each scrape.
+fn observe(
+    registry: &Registry,
+    handle: tidegate_cluster::Handle,
+    vitals: Arc<Vitals>,
+    limits: Arc<LimitDesk>,
+) {
+    registry.collector(move |encoder| {
+        vitals.sample(&handle, encoder);
+        limits.sample(encoder);
+    });
+}
+
 /// The control plane over the store, the cluster and the ledger.
 fn open_control(
     options: &NodeOptions,
     store: &ConfigStore,
     members: Members,
     usage: LedgerUsage,
+    limits: RegionLimits,
 ) -> Result<tidegate_control::Service, NodeError> {
     let (store, members) = (Arc::new(store.clone()), Arc::new(members));
     let control = tidegate_control::Service::new(control_options(options), store, members)?;
-    Ok(control.with_usage(Arc::new(usage)))
+    Ok(control.with_usage(Arc::new(usage)).with_limits(Arc::new(limits)))
 }
 
 /// Accepts requests once there is a configuration to serve; until then connections wait instead of being told 403.

@@ -67,9 +67,14 @@ pub enum MessageV1 {
         /// How many at most.
         count: u32,
     },
+    /// Asks a node for the limits that are busiest there. Leaders know only of limits that have been short somewhere.
+    TopHere {
+        /// How many at most.
+        count: u32,
+    },
     /// Answers [`MessageV1::Settle`]: what would write it down.
     Unsettled(CommandV1),
-    /// Answers [`MessageV1::Top`], busiest first.
+    /// Answers [`MessageV1::Top`] and [`MessageV1::TopHere`], busiest first.
     Busiest(Vec<BusyV1>),
 }
 
@@ -91,12 +96,28 @@ pub struct BusyV1 {
     pub limit: u64,
     /// Requests per second that were offered to all holders together.
     pub demand: f32,
+    /// Requests per second that this limit refused, at all holders together.
+    pub refused: f32,
     /// Tokens left in thousandths, where the ledger knows.
     pub level: i64,
     /// Whether it is short.
     pub contended: bool,
-    /// Who holds what: the holder, what it offers per second, and its share of [`WHOLE`] or the tokens it has.
-    pub holders: Vec<(u64, f32, u32)>,
+    /// Who holds what.
+    pub holders: Vec<BusyHolderV1>,
+}
+
+/// A holder of a limit as its ledger sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct BusyHolderV1 {
+    /// The holder.
+    pub holder: u64,
+    /// Requests per second that were offered to it.
+    pub demand: f32,
+    /// Requests per second that the limit refused there.
+    pub refused: f32,
+    /// Its share of [`WHOLE`] for limits that are cut into slices, the tokens it has for those that are handed out; 0 for limits
+    /// that are counted.
+    pub share: u32,
 }
 
 /// A holder tells a ledger shard what it saw and what it needs.
@@ -131,6 +152,8 @@ pub struct SliceReportV1 {
     pub limit: u64,
     /// Requests per second that were offered.
     pub demand: f32,
+    /// Requests per second that were refused by this limit.
+    pub refused: f32,
     /// Newest version of the slice that is in use.
     pub version: u64,
     /// Tokens given back in this session, in thousandths, cumulative.
@@ -144,6 +167,8 @@ pub struct CountReportV1 {
     pub limit: u64,
     /// Requests per second that were offered.
     pub demand: f32,
+    /// Requests per second that were refused by this limit.
+    pub refused: f32,
     /// Requests admitted, cumulative over this incarnation.
     pub spent: u64,
     /// The part of them that needs no counting any more, for a leader that knows nothing about this holder.
@@ -159,6 +184,8 @@ pub struct ChunkReportV1 {
     pub period: u32,
     /// Requests per second that were offered.
     pub demand: f32,
+    /// Requests per second that were refused by this limit.
+    pub refused: f32,
     /// Whether more is needed.
     pub wanting: bool,
     /// Tokens received, cumulative.

@@ -177,3 +177,9 @@ pub const LEDGER_MESSAGES_MAX: usize = 256;
 pub const LEDGER_MESSAGE_TIMEOUT_MS: u64 = 500;
 /// Quotas that one question about their use may name.
 pub const USAGE_LIMITS_MAX: usize = 500;
+/// Limits that one question about the busiest ones may ask for.
+pub const LIMITS_TOP_MAX: usize = 1_000;
+/// Limits that are named in an answer to an operator.
+pub const LIMITS_TOP_COUNT_MAX: usize = 500;
+/// How long leaders and nodes may take to say which limits are busiest, in milliseconds.
+pub const LIMITS_TOP_TIMEOUT_MS: u64 = 1_500;

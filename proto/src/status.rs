@@ -118,3 +118,110 @@ pub struct CheckpointRestored {
     /// Revision of the configuration afterwards.
     pub revision: u64,
 }
+
+/// The busiest limits of a region, as [`LIMITS_TOP_COUNT_MAX`](crate::limits::LIMITS_TOP_COUNT_MAX) bounds them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitsTop {
+    /// The region.
+    pub region: String,
+    /// Node that answered.
+    pub answered_by: u64,
+    /// Busiest first.
+    pub limits: Vec<LimitStatus>,
+    /// Shards of the region's ledger whose leader did not answer: what is left of their limits is not known.
+    pub silent_shards: Vec<u64>,
+    /// Nodes that did not answer: what is offered to them may be missing.
+    pub silent_nodes: Vec<u64>,
+}
+
+/// One limit and what it sees.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// What it is called here: names where there are some, else ids.
+    pub limit: String,
+    /// Its number in the ledger, hexadecimal.
+    pub id: String,
+    /// What it is on, as in the access log: `plan`, `plan-method`, `quota`, `method`, `stage` or `account`; `unknown` where it is
+    /// not configured any more.
+    pub level: String,
+    /// Id of the usage plan.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub plan: Option<String>,
+    /// Name of the usage plan.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub plan_name: Option<String>,
+    /// Id of the API key; its value is not told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<String>,
+    /// Name of the API key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key_name: Option<String>,
+    /// Id of the API.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub api: Option<String>,
+    /// Name of the stage.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stage: Option<String>,
+    /// Verb and path.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub method: Option<String>,
+    /// How it is kept: `slice`, `count`, `pool` or `quota`.
+    pub kind: String,
+    /// What matters more where not everything can be had.
+    pub policy: LimitPolicyStatus,
+    /// Requests per second of a rate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rate: Option<f64>,
+    /// Requests at once of a rate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub burst: Option<f64>,
+    /// Requests per period of a quota.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub quota: Option<u64>,
+    /// `DAY`, `WEEK` or `MONTH` of a quota.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub period: Option<String>,
+    /// Requests per second that asked; one that waits for a share may ask more than once.
+    pub demand: f64,
+    /// Requests per second that this limit let through; another limit may have refused them.
+    pub admitted: f64,
+    /// Requests per second that this limit refused.
+    pub refused: f64,
+    /// How much of the rate is let through, or of the quota is used, in percent; a burst is more than 100.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fill_percent: Option<f64>,
+    /// Requests left; not known of a limit that is cut into slices.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remaining: Option<f64>,
+    /// Whether the limit as a whole is used up.
+    pub short: bool,
+    /// Who holds what of it, busiest first.
+    pub holders: Vec<LimitHolder>,
+}
+
+/// What matters more of a limit where not everything can be had.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitPolicyStatus {
+    /// Whether it never admits more, whatever fails.
+    pub strict: bool,
+    /// What a node without contact admits: `even`, `last` or `closed`.
+    pub isolated: String,
+    /// `region` or `global`.
+    pub scope: String,
+}
+
+/// A node's part of a limit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitHolder {
+    /// The node.
+    pub node: u64,
+    /// Its availability zone; empty where it is not a member any more.
+    pub az: String,
+    /// Requests per second that asked there.
+    pub demand: f64,
+    /// Requests per second that were refused there.
+    pub refused: f64,
+    /// What it may use of the limit, in percent of the whole; nothing is held of a limit that is counted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub share_percent: Option<f64>,
+}

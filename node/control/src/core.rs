@@ -18,7 +18,7 @@ use crate::{
     own::{self, Own},
     query::Query,
     respond,
-    store::{Cluster, Store, Usage},
+    store::{Cluster, Limits, Store, Usage},
     sts, usage,
 };
 
@@ -61,13 +61,19 @@ impl Core {
         now_s: fn() -> i64,
     ) -> Self {
         let site = Site { region: options.region.clone(), account: options.account_id.clone() };
-        let own = Own { store: Arc::clone(&store), cluster, dev: options.dev, now_s };
+        let limits = Arc::new(own::limits::NoLimits);
+        let own = Own { store: Arc::clone(&store), cluster, limits, dev: options.dev, now_s };
         Self { options, site, store, usage, own, random: Mutex::new(SmallRng::from_os_rng()), now_s }
     }
 
     /// The same control plane over other counters.
     pub(crate) fn with_usage(self, usage: Arc<dyn Usage>) -> Self {
         Self { usage, ..self }
+    }
+
+    /// The same control plane with limits to ask about.
+    pub(crate) fn with_limits(self, limits: Arc<dyn Limits>) -> Self {
+        Self { own: Own { limits, ..self.own }, ..self }
     }
 
     /// The largest body that a request with this path may have, in bytes.
@@ -85,7 +91,7 @@ impl Core {
             return respond::error(&ApiError::too_large(bytes_max), &request_id);
         }
         if self.is_open(&parts) {
-            return render(Lane::Own, self.own.run(parts.method.as_str(), path, &body).await, &request_id);
+            return render(Lane::Own, self.own(&parts, &body).await, &request_id);
         }
         let headers = auth::header_lines(&parts);
         let view = auth::view(&parts, &headers);
@@ -101,7 +107,7 @@ impl Core {
             }
             (lane, Ok(caller)) => {
                 let result = match lane {
-                    Lane::Own => self.own.run(parts.method.as_str(), path, &body).await,
+                    Lane::Own => self.own(&parts, &body).await,
                     _ => self.rest(&parts, body.clone()).await,
                 };
                 audit(&parts, &caller, &result, &request_id);
@@ -159,6 +165,11 @@ impl Core {
             Lane::Query("iam") => (&["iam"], None),
             Lane::Query(_) => (&["sts"], None),
         }
+    }
+
+    async fn own(&self, parts: &Parts, body: &Bytes) -> Result<Reply, ApiError> {
+        let uri = &parts.uri;
+        self.own.run(parts.method.as_str(), uri.path(), uri.query(), body).await
     }
 
     async fn rest(&self, parts: &Parts, body: Bytes) -> Result<Reply, ApiError> {

@@ -31,4 +31,7 @@ mod usage;
 pub use core::Core;
 pub use options::{Error, Options};
 pub use service::{Handle, Service};
-pub use store::{BoxFuture, Cluster, ClusterError, DayUsage, KeyUsage, Store, StoreError, Usage, UsageError};
+pub use store::{
+    BoxFuture, Cluster, ClusterError, DayUsage, KeyUsage, Limits, Store, StoreError, TopQuestion, Usage,
+    UsageError,
+};

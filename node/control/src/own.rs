@@ -1,7 +1,8 @@
-//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates. Owns those routes; must never know how the cluster works.
+//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates, busy limits. Owns those routes; must never know how the cluster works.
 
 mod certificate;
 mod checkpoint;
+pub(crate) mod limits;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,8 +17,9 @@ use crate::{
     driver::{Reply, barrier, commit, from_store, retry},
     error::ApiError,
     input::Input,
+    query::Query,
     rest::unsupported::Shape,
-    store::{BoxFuture, Cluster, ClusterError, Store, StoreError},
+    store::{BoxFuture, Cluster, ClusterError, Limits, Store, StoreError},
 };
 
 /// Prefix of every path of this API.
@@ -37,6 +39,8 @@ pub(crate) struct Own {
     pub store: Arc<dyn Store>,
     /// The cluster.
     pub cluster: Arc<dyn Cluster>,
+    /// The limits.
+    pub limits: Arc<dyn Limits>,
     /// Whether this is a development node.
     pub dev: bool,
     /// The wall clock, in seconds since the Unix epoch.
@@ -45,7 +49,13 @@ pub(crate) struct Own {
 
 impl Own {
     /// Answers a call; the caller is proven already, except for [`DEV_RESET`].
-    pub(crate) async fn run(&self, verb: &str, path: &str, body: &Bytes) -> Result<Reply, ApiError> {
+    pub(crate) async fn run(
+        &self,
+        verb: &str,
+        path: &str,
+        query: Option<&str>,
+        body: &Bytes,
+    ) -> Result<Reply, ApiError> {
         let parts: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
         let fresh = |body: Value| Reply { answer: Answer::ok(body), stale: false };
         match (verb, parts.as_slice()) {
@@ -74,6 +84,9 @@ impl Own {
                 let fault = |fault: tokio::task::JoinError| ApiError::internal(fault.to_string());
                 let (transaction, records) = decided.map_err(fault)??;
                 self.replace(transaction, records).await
+            }
+            ("GET", ["limits"]) => {
+                Ok(fresh(limits::top(&self.limits, &Query::parse(query.unwrap_or_default())).await?))
             }
             ("GET", ["certificates"]) => self.read(certificate::list).await,
             ("GET", ["certificates", name]) => self.read(|view| certificate::get(view, name)).await,

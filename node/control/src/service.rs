@@ -18,7 +18,7 @@ use crate::{
     error::ApiError,
     options::{Error, Options},
     respond,
-    store::{Cluster, Store, Usage},
+    store::{Cluster, Limits, Store, Usage},
     usage::NoUsage,
 };
 
@@ -51,6 +51,12 @@ impl Service {
     #[must_use]
     pub fn with_usage(self, usage: Arc<dyn Usage>) -> Self {
         Self { core: self.core.with_usage(usage), ..self }
+    }
+
+    /// Connects those who know which limits are busy; without them none is listed.
+    #[must_use]
+    pub fn with_limits(self, limits: Arc<dyn Limits>) -> Self {
+        Self { core: self.core.with_limits(limits), ..self }
     }
 
     /// A handle that outlives `run`.

@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use tidegate_proto::{
-    status::{ClusterStatus, JoinTokenIssued, LeaderTransferred},
+    status::{ClusterStatus, JoinTokenIssued, LeaderTransferred, LimitsTop},
     transaction::{OutcomeV1, TransactionV1},
 };
 use tidegate_state::State;
@@ -73,6 +73,25 @@ pub trait Usage: Send + Sync + 'static {
 
     /// Sets what remains of a key's quota in the period that is running. The plan has a quota and the key is in it.
     fn set_remaining(&self, plan: &str, key: &str, remaining: u64) -> BoxFuture<'_, Result<(), UsageError>>;
+}
+
+/// How busy the limits of the region are.
+pub trait Limits: Send + Sync + 'static {
+    /// The busiest limits that a question is about. Takes bounded time and names who did not answer.
+    fn top(&self, question: TopQuestion) -> BoxFuture<'_, LimitsTop>;
+}
+
+/// Which limits an operator asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopQuestion {
+    /// How many at most.
+    pub count: usize,
+    /// Only limits of this API: of it, of its stages and methods.
+    pub api: Option<String>,
+    /// Only limits of stages of this name and of their methods.
+    pub stage: Option<String>,
+    /// Only limits of this level.
+    pub level: Option<String>,
 }
 
 /// What one API key used of a usage plan.

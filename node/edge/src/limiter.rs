@@ -75,19 +75,19 @@ pub(crate) struct Admission {
     limiter: Limiter,
     ceiling: Option<Arc<Bucket>>,
     waiting: Cell<usize>,
-    refusals: Vec<(Shortage, Counter)>,
+    refusals: Vec<((Level, Reason), Counter)>,
     waits: Counter,
 }
 
 impl Admission {
     pub(crate) fn new(limiter: Limiter, ceiling: Option<Arc<Bucket>>, registry: &Registry) -> Self {
         let reasons = [Reason::Exhausted, Reason::Starved, Reason::Isolated, Reason::Blocked];
-        let all =
-            Level::ALL.iter().flat_map(|level| reasons.map(|reason| Shortage { level: *level, reason }));
-        let refusals = all.map(|shortage| {
+        let all = Level::ALL.iter().flat_map(|level| reasons.map(|reason| (*level, reason)));
+        let refusals = all.map(|(level, reason)| {
+            let shortage = Shortage { level, reason, lease: None };
             let labels = [("limit", shortage.level.name()), ("reason", shortage.reason_name())];
             let help = "Requests answered 429, by the limit that refused and why";
-            (shortage, registry.counter("limit_refusals", help, &labels))
+            ((level, reason), registry.counter("limit_refusals", help, &labels))
         });
         let waits = "Requests that waited for a larger share of a limit before they were decided";
         Self {
@@ -144,7 +144,7 @@ impl Admission {
 
     /// Counts a refusal.
     pub(crate) fn note(&self, rejection: &Rejection) {
-        let shortage = rejection.shortage();
+        let shortage = rejection.shortage().map(|shortage| (shortage.level, shortage.reason));
         let known = shortage.and_then(|shortage| self.refusals.iter().find(|(known, _)| *known == shortage));
         if let Some((_, counter)) = known {
             counter.increment();

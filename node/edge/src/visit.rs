@@ -150,6 +150,10 @@ impl Visit {
             api_key_id: trail.known.and_then(|known| self.snapshot().limits().key_id(known)),
             throttle_limit: shortage.map(|shortage| shortage.level.name()),
             throttle_reason: shortage.map(|shortage| shortage.reason_name()),
+            throttle_lease: shortage.and_then(|shortage| shortage.lease_name()),
+            throttle_plan: shortage
+                .filter(|shortage| shortage.is_of_plan())
+                .and_then(|_| self.snapshot().limits().plan_id(trail.known?)),
             error_message: trail.rejection.as_ref().map(Rejection::message),
             error_response_type: response_type.map(|row| row.name),
             xray_trace_id: Some(self.trace().as_bytes()),

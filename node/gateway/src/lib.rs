@@ -22,7 +22,9 @@ pub use direct::{
     Answer, Forward, NotDirect, Plan, RawHead, Sender, Target, push_number, reply_headers,
     write_reply_fields, write_status_line,
 };
-pub use limits::{Gate, KeyTable, Known, Level, Limits, Shortage, plan_limit_name};
+pub use limits::{
+    Gate, KeyTable, Known, Level, Limits, Shortage, Subject, plan_limit_name, subjects as limit_subjects,
+};
 pub use phase::{Admitted, Authorized, Routed, Turnstile, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};
 pub use request::{Facts, Request, common_log_time, verb};

@@ -6,6 +6,7 @@
 //! method a bucket of its own.
 
 mod keys;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,14 @@ use std::sync::Arc;
 use tidegate_proto::compiled::limits::{
     IsolatedV1, LimitsV1, MethodRateV1, PeriodV1, PlanV1, PolicyV1, QuotaV1, RateV1, StageLimitsV1,
 };
-use tidegate_throttle::{Builder, Isolated, LimitRef, NONE, Name, Period, Policy, Reason, Scope, Spec};
+use tidegate_throttle::{
+    Builder, Isolated, LeaseState, LimitRef, NONE, Name, Period, Policy, Reason, Scope, Spec,
+};
 
 use crate::StageTable;
 pub use keys::{KeyTable, Known};
+use names::{ACCOUNT, method_text, stage_text};
+pub use names::{Subject, plan_limit_name, subjects};
 
 /// Most limits of one request: a plan's rate and its quota, the method, the stage, the account.
 const LIMITS_MAX: usize = 5;
@@ -114,12 +119,14 @@ pub struct Shortage {
     pub level: Level,
     /// Why it refuses.
     pub reason: Reason,
+    /// The node's session with the ledger of the limit; none has the node's own limit.
+    pub lease: Option<LeaseState>,
 }
 
 impl Shortage {
     /// A shortage of which nothing is known but its level.
     pub fn of(level: Level) -> Self {
-        Self { level, reason: Reason::Exhausted }
+        Self { level, reason: Reason::Exhausted, lease: None }
     }
 
     /// The name of the reason in metrics and logs.
@@ -129,6 +136,23 @@ impl Shortage {
             Reason::Starved => "starved",
             Reason::Isolated => "isolated",
             Reason::Blocked => "blocked",
+        }
+    }
+
+    /// The name of the state of the lease in logs.
+    pub fn lease_name(&self) -> Option<&'static str> {
+        self.lease.map(|lease| match lease {
+            LeaseState::Held => "held",
+            LeaseState::Opening => "opening",
+            LeaseState::Isolated => "isolated",
+        })
+    }
+
+    /// Whether it is a limit of a usage plan.
+    pub fn is_of_plan(&self) -> bool {
+        match self.level {
+            Level::Plan | Level::PlanMethod | Level::Quota => true,
+            Level::Method | Level::Stage | Level::Account | Level::Node => false,
         }
     }
 }
@@ -163,7 +187,7 @@ impl Limits {
         let holders = compiled.holders.max(1) as usize;
         let account = compiled.account.and_then(|rate| {
             let spec = spec(rate, PolicyV1::default(), holders);
-            gate(builder, "account", "account", spec, rate, Level::Account)
+            gate(builder, ACCOUNT, ACCOUNT, spec, rate, Level::Account)
         });
         let gates =
             stages.iter().map(|stage| stage_gates(&compiled, stage, account, holders, builder)).collect();
@@ -199,6 +223,12 @@ impl Limits {
     /// Id of a key.
     pub fn key_id(&self, known: Known) -> Option<&str> {
         self.keys.id(known)
+    }
+
+    /// Id of the usage plan that applies to a key.
+    pub fn plan_id(&self, known: Known) -> Option<&str> {
+        let (plan, _) = self.keys.gate(known)?;
+        self.compiled.plans.get(plan as usize).map(|plan| plan.id.as_str())
     }
 
     /// Where the limits of a request are.
@@ -266,15 +296,14 @@ fn stage_gates(
 ) -> StageGates {
     let (api, name) = (table.api(), table.name());
     let own = compiled.stages.iter().find(|one| one.api == api && one.stage == name);
-    let place = format!("{api}/{name}");
     let whole = own.and_then(|own| {
-        let text = format!("stage/{place}");
+        let text = stage_text(api, name);
         gate(builder, &text, &text, spec(own.bucket?, own.policy, holders), own.bucket?, Level::Stage)
     });
     let (mut spans, mut gates) = (Vec::new(), Vec::new());
     for (path, verb) in table.routes() {
         let from = gates.len() as u32;
-        let method = own.and_then(|own| method_gate(own, &place, path, verb, holders, builder));
+        let method = own.and_then(|own| method_gate(own, path, verb, holders, builder));
         gates.extend(method.into_iter().chain(whole).chain(account));
         spans.push((from, gates.len() as u32));
     }
@@ -289,16 +318,15 @@ fn stage_gates(
 
 fn method_gate(
     own: &StageLimitsV1,
-    place: &str,
     path: &str,
     verb: &str,
     holders: usize,
     builder: &mut Builder,
 ) -> Option<Gate> {
-    let text = format!("method/{place}/{verb} {path}");
+    let text = method_text(&own.api, &own.stage, verb, path);
     let (shared, rate) = match setting(&own.methods, path, verb) {
         Some(one) => (text.clone(), one.rate?),
-        None => (format!("methods/{place}"), own.methods_default?),
+        None => (format!("methods/{}/{}", own.api, own.stage), own.methods_default?),
     };
     gate(builder, &text, &shared, spec(rate, own.policy, holders), rate, Level::Method)
 }
@@ -363,9 +391,4 @@ fn quota(quota: QuotaV1, own: PolicyV1) -> Spec {
         PeriodV1::Month => Period::Month,
     };
     Spec::quota(quota.limit, quota.offset, period, quota.since_day, policy(own).scope)
-}
-
-/// The name of what a plan limits of a key; shared with whoever asks the ledger about it.
-pub fn plan_limit_name(plan: &str, key: &str) -> Name {
-    Name::of(&format!("plan/{plan}/key/{key}"))
 }

@@ -167,9 +167,12 @@ pub fn throttle<'s>(
             let gates = routed.snapshot.limits().gates(routed.stage_index, routed.method_index(), known);
             let level = gates.get(refusal.at).map_or(Level::Node, |gate| gate.level);
             let reason = refusal.reason;
+            let limit = refs.as_slice().get(refusal.at);
+            let lease =
+                limit.map(|limit| turnstile.bank.lease(*limit, refusal.is_quota, (turnstile.boot_ns)()));
             Err(match refusal.is_quota {
-                true => Rejection::QuotaExceeded(Shortage { level: Level::Quota, reason }),
-                false => Rejection::Throttled(Shortage { level, reason }),
+                true => Rejection::QuotaExceeded(Shortage { level: Level::Quota, reason, lease }),
+                false => Rejection::Throttled(Shortage { level, reason, lease }),
             })
         }
     }

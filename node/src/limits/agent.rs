@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tidegate_cluster::{Handle, NodeId};
+use tidegate_edge::boot_ns;
 use tidegate_proto::{
     ledger::{CommandV1, MessageV1, ReportV1},
-    limits::{LEDGER_MESSAGE_TIMEOUT_MS, LEDGER_MESSAGES_MAX},
+    limits::{LEDGER_MESSAGE_TIMEOUT_MS, LEDGER_MESSAGES_MAX, LIMITS_TOP_MAX},
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -134,7 +135,13 @@ impl Desk {
                 let shard = shard(group)?.1;
                 let keeper = lock(&shard.keeper);
                 let keeper = keeper.as_ref().ok_or("this node does not lead the ledger")?;
-                Ok(MessageV1::Busiest(keeper.busiest(&lock(&shard.ledger), count as usize)))
+                let count = (count as usize).min(LIMITS_TOP_MAX);
+                let index = self.index.load();
+                Ok(MessageV1::Busiest(keeper.busiest(boot_ns(), &lock(&shard.ledger), &index, count)))
+            }
+            MessageV1::TopHere { count } => {
+                let count = (count as usize).min(LIMITS_TOP_MAX);
+                Ok(MessageV1::Busiest(self.agent().busiest(self.now(), count)))
             }
             MessageV1::Taken | MessageV1::Used(_) | MessageV1::Unsettled(_) | MessageV1::Busiest(_) => {
                 Err("an answer belongs to a question".to_owned())
@@ -152,16 +159,23 @@ impl Post {
     fn report(&self, desk: &Arc<Desk>, number: usize, report: ReportV1) {
         let Some(shard) = desk.shards.get(number) else { return };
         match self.handle.leader(shard.group) {
-            Ok(Some(leader)) if leader == desk.node => desk.take_report(shard, &report),
+            Ok(Some(leader)) if leader == desk.node => {
+                desk.messages.report(true);
+                desk.take_report(shard, &report);
+            }
             Ok(Some(leader)) => {
                 let (desk, message) = (desk.clone(), MessageV1::Report { group: shard.group, report });
                 self.send(leader, &message, move |arrived| {
+                    desk.messages.report(arrived);
                     if !arrived {
                         desk.agent().lost(number);
                     }
                 });
             }
-            Ok(None) | Err(_) => desk.agent().lost(number),
+            Ok(None) | Err(_) => {
+                desk.messages.report(false);
+                desk.agent().lost(number);
+            }
         }
     }
 

@@ -89,10 +89,13 @@ fn answer(desk: &Arc<Desk>, post: &Post, number: usize, shard: &Shard) {
     };
     for (holder, grant) in answers {
         if holder == desk.node {
+            desk.messages.grant(true);
             desk.take_grant(number, &grant);
         } else {
             // What does not arrive is asked for, or sent, again.
-            post.send(holder, &MessageV1::Grant { group: shard.group, grant }, |_| {});
+            let messages = desk.messages.clone();
+            let message = MessageV1::Grant { group: shard.group, grant };
+            post.send(holder, &message, move |arrived| messages.grant(arrived));
         }
     }
 }

@@ -7,16 +7,17 @@ use tidegate_cluster::{Encode, Machine, MachineError};
 use tidegate_proto::ledger::CommandV1;
 use tidegate_throttle::Ledger;
 
-use super::lock;
+use super::{figures::Applied, lock};
 
 /// Applies commands to a ledger that others read.
 pub(super) struct LedgerMachine {
     ledger: Arc<Mutex<Ledger>>,
+    applied: Arc<Applied>,
 }
 
 impl LedgerMachine {
-    pub(super) fn new(ledger: Arc<Mutex<Ledger>>) -> Self {
-        Self { ledger }
+    pub(super) fn new(ledger: Arc<Mutex<Ledger>>, applied: Arc<Applied>) -> Self {
+        Self { ledger, applied }
     }
 }
 
@@ -25,6 +26,7 @@ impl Machine for LedgerMachine {
         match CommandV1::decode(command) {
             Ok(command) => {
                 let skipped = lock(&self.ledger).apply(&command);
+                self.applied.count(command.changes.len(), skipped);
                 if skipped > 0 {
                     tracing::debug!(index, skipped, "changes of the ledger that break a rule were skipped");
                 }
@@ -61,15 +63,15 @@ mod tests {
     #[test]
     fn a_checkpoint_rebuilds_the_ledger_and_junk_changes_nothing() {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
-        let mut machine = LedgerMachine::new(ledger.clone());
+        let mut machine = LedgerMachine::new(ledger.clone(), Arc::default());
         let open = ChangeV1::Open { holder: 3, incarnation: 1, replaces: 0, unit: 5 };
         machine.apply(1, &CommandV1 { changes: vec![open] }.encode().unwrap());
         machine.apply(2, b"junk");
         assert_eq!(lock(&ledger).sessions().count(), 1);
         let bytes = machine.checkpoint()();
         let other = Arc::new(Mutex::new(Ledger::default()));
-        LedgerMachine::new(other.clone()).restore(2, &bytes).unwrap();
+        LedgerMachine::new(other.clone(), Arc::default()).restore(2, &bytes).unwrap();
         assert_eq!(*lock(&other), *lock(&ledger));
-        assert!(LedgerMachine::new(other).restore(2, b"junk").is_err());
+        assert!(LedgerMachine::new(other, Arc::default()).restore(2, b"junk").is_err());
     }
 }

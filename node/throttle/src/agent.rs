@@ -9,10 +9,11 @@ mod slices;
 
 use std::sync::Arc;
 
-use tidegate_proto::ledger::{GrantV1, ReportV1};
+use tidegate_proto::ledger::{BusyHolderV1, BusyV1, GrantV1, ReportV1};
 
 use crate::{
     bank::Bank,
+    busy::busiest,
     cell::flag,
     index::Index,
     limit::{LimitId, SHARDS},
@@ -52,6 +53,34 @@ pub struct Agent {
     places: Places,
     sessions: [Session; SHARDS],
     measured_ns: u64,
+}
+
+/// A session with a shard, as metrics see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaseView {
+    /// Whether there is one.
+    pub is_open: bool,
+    /// How long the lease lasts, in nanoseconds.
+    pub left_ns: u64,
+}
+
+/// Limits of one kind that are in use on this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct InUse {
+    /// How many.
+    pub limits: usize,
+    /// Requests per second that were offered to them.
+    pub demand: f64,
+    /// Requests per second that they refused.
+    pub refused: f64,
+}
+
+impl InUse {
+    fn add(&mut self, one: &BusyHolderV1) {
+        self.limits += 1;
+        self.demand += f64::from(one.demand);
+        self.refused += f64::from(one.refused);
+    }
 }
 
 /// What the parts of a session work with.
@@ -178,6 +207,30 @@ impl Agent {
     /// Tokens of a quota or pool at hand. For checks of conservation.
     pub fn tokens(&self, limit: LimitId) -> u64 {
         self.sessions.get(limit.name().shard()).map_or(0, |session| session.tokens(limit, &self.bank))
+    }
+
+    /// The limits with the highest demand on this node, busiest first.
+    pub fn busiest(&mut self, now: Now, count: usize) -> Vec<BusyV1> {
+        let holder = self.identity.holder;
+        let (sessions, ground) = self.split(now);
+        let all = sessions.iter().flat_map(|session| session.demands(holder, &ground)).collect();
+        let describe = |limit: u64| {
+            let session = sessions.get(LimitId::new(limit)?.name().shard())?;
+            session.describe(limit, holder, &ground)
+        };
+        busiest(all, count).into_iter().filter_map(describe).collect()
+    }
+
+    /// Its sessions by shard, and what is in use: slices, counts, pools and quotas, with their names.
+    pub fn survey(&mut self, now: Now) -> ([LeaseView; SHARDS], [(&'static str, InUse); 4]) {
+        let (sessions, ground) = self.split(now);
+        let leases = std::array::from_fn(|shard| {
+            sessions.get(shard).map_or_else(LeaseView::default, |session| session.lease_view(&ground))
+        });
+        let mut in_use = [InUse::default(); 4];
+        sessions.iter().for_each(|session| session.add_up(&ground, &mut in_use));
+        let [slices, counts, pools, quotas] = in_use;
+        (leases, [("slice", slices), ("count", counts), ("pool", pools), ("quota", quotas)])
     }
 
     fn split(&mut self, now: Now) -> (&mut [Session; SHARDS], Ground<'_>) {

@@ -65,6 +65,17 @@ pub enum Reason {
     Blocked,
 }
 
+/// A node's session with the shard of the ledger that keeps a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    /// What was granted may be used.
+    Held,
+    /// The ledger answers, and a session is being opened.
+    Opening,
+    /// The ledger does not answer: what holds without contact holds.
+    Isolated,
+}
+
 /// The state of all limits of a node.
 #[derive(Debug)]
 pub struct Bank {
@@ -141,13 +152,13 @@ impl Bank {
         for (at, limit) in limits.iter().take(LIMITS_PER_REQUEST_MAX).enumerate() {
             match self.plan(*limit, now, &boot_ns) {
                 Ok(plan) => plans.push(plan),
-                Err((is_quota, reason)) => return Verdict::Refused(Refusal { at, is_quota, reason }),
+                Err((is_quota, reason)) => return self.refused(*limit, Refusal { at, is_quota, reason }),
             }
         }
         for (at, (limit, plan)) in limits.iter().zip(&mut plans).enumerate() {
             if let Err((is_quota, reason)) = self.make(*limit, plan, now, &boot_ns) {
                 give_back(plans.get(..=at).unwrap_or_default());
-                return Verdict::Refused(Refusal { at, is_quota, reason });
+                return self.refused(*limit, Refusal { at, is_quota, reason });
             }
         }
         Verdict::Admitted
@@ -166,6 +177,32 @@ impl Bank {
             }
         });
         (rate, (limit.quota != NONE).then(|| cell.chunk()))
+    }
+
+    /// The session that a limit's rate, or its quota, is used under.
+    pub fn lease(&self, limit: LimitRef, is_quota: bool, boot_ns: u64) -> LeaseState {
+        let spec = self.specs.get(if is_quota { limit.quota } else { limit.rate });
+        let lease = spec.and_then(|spec| self.leases.get(spec.mode().1));
+        let is_held = |lease: &Lease| boot_ns < lease.until_ns.load(Acquire);
+        match lease {
+            Some(lease) if is_held(lease) => LeaseState::Held,
+            Some(lease) if lease.is_connected.load(Acquire) != 0 => LeaseState::Opening,
+            Some(_) | None => LeaseState::Isolated,
+        }
+    }
+
+    /// Counts a refusal. What lets nothing pass is not reported, so it is not counted.
+    #[cold]
+    fn refused(&self, limit: LimitRef, refusal: Refusal) -> Verdict {
+        if let Some(cell) = self.cells.get(limit.cell) {
+            match self.specs.get(limit.rate).map(|spec| spec.mode().0) {
+                _ if refusal.is_quota => cell.refuse_chunk(),
+                Some(Mode::Counted) => cell.refuse(true),
+                Some(Mode::Bucket | Mode::Leased | Mode::Singles) => cell.refuse(false),
+                Some(Mode::Blocked | Mode::Chunk) | None => {}
+            }
+        }
+        Verdict::Refused(refusal)
     }
 
     #[inline]

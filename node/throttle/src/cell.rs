@@ -16,6 +16,8 @@ const VERSION_BITS: u32 = 6;
 const VERSION_MASK: u64 = (1 << VERSION_BITS) - 1;
 const TAG_BITS: u32 = 8;
 const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
+/// Bits of the flags; what is above counts.
+const FLAG_BITS: u32 = 8;
 
 /// Marks of a cell, for the agent.
 pub(crate) mod flag {
@@ -41,10 +43,12 @@ pub(crate) struct Cell {
     chunk: AtomicU64,
     /// Requests that asked the rate; statistics, so lost updates do no harm.
     offered: AtomicU32,
-    /// Requests that a counted rate or a chunk admitted.
+    /// Requests that a counted rate admitted; of every other rate those that it refused.
     spent: AtomicU32,
+    /// Flags, above them the requests that the quota refused.
     flags: AtomicU32,
-    /// Place of its own terms plus 1, while the version is not 0.
+    /// Place of its own terms plus 1, while the version is not 0. A counted rate has no terms of its own: the requests that it
+    /// refused.
     terms: AtomicU32,
 }
 
@@ -261,6 +265,29 @@ impl Cell {
     /// Requests admitted so far, wrapping.
     pub(crate) fn spent(&self) -> u32 {
         self.spent.load(Relaxed)
+    }
+
+    /// Counts a request that the rate refused.
+    pub(crate) fn refuse(&self, is_counted: bool) {
+        let count = if is_counted { &self.terms } else { &self.spent };
+        count.fetch_add(1, Relaxed);
+    }
+
+    /// Requests that the rate refused so far, wrapping.
+    pub(crate) fn refused(&self, is_counted: bool) -> u32 {
+        let count = if is_counted { &self.terms } else { &self.spent };
+        count.load(Relaxed)
+    }
+
+    /// Counts a request that the quota refused.
+    pub(crate) fn refuse_chunk(&self) {
+        self.flags.fetch_add(1 << FLAG_BITS, Relaxed);
+    }
+
+    /// Requests that the quota refused since there were `before`.
+    pub(crate) fn chunk_refused(&self, before: u32) -> u32 {
+        let since = (self.flags.load(Relaxed) >> FLAG_BITS).wrapping_sub(before);
+        before.wrapping_add(since & (u32::MAX >> FLAG_BITS))
     }
 
     #[inline]

@@ -40,6 +40,11 @@ impl Demand {
         self.per_second * kept + offered / elapsed_s * (1.0 - kept)
     }
 
+    /// Goes on with another counter that stands at `seen`.
+    pub(crate) fn follow(&mut self, seen: u32) {
+        self.seen = seen;
+    }
+
     /// The counter as last taken in.
     pub(crate) fn seen(&self) -> u32 {
         self.seen

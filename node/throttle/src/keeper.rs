@@ -22,16 +22,20 @@ use tidegate_proto::{
 };
 
 use crate::{
+    busy,
     ids::IdMap,
     index::Index,
     ledger::Ledger,
     limit::{Kind, LimitId},
-    timing::Timing,
+    timing::{MS, Timing},
 };
 use counts::CountDesk;
 use escrow::EscrowDesk;
 use sessions::Watch;
 use slices::SliceDesk;
+
+/// A holder that has not spoken of a limit for this long asks for nothing: what it uses it tells every second.
+const SILENT_NS: u64 = 3_000 * MS;
 
 /// What a tick asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -332,15 +336,25 @@ impl Keeper {
         used
     }
 
-    /// The limits with the highest demand, busiest first.
-    pub fn busiest(&self, ledger: &Ledger, count: usize) -> Vec<BusyV1> {
-        let slices = self.slices.iter().map(|(limit, desk)| desk.describe(*limit, ledger));
-        let counts = self.counts.iter().map(|(limit, desk)| desk.describe(*limit));
-        let escrows = self.escrows.iter().map(|(limit, desk)| desk.describe(*limit, ledger));
-        let mut all: Vec<BusyV1> = slices.chain(counts).chain(escrows).collect();
-        all.sort_by(|a, b| b.demand.total_cmp(&a.demand).then(a.limit.cmp(&b.limit)));
-        all.truncate(count);
-        all
+    /// The limits with the highest demand, busiest first. Of a million limits only those are described.
+    pub fn busiest(&self, now_ns: u64, ledger: &Ledger, index: &Index, count: usize) -> Vec<BusyV1> {
+        let slices = self.slices.iter().map(|(limit, desk)| (desk.demand(), *limit));
+        let counts = self.counts.iter().map(|(limit, desk)| (desk.demand(now_ns), *limit));
+        let escrows = self.escrows.iter().map(|(limit, desk)| (desk.demand(now_ns), *limit));
+        let busiest = busy::busiest(slices.chain(counts).chain(escrows).collect(), count);
+        busiest.into_iter().filter_map(|limit| self.describe(limit, now_ns, ledger, index)).collect()
+    }
+
+    fn describe(&self, limit: u64, now_ns: u64, ledger: &Ledger, index: &Index) -> Option<BusyV1> {
+        if let Some(desk) = self.slices.get(&limit) {
+            return Some(desk.describe(limit, ledger));
+        }
+        if let Some(desk) = self.counts.get(&limit) {
+            return Some(desk.describe(limit, now_ns, &known(index, limit)?));
+        }
+        let desk = self.escrows.get(&limit)?;
+        let rate = |rate| self.describe(rate, now_ns, ledger, index);
+        Some(busy::reached(desk.describe(limit, now_ns, ledger), rate))
     }
 }
 

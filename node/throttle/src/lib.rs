@@ -7,6 +7,7 @@
 mod agent;
 mod bank;
 mod bucket;
+mod busy;
 mod cell;
 mod demand;
 mod ids;
@@ -21,8 +22,8 @@ mod rig;
 mod terms;
 mod timing;
 
-pub use agent::{Agent, Identity, Now};
-pub use bank::{Bank, LIMITS_PER_REQUEST_MAX, LimitRef, NONE, Reason, Refusal, Verdict};
+pub use agent::{Agent, Identity, InUse, LeaseView, Now};
+pub use bank::{Bank, LIMITS_PER_REQUEST_MAX, LeaseState, LimitRef, NONE, Reason, Refusal, Verdict};
 pub use bucket::Bucket;
 pub use index::{Builder, Index};
 pub use keeper::{Keeper, Tick};

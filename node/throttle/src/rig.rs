@@ -128,6 +128,19 @@ impl Rig {
         admitted
     }
 
+    /// What the leaders of all shards find busiest.
+    pub(crate) fn busiest(&self, count: usize) -> Vec<tidegate_proto::ledger::BusyV1> {
+        let index = self.nodes[0].agent.index();
+        let leaders = self.keepers.iter().zip(&self.ledgers);
+        leaders.flat_map(|(keeper, ledger)| keeper.busiest(self.now_ns, ledger, index, count)).collect()
+    }
+
+    /// What the nodes find busiest, one after the other.
+    pub(crate) fn busiest_here(&mut self, count: usize) -> Vec<tidegate_proto::ledger::BusyV1> {
+        let now = self.now();
+        self.nodes.iter_mut().flat_map(|node| node.agent.busiest(now, count)).collect()
+    }
+
     pub(crate) fn ask(&self, node: usize, limits: &[LimitRef], count: usize) -> usize {
         (0..count).filter(|_| self.decide(node, limits) == Verdict::Admitted).count()
     }

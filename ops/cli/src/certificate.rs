@@ -11,7 +11,7 @@ use tidegate_proto::status::{CertificateList, CertificateStatus};
 
 use crate::{
     Client, Error, Format,
-    output::{json as pretty, table},
+    output::{json as pretty, percent_encode, table},
 };
 
 const ROOT: &str = "/_tidegate/certificates";
@@ -66,14 +66,7 @@ impl CertificateCommand {
 
 /// Names hold no character that a path would have to escape; one that does is the server's to refuse.
 fn path(name: &str) -> String {
-    let escaped: String = name
-        .bytes()
-        .map(|b| match b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
-            true => char::from(b).to_string(),
-            false => format!("%{b:02X}"),
-        })
-        .collect();
-    format!("{ROOT}/{escaped}")
+    format!("{ROOT}/{}", percent_encode(name))
 }
 
 fn read(file: &Path) -> Result<String, Error> {

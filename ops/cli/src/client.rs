@@ -55,6 +55,12 @@ pub enum Error {
     /// The answer was not what this version expects.
     #[error("the answer is not understood: {0}; do client and server have the same version?")]
     Unexpected(String),
+    /// `--watch` cannot redraw.
+    #[error("--watch redraws a table on a terminal; leave it out, or leave -o json and the redirection out")]
+    Watch,
+    /// Standard output cannot be written.
+    #[error("standard output: {0}")]
+    Output(std::io::Error),
     /// A local file.
     #[error("{}: {reason}", path.display())]
     File {

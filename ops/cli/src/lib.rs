@@ -6,10 +6,12 @@ mod certificate;
 mod client;
 mod cluster;
 mod endpoint;
+mod limits;
 mod output;
 
 pub use certificate::CertificateCommand;
 pub use client::{Client, Error};
 pub use cluster::{CheckpointCommand, ClusterCommand};
 pub use endpoint::{ConnectionArgs, Endpoint};
+pub use limits::{LimitsCommand, TopArgs};
 pub use output::Format;

@@ -24,6 +24,15 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     trimmed.join("\n")
 }
 
+/// Text as a part of a path or a query (RFC 3986, section 2.3).
+pub(crate) fn percent_encode(text: &str) -> String {
+    let escaped = text.bytes().map(|b| match b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
+        true => char::from(b).to_string(),
+        false => format!("%{b:02X}"),
+    });
+    escaped.collect()
+}
+
 /// Pretty JSON; the types printed always serialise.
 pub(crate) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()

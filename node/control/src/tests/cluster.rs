@@ -64,6 +64,9 @@ fn refusals_are_problems() {
         ),
         ("POST", "/_tidegate/cluster/nodes/3/drain", json!({ "y": 1 }), 400, "This field is not supported"),
         ("PUT", "/_tidegate/cluster/checkpoint", json!(null), 400, "state checkpoint: "),
+        ("GET", "/_tidegate/limits?count=0", json!(null), 400, "Invalid count '0'"),
+        ("GET", "/_tidegate/limits?x=1", json!(null), 400, "Unknown parameter 'x'"),
+        ("POST", "/_tidegate/limits", json!(null), 404, "No operation matches POST /_tidegate/limits"),
         ("GET", "/_tidegate/nope", json!(null), 404, "No operation matches GET /_tidegate/nope"),
         ("POST", "/_tidegate/dev/reset", json!(null), 404, "No operation matches POST /_tidegate/dev/reset"),
     ];
@@ -158,4 +161,11 @@ fn a_development_region_is_emptied_without_a_signature() {
     assert_eq!(left, [key::SEAL_SECRET, "credential/AKIAROOT"]);
     let strict = Rig::new();
     assert_eq!(strict.send(reset()).status(), 403, "elsewhere it is not even there");
+}
+
+#[test]
+fn a_node_without_limits_lists_none() {
+    let rig = Rig::new();
+    let answer = rig.expect(200, "GET", "/_tidegate/limits?count=3&level=quota", json!(null));
+    assert_eq!(answer["limits"], json!([]));
 }

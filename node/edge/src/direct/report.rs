@@ -67,14 +67,32 @@ impl<'a> Report<'a> {
         self.errand.rejection.as_ref()
     }
 
+    fn response_type(&self) -> Option<&'static str> {
+        self.rejection().map(|rejection| rejection.response_type().name)
+    }
+
+    fn respond_us(&self) -> Option<u64> {
+        self.errand.integrate_us.and_then(|us| self.latency_us.checked_sub(us))
+    }
+
     /// What there is to say about keys and limits.
     fn limited(&self, variable: Variable) -> Value<'_> {
         let key = || self.errand.known.and_then(|known| self.snapshot.limits().key_id(known));
         match variable {
             Variable::ApiKeyId => Value::text(key()),
             Variable::ThrottleLimit => Value::text(self.shortage().map(|shortage| shortage.level.name())),
+            Variable::ThrottleLease => {
+                Value::text(self.shortage().and_then(|shortage| shortage.lease_name()))
+            }
+            Variable::ThrottlePlan => Value::text(self.plan()),
             _ => Value::text(self.shortage().map(|shortage| shortage.reason_name())),
         }
+    }
+
+    /// The usage plan whose limit refused.
+    fn plan(&self) -> Option<&str> {
+        self.shortage().filter(Shortage::is_of_plan)?;
+        self.snapshot.limits().plan_id(self.errand.known?)
     }
 
     fn domain_prefix(&self) -> Option<&'a [u8]> {
@@ -117,19 +135,19 @@ impl Facts for Report<'_> {
             Variable::DeploymentId => Value::text(self.stage().map(StageTable::deployment)),
             Variable::DomainName => Value::Text(errand.host.in_head(self.head)),
             Variable::DomainPrefix => Value::text(self.domain_prefix()),
-            Variable::ApiKeyId | Variable::ThrottleLimit | Variable::ThrottleReason => self.limited(variable),
+            Variable::ApiKeyId
+            | Variable::ThrottleLimit
+            | Variable::ThrottleReason
+            | Variable::ThrottleLease
+            | Variable::ThrottlePlan => self.limited(variable),
             Variable::ErrorMessage => Value::text(self.rejection().map(Rejection::message)),
             Variable::ErrorMessageString => Value::quoted(self.rejection().map(Rejection::message)),
-            Variable::ErrorResponseType => {
-                Value::text(self.rejection().map(|rejection| rejection.response_type().name))
-            }
+            Variable::ErrorResponseType => Value::text(self.response_type()),
             Variable::XrayTraceId => self.trace(),
             // The decision is made in one go, and timed as one.
             Variable::RouteUs => Value::number(errand.decide_us),
             Variable::IntegrateUs => Value::number(errand.integrate_us),
-            Variable::RespondUs => {
-                Value::number(errand.integrate_us.and_then(|us| self.latency_us.checked_sub(us)))
-            }
+            Variable::RespondUs => Value::number(self.respond_us()),
             // Nothing of the short line is authorized, cached or mapped, and what is the node's is in the format already.
             Variable::Caller
             | Variable::User

@@ -1,9 +1,13 @@
 //! API keys by the SHA-256 of their values. Owns the table; a value is hashed once per request and never kept.
 
 use tidegate_proto::compiled::limits::{LimitsV1, PlanV1};
-use tidegate_throttle::{Builder, NONE, Name};
+use tidegate_throttle::{Builder, NONE};
 
-use super::{Gate, Level, plan_limit_name, quota, spec};
+use super::{
+    Gate, Level,
+    names::{key_method_name, plan_limit_name, plan_method_text},
+    quota, spec,
+};
 
 /// A key that was found, and which of its plans applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,10 +137,9 @@ fn method_gates(
 ) {
     for stage in &plan.stages {
         for method in &stage.methods {
-            let place =
-                format!("plan/{}/{}/{}/{} {}", plan.id, stage.api, stage.stage, method.verb, method.path);
+            let place = plan_method_text(&plan.id, &stage.api, &stage.stage, &method.verb, &method.path);
             let gate = method.rate.and_then(|rate| {
-                let name = Name::of(&format!("{place}/key/{key}"));
+                let name = key_method_name(&place, key);
                 let limit = builder.declare(name, Some((&place, spec(rate, plan.policy, holders))), None)?;
                 Some(Gate { limit, level: Level::PlanMethod, rate: Some(rate), quota: None })
             });

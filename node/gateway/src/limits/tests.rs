@@ -150,6 +150,15 @@ fn a_refusal_names_its_limit_and_costs_the_others_nothing() {
     (0..3).for_each(|_| call(&plane, "/prod/b", Some("b"), 1).unwrap());
     (0..200).for_each(|_| assert_eq!(refused("/prod/b", Some("b")), Level::Plan));
     assert_eq!(refused("/test/b", Some("b")), Level::Quota, "no ledger has granted any of it");
+    let shortage =
+        |path: &str, key: Option<&str>| call(&plane, path, key, 1).unwrap_err().shortage().unwrap();
+    for (path, key, is_of_plan) in [("/prod/a", None, false), ("/prod/b", Some("b"), true)] {
+        let shortage = shortage(path, key);
+        assert_eq!((shortage.is_of_plan(), shortage.lease_name()), (is_of_plan, Some("opening")), "{path}");
+    }
+    let routed = plane.0.route(address(b"api1.execute-api.r", "/prod/b"), "GET").unwrap();
+    let known = authorize(routed, || Some("b")).unwrap().known().unwrap();
+    assert_eq!(plane.0.limits().plan_id(known), Some("p"));
     // The account's bucket has paid for the five that were admitted and nothing else.
     let admitted = (0..200).filter(|_| call(&plane, "/test/a", None, 1).is_ok()).count();
     assert_eq!(admitted, 95);
@@ -170,4 +179,37 @@ fn limits_come_back_from_disk() {
     let (snapshot, _) = plane(sample());
     let (_, limits) = Snapshot::decode(&snapshot.encode().unwrap()).unwrap();
     assert_eq!(limits, sample());
+}
+
+#[test]
+fn names_lead_back_to_what_they_limit() {
+    let (snapshot, _) = plane(sample());
+    let text = str::to_owned;
+    let (api, prod, test) = (|| text("api1"), || text("prod"), || text("test"));
+    for (name, expect) in [
+        ("account", Some(Subject::Account)),
+        ("stage/api1/prod", Some(Subject::Stage { api: api(), stage: prod() })),
+        (
+            "method/api1/prod/GET /a",
+            Some(Subject::Method { api: api(), stage: prod(), method: text("GET /a") }),
+        ),
+        ("method/api1/test/GET /a", None),
+        ("plan/q/key/both", Some(Subject::Key { plan: text("q"), key: text("both") })),
+        ("plan/q/key/off", None),
+        (
+            "plan/q/api1/test/ANY /b/key/both",
+            Some(Subject::KeyMethod {
+                plan: text("q"),
+                key: text("both"),
+                api: api(),
+                stage: test(),
+                method: text("ANY /b"),
+            }),
+        ),
+        ("unheard of", None),
+    ] {
+        let name_of = Name::of(name);
+        let found = subjects(&sample(), snapshot.stages(), [name_of].into());
+        assert_eq!(found.get(&name_of), expect.as_ref(), "{name}");
+    }
 }

@@ -125,6 +125,10 @@ pub struct Record<'a> {
     pub throttle_limit: Option<&'a str>,
     /// `$context.tidegate.throttle.reason`: why it refused.
     pub throttle_reason: Option<&'a str>,
+    /// `$context.tidegate.throttle.lease`: the node's session with the ledger of that limit.
+    pub throttle_lease: Option<&'a str>,
+    /// `$context.tidegate.throttle.plan`: the usage plan of that limit; with the API key, the stage and the method it is named.
+    pub throttle_plan: Option<&'a str>,
     /// `$context.tidegate.cache`: `hit`, `miss` or nothing.
     pub cache: Option<&'a str>,
     /// `$context.tidegate.phase.*`.

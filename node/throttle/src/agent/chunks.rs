@@ -1,7 +1,7 @@
 //! Quotas, and small strict rate limits, on a node: it spends whole requests that it was handed. Owns when to ask, and that
 //! nothing is counted twice; whether something is left is the ledger's to say.
 
-use tidegate_proto::ledger::{ChunkGrantV1, ChunkReportV1};
+use tidegate_proto::ledger::{BusyHolderV1, ChunkGrantV1, ChunkReportV1};
 
 use super::Ground;
 use crate::{
@@ -30,6 +30,7 @@ pub(super) struct ActiveChunk {
     granted: u32,
     returned: u32,
     demand: Demand,
+    refused: Demand,
     reported: (u32, u32),
     reported_ns: u64,
     /// When something was last said that had not been said before.
@@ -41,19 +42,22 @@ pub(super) struct ActiveChunk {
 
 impl ActiveChunk {
     pub(super) fn begin(cell: u32, spec: Spec, day: u32, ground: &Ground<'_>) -> Self {
-        let offered = ground.bank.cells.get(cell).map_or(0, Cell::offered);
+        let now = ground.now.now_ns;
+        let (offered, refused) =
+            ground.bank.cells.get(cell).map_or((0, 0), |cell| (cell.offered(), refused(&spec, cell, 0)));
         Self {
             cell,
             spec,
             period: period(&spec, day),
             granted: 0,
             returned: 0,
-            demand: Demand::begin(ground.now.now_ns, offered.wrapping_sub(1)),
+            demand: Demand::begin(now, offered.wrapping_sub(1)),
+            refused: Demand::begin(now, refused),
             reported: (0, 0),
             reported_ns: 0,
             news_ns: 0,
             asked_ns: 0,
-            used_ns: ground.now.now_ns,
+            used_ns: now,
             is_ack_due: false,
         }
     }
@@ -80,6 +84,8 @@ impl ActiveChunk {
                 cell.change_singles(left, 0)
             };
             cell.set(flag::TOUCHED);
+            self.demand.follow(cell.offered());
+            self.refused.follow(refused(&self.spec, cell, 0));
         }
     }
 
@@ -207,6 +213,8 @@ impl ActiveChunk {
         if self.demand.measure(now, cell.offered(), constant_s, false) > 0 {
             self.used_ns = now;
         }
+        let counter = refused(&self.spec, cell, self.refused.seen());
+        self.refused.measure(now, counter, constant_s, false);
         if was_refused || (self.is_low(ground) && self.demand.per_second() > 0.5) {
             let asked = self.hurry(limit, ground);
             if asked.is_some() {
@@ -242,6 +250,13 @@ impl ActiveChunk {
         })
     }
 
+    /// Demand, refusals and tokens on this node.
+    pub(super) fn busy(&self, holder: u64, ground: &Ground<'_>) -> BusyHolderV1 {
+        let (demand, refused) = (self.demand.per_second(), self.refused.per_second());
+        let share = u32::try_from(self.in_hand(ground)).unwrap_or(u32::MAX);
+        BusyHolderV1 { holder, demand: demand as f32, refused: refused.min(demand) as f32, share }
+    }
+
     fn report(&mut self, limit: u64, wanting: bool, ground: &Ground<'_>) -> ChunkReportV1 {
         let now = ground.now.now_ns;
         let spent = self.spent(ground);
@@ -252,10 +267,12 @@ impl ActiveChunk {
         self.reported_ns = now;
         self.asked_ns = if wanting { now.max(1) } else { 0 };
         self.reported = (spent, self.returned);
+        let demand = self.demand.per_second();
         ChunkReportV1 {
             limit,
             period: self.period,
-            demand: self.demand.per_second() as f32,
+            demand: demand as f32,
+            refused: self.refused.per_second().min(demand) as f32,
             wanting,
             granted: self.granted,
             spent,
@@ -274,6 +291,14 @@ impl ActiveChunk {
         if let Some(cell) = ground.bank.cells.get(self.cell) {
             cell.clear(flag::TOUCHED | flag::REJECTED | flag::URGENT | flag::EXHAUSTED | flag::CONTENDED);
         }
+    }
+}
+
+/// Requests that were refused so far, wrapping; `before` is what was read last.
+fn refused(spec: &Spec, cell: &Cell, before: u32) -> u32 {
+    match spec.kind {
+        Kind::Quota(_) => cell.chunk_refused(before),
+        Kind::Slice | Kind::StrictSlice | Kind::Count | Kind::Pool => cell.refused(false),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Small rate limits on a node: it decides on an estimate of the whole bucket, reports what it admitted, and is told the true
 //! level. Owns the estimate and when to report; debts are kept by the ledger.
 
-use tidegate_proto::ledger::{CountReportV1, LevelGrantV1, WHOLE};
+use tidegate_proto::ledger::{BusyHolderV1, CountReportV1, LevelGrantV1, WHOLE};
 
 use super::Ground;
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 
 /// An unhurried report of a limit that is far from short.
 const CALM_REPORT_NS: u64 = 500 * MS;
+/// A limit with more demand than this, per second, is told about even while nothing is admitted.
+const ASKED: f64 = 0.5;
 
 /// A counted limit that is in use.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(super) struct ActiveCount {
     cell: u32,
     spec: Spec,
     demand: Demand,
+    refused: Demand,
     /// Requests admitted in this incarnation, of which the cell shows the low bits.
     spent: u64,
     reported: u64,
@@ -44,14 +47,18 @@ pub(super) fn bucket(spec: &Spec, even_among: Option<u32>) -> Slice {
 
 impl ActiveCount {
     pub(super) fn begin(cell: u32, spec: Spec, ground: &Ground<'_>) -> Self {
-        let (offered, spent) =
-            ground.bank.cells.get(cell).map_or((0, 0), |cell| (cell.offered(), cell.spent()));
+        let (offered, spent, refused) = ground
+            .bank
+            .cells
+            .get(cell)
+            .map_or((0, 0, 0), |cell| (cell.offered(), cell.spent(), cell.refused(true)));
         // What made the cell known is not counted yet.
         let before = u64::from(spent.saturating_sub(1));
         Self {
             cell,
             spec,
             demand: Demand::begin(ground.now.now_ns, offered.wrapping_sub(1)),
+            refused: Demand::begin(ground.now.now_ns, refused),
             spent: before,
             reported: before,
             settled: before,
@@ -112,9 +119,7 @@ impl ActiveCount {
 
     /// Whether it has to be looked at between measurements.
     pub(super) fn is_hurried(&self, ground: &Ground<'_>) -> bool {
-        let Some(cell) = ground.bank.cells.get(self.cell) else { return false };
-        let now = ground.now.now_ns.saturating_mul(TICKS_PER_NS);
-        bucket(&self.spec, None).tokens(cell.booked().0, now) < 0.75 * self.spec.burst
+        ground.bank.cells.get(self.cell).is_some() && self.held(ground) < 0.75 * self.spec.burst
     }
 
     /// Measures; returns what there is to say.
@@ -122,8 +127,9 @@ impl ActiveCount {
         self.count(ground)?;
         let cell = ground.bank.cells.get(self.cell)?;
         cell.clear(flag::REJECTED | flag::URGENT);
-        self.is_touched =
-            self.demand.measure(ground.now.now_ns, cell.offered(), ground.timing.small_demand_s, false) > 0;
+        let (now, constant_s) = (ground.now.now_ns, ground.timing.small_demand_s);
+        self.is_touched = self.demand.measure(now, cell.offered(), constant_s, false) > 0;
+        self.refused.measure(now, cell.refused(true), constant_s, false);
         let is_due = ground.now.now_ns.saturating_sub(self.reported_ns) >= CALM_REPORT_NS;
         (self.spent > self.reported && is_due).then(|| self.report(limit, ground))
     }
@@ -131,23 +137,32 @@ impl ActiveCount {
     fn report(&mut self, limit: u64, ground: &Ground<'_>) -> CountReportV1 {
         self.reported = self.spent;
         self.reported_ns = ground.now.now_ns;
-        CountReportV1 {
-            limit,
-            demand: self.demand.per_second() as f32,
-            spent: self.spent,
-            settled: self.settled,
-        }
+        self.said(limit, self.spent)
+    }
+
+    /// Demand and refusals on this node.
+    pub(super) fn busy(&self, holder: u64) -> BusyHolderV1 {
+        let (demand, refused) = (self.demand.per_second(), self.refused.per_second());
+        BusyHolderV1 { holder, demand: demand as f32, refused: refused.min(demand) as f32, share: 0 }
+    }
+
+    /// What this node believes to be left of the whole bucket.
+    pub(super) fn held(&self, ground: &Ground<'_>) -> f64 {
+        let Some(cell) = ground.bank.cells.get(self.cell) else { return 0.0 };
+        let now = ground.now.now_ns.saturating_mul(TICKS_PER_NS);
+        bucket(&self.spec, None).tokens(cell.booked().0, now)
+    }
+
+    fn said(&self, limit: u64, spent: u64) -> CountReportV1 {
+        let demand = self.demand.per_second();
+        let refused = self.refused.per_second().min(demand) as f32;
+        CountReportV1 { limit, demand: demand as f32, refused, spent, settled: self.settled }
     }
 
     /// What it last said, for a ledger that may not have heard it.
     pub(super) fn repeat(&self, limit: u64) -> Option<CountReportV1> {
-        let demand = self.demand.per_second() as f32;
-        (self.reported > self.settled).then_some(CountReportV1 {
-            limit,
-            demand,
-            spent: self.reported,
-            settled: self.settled,
-        })
+        let is_asked = self.demand.per_second() > ASKED;
+        (self.reported > self.settled || is_asked).then(|| self.said(limit, self.reported))
     }
 
     /// The true level: the estimate becomes that, less what the ledger has not counted yet.

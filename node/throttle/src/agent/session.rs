@@ -1,6 +1,7 @@
 //! A node's session with one shard of the ledger: what it was granted hangs off it and ends with it. Owns joining, the lease
 //! and what holds without one; how each kind of limit works is its neighbours' matter.
 
+mod busy;
 mod lease;
 
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 
 use std::cell::Cell as Local;
 
-use tidegate_proto::ledger::{SliceGrantV1, SliceReportV1, WHOLE};
+use tidegate_proto::ledger::{BusyHolderV1, SliceGrantV1, SliceReportV1, WHOLE};
 
 use super::{Ground, places};
 use crate::{
@@ -30,6 +30,7 @@ pub(super) struct ActiveSlice {
     returned: u64,
     contended: bool,
     demand: Demand,
+    refused: Demand,
     offered_since: u32,
     reported: f64,
     reported_ns: u64,
@@ -66,7 +67,8 @@ pub(super) fn debt(spec: &Spec, holders: u32, part: f64) -> f64 {
 impl ActiveSlice {
     /// A slice at the default share.
     pub(super) fn begin(cell: u32, spec: Spec, share: u32, debt: f64, ground: &Ground<'_>) -> Self {
-        let offered = ground.bank.cells.get(cell).map_or(0, Cell::offered);
+        let (offered, refused) =
+            ground.bank.cells.get(cell).map_or((0, 0), |cell| (cell.offered(), cell.refused(false)));
         Self {
             cell,
             spec,
@@ -78,6 +80,7 @@ impl ActiveSlice {
             returned: 0,
             contended: false,
             demand: Demand::begin(ground.now.now_ns, offered.wrapping_sub(1)),
+            refused: Demand::begin(ground.now.now_ns, refused),
             offered_since: 0,
             reported: 0.0,
             reported_ns: 0,
@@ -255,6 +258,7 @@ impl ActiveSlice {
         let now = ground.now.now_ns;
         let flags = cell.clear(flag::REJECTED | flag::URGENT);
         self.offered_since = self.demand.measure(now, cell.offered(), ground.timing.demand_s, self.contended);
+        self.refused.measure(now, cell.refused(false), ground.timing.demand_s, self.contended);
         let (demand, slice) = (self.demand.per_second(), self.slice());
         let rate = self.spec.rate * f64::from(self.share) / f64::from(WHOLE);
         let held = slice.tokens(cell.booked().0, now.saturating_mul(TICKS_PER_NS));
@@ -299,12 +303,30 @@ impl ActiveSlice {
         present.max(self.demand.per_second())
     }
 
+    /// Demand, refusals and share on this node.
+    pub(super) fn busy(&self, holder: u64) -> BusyHolderV1 {
+        let (demand, refused) = (self.demand.per_second(), self.refused.per_second());
+        BusyHolderV1 { holder, demand: demand as f32, refused: refused.min(demand) as f32, share: self.share }
+    }
+
+    pub(super) fn is_contended(&self) -> bool {
+        self.contended
+    }
+
     fn report(&mut self, limit: u64, demand: f64, ground: &Ground<'_>) -> SliceReportV1 {
         self.reported = demand;
         self.reported_ns = ground.now.now_ns;
         self.is_managed = true;
         self.is_ack_due = false;
-        SliceReportV1 { limit, demand: demand as f32, version: self.version, returned: self.returned }
+        // The two counters are not read at the same moment, and offers may be lost.
+        let refused = self.refused.per_second().min(demand) as f32;
+        SliceReportV1 {
+            limit,
+            demand: demand as f32,
+            refused,
+            version: self.version,
+            returned: self.returned,
+        }
     }
 
     /// Whether it can be forgotten: it is as every slice is by default.

@@ -1,10 +1,10 @@
 //! Small rate limits: the true level of each bucket, debts included. Nothing of it is written down per request: it is known
 //! again from the holders within a second, and levels that matter are saved once a second for the next leader.
 
-use tidegate_proto::ledger::{BusyV1, ChangeV1, CountReportV1, LevelGrantV1};
+use tidegate_proto::ledger::{BusyHolderV1, BusyV1, ChangeV1, CountReportV1, LevelGrantV1};
 
-use super::Bench;
-use crate::{ledger::Ledger, limit::Spec, timing::MS};
+use super::{Bench, SILENT_NS};
+use crate::{busy::summed, ledger::Ledger, limit::Spec, timing::MS};
 
 /// Holders learn the level at most this often.
 const PUSH_NS: u64 = 40 * MS;
@@ -30,7 +30,8 @@ pub(super) struct CountDesk {
 struct Holder {
     holder: u64,
     spent: u64,
-    demand: f64,
+    demand: f32,
+    refused: f32,
     heard_ns: u64,
 }
 
@@ -46,7 +47,7 @@ impl CountDesk {
         self.refill(now_ns, spec);
         self.heard_ns = now_ns;
         let at = self.holders.iter().position(|one| one.holder == holder).unwrap_or_else(|| {
-            self.holders.push(Holder { holder, spent: 0, demand: 0.0, heard_ns: now_ns });
+            self.holders.push(Holder { holder, spent: 0, demand: 0.0, refused: 0.0, heard_ns: now_ns });
             self.holders.len() - 1
         });
         let Some(one) = self.holders.get_mut(at) else { return false };
@@ -55,7 +56,8 @@ impl CountDesk {
         *one = Holder {
             holder,
             spent: counted.max(news.spent),
-            demand: f64::from(news.demand).max(0.0),
+            demand: news.demand.max(0.0),
+            refused: news.refused.max(0.0),
             heard_ns: now_ns,
         };
         // Debt is bounded, so that a flood is not paid for longer than a full bucket takes to fill.
@@ -102,13 +104,23 @@ impl CountDesk {
         self.level >= spec.burst && now_ns.saturating_sub(self.heard_ns) > IDLE_NS
     }
 
-    pub(super) fn describe(&self, limit: u64) -> BusyV1 {
-        BusyV1 {
-            limit,
-            demand: self.holders.iter().map(|one| one.demand as f32).sum(),
-            level: (self.level * 1e3) as i64,
-            contended: self.level < 1.0,
-            holders: self.holders.iter().map(|one| (one.holder, one.demand as f32, 0)).collect(),
-        }
+    pub(super) fn demand(&self, now_ns: u64) -> f32 {
+        self.heard(now_ns).map(|one| one.demand).sum()
+    }
+
+    pub(super) fn describe(&self, limit: u64, now_ns: u64, spec: &Spec) -> BusyV1 {
+        let elapsed_s = now_ns.saturating_sub(self.level_ns) as f64 / 1e9;
+        let level = (self.level + spec.rate * elapsed_s).min(spec.burst);
+        let holders = self.heard(now_ns).map(|one| BusyHolderV1 {
+            holder: one.holder,
+            demand: one.demand,
+            refused: one.refused,
+            share: 0,
+        });
+        summed(limit, (level * 1e3) as i64, level < 1.0, holders.collect())
+    }
+
+    fn heard(&self, now_ns: u64) -> impl Iterator<Item = &Holder> {
+        self.holders.iter().filter(move |one| now_ns.saturating_sub(one.heard_ns) < SILENT_NS)
     }
 }

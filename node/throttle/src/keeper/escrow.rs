@@ -1,10 +1,11 @@
 //! Whole requests: chunks of quotas, and single tokens of small strict buckets. Owns how much whom; that nothing is granted
 //! twice is the ledger's rule.
 
-use tidegate_proto::ledger::{BusyV1, ChangeV1, ChunkReportV1, ChunkV1, ReportV1};
+use tidegate_proto::ledger::{BusyHolderV1, BusyV1, ChangeV1, ChunkReportV1, ChunkV1, ReportV1};
 
-use super::Bench;
+use super::{Bench, SILENT_NS};
 use crate::{
+    busy::summed,
     ledger::Ledger,
     limit::{Kind, LimitId, Spec},
     timing::MS,
@@ -20,6 +21,9 @@ const CALLED_BACK_NS: u64 = 250 * MS;
 const WANTING_NS: u64 = 1_000 * MS;
 /// Smallest chunk of a quota, as a part of it: slow keys do not ask for every request.
 const CHUNK_MIN: f64 = 0.005;
+
+/// A limit that refuses more than this, per second, is short once nothing is left to hand out.
+const REFUSING: f32 = 0.1;
 
 /// What the leader knows of one limit.
 #[derive(Debug)]
@@ -339,26 +343,33 @@ impl EscrowDesk {
         self.holders.iter().filter_map(of).fold(0, u32::saturating_add)
     }
 
-    pub(super) fn describe(&self, limit: u64, ledger: &Ledger) -> BusyV1 {
-        let row = ledger.quotas.get(&limit);
-        let pool = ledger.pools.get(&limit);
-        let chunks =
-            row.map(|row| &row.chunks[..]).or_else(|| pool.map(|row| &row.chunks[..])).unwrap_or_default();
-        let level = match (row, self.level) {
-            (Some(row), _) => row.pool.saturating_mul(1_000),
-            (None, level) => (level.unwrap_or_default() * 1e3) as i64,
+    pub(super) fn demand(&self, now_ns: u64) -> f32 {
+        self.heard(now_ns).map(|one| one.report.demand.max(0.0)).sum()
+    }
+
+    /// What is left counts what holders have and did not use.
+    pub(super) fn describe(&self, limit: u64, now_ns: u64, ledger: &Ledger) -> BusyV1 {
+        let (chunks, free) = match (ledger.quotas.get(&limit), ledger.pools.get(&limit)) {
+            (Some(row), _) => (&row.chunks[..], row.pool as f64),
+            (None, Some(row)) => (&row.chunks[..], self.level.unwrap_or_default()),
+            (None, None) => (&[][..], 0.0),
         };
-        BusyV1 {
-            limit,
-            demand: self.holders.iter().map(|one| one.report.demand).sum(),
-            level,
-            contended: level < 1_000,
-            holders: self
-                .holders
-                .iter()
-                .map(|one| (one.holder, one.report.demand, outstanding(chunks, one)))
-                .collect(),
-        }
+        let out: u32 = chunks.iter().map(|chunk| self.still_out(chunk)).fold(0, u32::saturating_add);
+        let holders = self.heard(now_ns).map(|one| BusyHolderV1 {
+            holder: one.holder,
+            demand: one.report.demand.max(0.0),
+            refused: one.report.refused.max(0.0),
+            share: outstanding(chunks, one),
+        });
+        let left = free + f64::from(out);
+        let mut busy = summed(limit, (left * 1e3) as i64, left < 1.0, holders.collect());
+        // Where everything is handed out, some holders may have tokens that others miss.
+        busy.contended |= free < 1.0 && busy.refused > REFUSING;
+        busy
+    }
+
+    fn heard(&self, now_ns: u64) -> impl Iterator<Item = &Holder> {
+        self.holders.iter().filter(move |one| now_ns.saturating_sub(one.heard_ns) < SILENT_NS)
     }
 }
 

@@ -2,12 +2,12 @@
 //! ledger's rule. What shrinks is free only when its holder has confirmed it.
 
 use tidegate_proto::{
-    ledger::{BusyV1, ChangeV1, ReportV1, SliceGrantV1, SliceReportV1, SliceV1, WHOLE},
+    ledger::{BusyHolderV1, BusyV1, ChangeV1, ReportV1, SliceGrantV1, SliceReportV1, SliceV1, WHOLE},
     limits::LEDGER_MANAGED_MAX,
 };
 
 use super::Bench;
-use crate::{ledger::Ledger, limit::Spec, timing::MS};
+use crate::{busy::summed, ledger::Ledger, limit::Spec, timing::MS};
 
 /// A limit that nobody asks for goes back to the default shares after this time.
 const QUIET_NS: u64 = 10_000 * MS;
@@ -36,6 +36,7 @@ struct Holder {
     holder: u64,
     epoch: u64,
     demand: f64,
+    refused: f32,
     confirmed: u64,
     returned: u64,
     told_ns: u64,
@@ -101,6 +102,7 @@ impl SliceDesk {
                 holder: report.holder,
                 epoch: report.epoch,
                 demand: 0.0,
+                refused: 0.0,
                 confirmed: 0,
                 returned: known.map_or(0, |slice| slice.returned),
                 told_ns: 0,
@@ -114,6 +116,7 @@ impl SliceDesk {
             *holder = Holder { epoch: report.epoch, confirmed: 0, returned: 0, told_ns: 0, ..*holder };
         }
         holder.demand = f64::from(news.demand).max(0.0);
+        holder.refused = news.refused.max(0.0);
         holder.confirmed = holder.confirmed.max(news.version);
         if news.returned > holder.returned {
             let back = (news.returned - holder.returned) as f64 / 1e3;
@@ -361,6 +364,7 @@ impl SliceDesk {
                         holder: row.slice.holder,
                         epoch,
                         demand: 0.0,
+                        refused: 0.0,
                         confirmed: 0,
                         returned: row.slice.returned,
                         told_ns: bench.now_ns,
@@ -375,23 +379,22 @@ impl SliceDesk {
         now_ns.saturating_sub(self.asked_ns) > QUIET_NS
     }
 
+    pub(super) fn demand(&self) -> f32 {
+        self.holders.iter().map(|one| one.demand as f32).sum()
+    }
+
     pub(super) fn describe(&self, limit: u64, ledger: &Ledger) -> BusyV1 {
-        let holders = self.holders.iter().map(|one| {
+        let present = self.holders.iter().filter(|one| ledger.sessions.contains_key(&one.holder));
+        let holders = present.map(|one| {
             let share = match ledger.slices.get(&limit) {
                 Some(row) => {
                     row.iter().find(|slice| slice.holder == one.holder).map_or(0, |slice| slice.target)
                 }
                 None => ledger.sessions.get(&one.holder).map_or(0, |session| session.unit),
             };
-            (one.holder, one.demand as f32, share)
+            BusyHolderV1 { holder: one.holder, demand: one.demand as f32, refused: one.refused, share }
         });
-        BusyV1 {
-            limit,
-            demand: self.holders.iter().map(|one| one.demand as f32).sum(),
-            level: (self.level * 1e3) as i64,
-            contended: self.contended,
-            holders: holders.collect(),
-        }
+        summed(limit, (self.level * 1e3) as i64, self.contended, holders.collect())
     }
 }
 

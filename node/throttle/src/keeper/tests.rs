@@ -1,5 +1,7 @@
 //! Agents and keepers together: what users see of each kind of limit, in a region that works.
 
+use tidegate_proto::ledger::BusyV1;
+
 use crate::{
     Isolated, LimitRef, Period, Policy, Reason, Scope, Spec,
     rig::{DAY, Rig},
@@ -159,5 +161,67 @@ fn what_other_nodes_do_not_use_comes_back() {
             rig.run(300);
         }
         assert_eq!(admitted, whole, "{rate:?} {quota:?}");
+    }
+}
+
+#[test]
+fn leaders_say_what_was_asked_and_refused_and_who_holds_what() {
+    let rate = |rate: f64, burst: f64, policy| Some(Spec::rate(rate, burst, policy, 3));
+    let quota = Some(Spec::quota(100, 0, Period::Day, DAY, Scope::Region));
+    let plenty = Some(Spec::quota(1_000_000, 0, Period::Day, DAY, Scope::Region));
+    // (rate, quota, requests per step and node, offered to and refused by the rate, and by the quota)
+    for (rate, quota, load, by_rate, by_quota) in [
+        (rate(1_000.0, 500.0, Policy::default()), None, [10, 20, 5], Some((3_500.0, 2_500.0)), None),
+        (rate(1_000.0, 500.0, STRICT), None, [10, 20, 5], Some((3_500.0, 2_500.0)), None),
+        (rate(1_000.0, 500.0, STRICT), None, [1, 1, 1], Some((300.0, 0.0)), None),
+        (rate(20.0, 10.0, Policy::default()), None, [1, 1, 1], Some((300.0, 280.0)), None),
+        (rate(20.0, 10.0, STRICT), None, [1, 1, 1], Some((300.0, 280.0)), None),
+        (None, quota, [1, 1, 1], None, Some((300.0, 300.0))),
+        // What the rate refuses does not reach the quota; what the quota refuses goes back to the rate.
+        (rate(20.0, 10.0, Policy::default()), plenty, [1, 1, 1], Some((300.0, 280.0)), Some((20.0, 0.0))),
+        (rate(100.0, 500.0, STRICT), plenty, [1, 1, 1], Some((300.0, 200.0)), Some((100.0, 0.0))),
+        (rate(20.0, 10.0, Policy::default()), quota, [1, 1, 1], Some((300.0, 0.0)), Some((300.0, 300.0))),
+        (rate(20.0, 10.0, STRICT), quota, [1, 1, 1], Some((300.0, 0.0)), Some((300.0, 300.0))),
+    ] {
+        let mut rig = Rig::new(3);
+        let limits = rig.configure(&[("one", rate, quota)]);
+        rig.run(300);
+        rig.load(&limits, 20_000, &load);
+        let (led, here) = (rig.busiest(10), rig.busiest_here(10));
+        let what = format!("{rate:?} {quota:?} {led:?} {here:?}");
+        for (spec, expected) in [(rate, by_rate), (quota, by_quota)] {
+            let Some((demand, refused)) = expected else { continue };
+            let limit = crate::Name::of("one").limit(spec.unwrap().kind).number();
+            let near = |is: f32, should: f64| (f64::from(is) - should).abs() <= 0.1 * should + 10.0;
+            let of = |all: &[BusyV1], part: fn(&BusyV1) -> f32| -> f32 {
+                all.iter().filter(|busy| busy.limit == limit).map(part).sum()
+            };
+            assert!(near(of(&here, |busy| busy.demand), demand), "{what}");
+            assert!(near(of(&here, |busy| busy.refused), refused), "{what}");
+            let busy = led.iter().find(|busy| busy.limit == limit);
+            // A limit that was never short is no leader's business.
+            let Some(busy) = busy else {
+                assert_eq!(refused, 0.0, "{what}");
+                continue;
+            };
+            assert!(near(busy.demand, demand) && near(busy.refused, refused), "{what}");
+            assert_eq!(busy.holders.len(), 3, "{what}");
+            let shares: u64 = busy.holders.iter().map(|one| u64::from(one.share)).sum();
+            assert!(shares <= u64::from(tidegate_proto::ledger::WHOLE), "{what}");
+        }
+        assert_eq!(rig.busiest_here(1).len(), 3);
+        let now = rig.now();
+        let (leases, in_use) = rig.nodes[0].agent.survey(now);
+        assert!(leases.iter().all(|lease| lease.is_open == (lease.left_ns > 0)), "{leases:?}");
+        assert!(leases.iter().any(|lease| lease.is_open), "{leases:?}");
+        let limits: usize = in_use.iter().map(|(_, kind)| kind.limits).sum();
+        let refused: f64 = in_use.iter().map(|(_, kind)| kind.refused).sum();
+        let expected: f32 = rig.nodes[0].agent.busiest(now, 9).iter().map(|busy| busy.refused).sum();
+        assert_eq!(limits, usize::from(rate.is_some()) + usize::from(quota.is_some()), "{in_use:?}");
+        assert!((refused - f64::from(expected)).abs() < 0.1, "{in_use:?}");
+        rig.run(30_000);
+        let asked: f32 =
+            rig.busiest(10).iter().chain(&rig.busiest_here(10)).map(|busy| busy.demand + busy.refused).sum();
+        assert!(asked < 1.0, "{:?}", rig.busiest(10));
     }
 }

@@ -93,7 +93,7 @@ fn the_default_format_is_json_even_when_nothing_is_known() {
         let mut out = Vec::new();
         Format::default().render(&record, &mut out);
         let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(parsed.as_object().unwrap().len(), 26, "{parsed}");
+        assert_eq!(parsed.as_object().unwrap().len(), 31, "{parsed}");
     }
 }
 
@@ -275,6 +275,8 @@ fn full() -> Record<'static> {
         cache: Some("cache"),
         throttle_limit: Some("throttle_limit"),
         throttle_reason: Some("throttle_reason"),
+        throttle_lease: Some("throttle_lease"),
+        throttle_plan: Some("throttle_plan"),
         phases: PhaseTimes {
             route_us: Some(10),
             authorize_us: Some(11),
@@ -347,6 +349,8 @@ const NAMES: &[&str] = &[
     "tidegate.cache cache",
     "tidegate.throttle.limit throttle_limit",
     "tidegate.throttle.reason throttle_reason",
+    "tidegate.throttle.lease throttle_lease",
+    "tidegate.throttle.plan throttle_plan",
     "tidegate.phase.route_us 10",
     "tidegate.phase.authorize_us 11",
     "tidegate.phase.throttle_us 12",
