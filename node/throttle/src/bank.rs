@@ -311,6 +311,7 @@ impl Bank {
         Ok(())
     }
 
+    #[inline]
     fn check_lease(&self, shard: usize, boot_ns: &impl Fn() -> u64) -> Result<(), Reason> {
         let Some(lease) = self.leases.get(shard) else { return Err(Reason::Blocked) };
         if boot_ns() < lease.until_ns.load(Acquire) { Ok(()) } else { Err(self.out_of_contact(lease)) }
@@ -422,11 +423,13 @@ fn give_back(plans: &[Plan<'_>]) {
 }
 
 impl SpecCell {
+    #[inline]
     fn mode(&self) -> (Mode, usize) {
         let mode = self.mode.load(Relaxed);
         (MODES.get((mode & 0xff) as usize).copied().unwrap_or(Mode::Blocked), (mode >> 8) as usize)
     }
 
+    #[inline]
     fn terms(&self) -> Terms {
         Terms { cost: self.cost.load(Relaxed), tolerance: self.tolerance.load(Relaxed) }
     }

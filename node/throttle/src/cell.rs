@@ -78,6 +78,7 @@ impl Step {
 }
 
 impl OwnTerms {
+    #[inline]
     fn load(&self, version: u64) -> Terms {
         let [even, odd] = &self.sets;
         let [cost, tolerance] = if version & 1 == 0 { even } else { odd };
