@@ -119,6 +119,36 @@ def test_a_quota_is_exact_wherever_its_requests_arrive(client, region, plan, ask
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     dates = {"usagePlanId": plan_id, "startDate": today, "endDate": today}
     wait_until(lambda: client.get_usage(**dates)["items"] == {key_id: [[12, 0]]}, lambda: client.get_usage(**dates))
+    # What is left can be set by hand: exactly so many more are let in, again wherever they arrive.
+    operations = [{"op": "replace", "path": "/remaining", "value": "2"}]
+    set_by_hand = client.update_usage(usagePlanId=plan_id, keyId=key_id, patchOperations=operations)
+    assert set_by_hand["items"] == {key_id: [[12, 2]]}
+    admitted, deadline = 0, time.monotonic() + 20
+    while admitted < 2 and time.monotonic() < deadline:
+        admitted += sum(ask(value, node=node).status == 200 for node in region.nodes)
+    for node in region.nodes * 5:
+        admitted += ask(value, node=node).status == 200
+    assert admitted == 2
+    wait_until(lambda: client.get_usage(**dates)["items"] == {key_id: [[14, 0]]}, lambda: client.get_usage(**dates))
+
+
+def test_a_quota_whose_rest_is_taken_away_is_over_soon(client, region, plan, ask):
+    plan_id, key_id, value = plan(quota={"limit": 1_000_000, "period": "MONTH"})
+    known(region, ask, value)
+    operations = [{"op": "replace", "path": "/remaining", "value": "0"}]
+    client.update_usage(usagePlanId=plan_id, keyId=key_id, patchOperations=operations)
+    for node in region.nodes:
+        wait_until(lambda node=node: ask(value, node=node).status == 429, "what nodes hold is still used", seconds=5)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_large_burst_is_there_at_whichever_node_it_arrives(region, plan, ask, strict):
+    _, _, value = plan(throttle={"rateLimit": 0.01, "burstLimit": 100}, tags={"tidegate:strict": str(strict).lower()})
+    node = region.nodes[2]
+    wait_until(lambda: ask(value, node=node).status == 200, "the key is not known")
+    answers = [ask(value, node=node).status for _ in range(200)]
+    # What the default may admit beyond is the debt that is allowed until a limit is known to be short.
+    assert 80 <= 1 + answers.count(200) <= (100 if strict else 125 + 3), answers.count(200)
 
 
 def test_settings_of_a_stage_apply_per_method(client, region, guarded, ask):

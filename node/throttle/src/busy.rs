@@ -2,8 +2,6 @@
 
 use tidegate_proto::ledger::{BusyHolderV1, BusyV1};
 
-use crate::limit::{Kind, LimitId};
-
 /// A limit with what its holders see together.
 pub(crate) fn summed(limit: u64, level: i64, contended: bool, holders: Vec<BusyHolderV1>) -> BusyV1 {
     let demand = holders.iter().map(|one| one.demand).sum();
@@ -20,23 +18,6 @@ pub(crate) fn busiest(mut all: Vec<(f32, u64)>, count: usize) -> Vec<u64> {
     }
     all.sort_unstable_by(order);
     all.into_iter().map(|(_, limit)| limit).collect()
-}
-
-/// A quota and the rate of the same name are asked together: what the rate refused did not reach the quota. `rate` describes a
-/// limit where it is there.
-pub(crate) fn reached(mut quota: BusyV1, rate: impl Fn(u64) -> Option<BusyV1>) -> BusyV1 {
-    let Some(id) = LimitId::new(quota.limit).filter(|id| matches!(id.kind(), Kind::Quota(_))) else {
-        return quota;
-    };
-    let kinds = [Kind::Slice, Kind::StrictSlice, Kind::Count, Kind::Pool];
-    let rates: Vec<BusyV1> =
-        kinds.into_iter().filter_map(|kind| rate(id.name().limit(kind).number())).collect();
-    for one in &mut quota.holders {
-        let there = rates.iter().flat_map(|rate| &rate.holders).filter(|rate| rate.holder == one.holder);
-        one.demand = (one.demand - there.map(|rate| rate.refused).sum::<f32>()).max(one.refused);
-    }
-    quota.demand = quota.holders.iter().map(|one| one.demand).sum();
-    quota
 }
 
 #[cfg(test)]

@@ -352,9 +352,7 @@ impl Keeper {
         if let Some(desk) = self.counts.get(&limit) {
             return Some(desk.describe(limit, now_ns, &known(index, limit)?));
         }
-        let desk = self.escrows.get(&limit)?;
-        let rate = |rate| self.describe(rate, now_ns, ledger, index);
-        Some(busy::reached(desk.describe(limit, now_ns, ledger), rate))
+        self.escrows.get(&limit).map(|desk| desk.describe(limit, now_ns, ledger))
     }
 }
 

@@ -43,8 +43,11 @@ pub(super) struct ActiveChunk {
 impl ActiveChunk {
     pub(super) fn begin(cell: u32, spec: Spec, day: u32, ground: &Ground<'_>) -> Self {
         let now = ground.now.now_ns;
-        let (offered, refused) =
-            ground.bank.cells.get(cell).map_or((0, 0), |cell| (cell.offered(), refused(&spec, cell, 0)));
+        let (offered, refused) = ground
+            .bank
+            .cells
+            .get(cell)
+            .map_or((0, 0), |it| (asked(&spec, cell, it, ground), refused(&spec, it, 0)));
         Self {
             cell,
             spec,
@@ -84,7 +87,7 @@ impl ActiveChunk {
                 cell.change_singles(left, 0)
             };
             cell.set(flag::TOUCHED);
-            self.demand.follow(cell.offered());
+            self.demand.follow(asked(&self.spec, self.cell, cell, ground));
             self.refused.follow(refused(&self.spec, cell, 0));
         }
     }
@@ -210,7 +213,7 @@ impl ActiveChunk {
         let now = ground.now.now_ns;
         let constant_s = ground.timing.demand_s;
         let was_refused = cell.clear(flag::REJECTED | flag::URGENT) & flag::REJECTED != 0;
-        if self.demand.measure(now, cell.offered(), constant_s, false) > 0 {
+        if self.demand.measure(now, asked(&self.spec, self.cell, cell, ground), constant_s, false) > 0 {
             self.used_ns = now;
         }
         let counter = refused(&self.spec, cell, self.refused.seen());
@@ -292,6 +295,19 @@ impl ActiveChunk {
             cell.clear(flag::TOUCHED | flag::REJECTED | flag::URGENT | flag::EXHAUSTED | flag::CONTENDED);
         }
     }
+}
+
+/// Requests that asked so far, wrapping; those that the rate of the same cell refused did not get as far as its quota.
+fn asked(spec: &Spec, place: u32, cell: &Cell, ground: &Ground<'_>) -> u32 {
+    let rate = ground.index.entry(place).and_then(|entry| entry.rate());
+    let kind = rate.and_then(|rate| ground.index.described(rate)).map(|described| described.spec.kind);
+    let refused = match (spec.kind, kind) {
+        (Kind::Quota(_), Some(Kind::Count)) => cell.refused(true),
+        (Kind::Quota(_), Some(Kind::Slice | Kind::StrictSlice | Kind::Pool)) => cell.refused(false),
+        (Kind::Quota(_), Some(Kind::Quota(_)) | None) => 0,
+        (Kind::Slice | Kind::StrictSlice | Kind::Count | Kind::Pool, _) => 0,
+    };
+    cell.offered().wrapping_sub(refused)
 }
 
 /// Requests that were refused so far, wrapping; `before` is what was read last.

@@ -203,7 +203,7 @@ impl Session {
                 _ if spec.is_blocked() => {}
                 Kind::Slice | Kind::StrictSlice => {
                     let (unit, debt) = self.default_of(&spec, ground);
-                    let begin = || ActiveSlice::begin(cell, spec, unit, debt, ground);
+                    let begin = || ActiveSlice::asked(cell, spec, unit, debt, ground);
                     let slice = self.slices.entry(limit).or_insert_with(begin);
                     if is_urgent && self.epoch != 0 && slice.is_starving(ground) {
                         self.draft.slices.push(slice.ask(limit, ground));
@@ -427,7 +427,7 @@ impl Session {
                 return;
             };
             let (unit, debt) = self.default_of(&spec, ground);
-            self.slices.insert(grant.limit, ActiveSlice::begin(cell, spec, unit, debt, ground));
+            self.slices.insert(grant.limit, ActiveSlice::granted(cell, spec, unit, debt, ground));
         }
         if let Some(slice) = self.slices.get_mut(&grant.limit) {
             let debt = slices::debt(slice.spec(), self.holders, ground.timing.debt);

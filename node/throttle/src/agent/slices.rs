@@ -65,8 +65,15 @@ pub(super) fn debt(spec: &Spec, holders: u32, part: f64) -> f64 {
 }
 
 impl ActiveSlice {
-    /// A slice at the default share.
-    pub(super) fn begin(cell: u32, spec: Spec, share: u32, debt: f64, ground: &Ground<'_>) -> Self {
+    /// A slice at the default share, because a request has asked it.
+    pub(super) fn asked(cell: u32, spec: Spec, share: u32, debt: f64, ground: &Ground<'_>) -> Self {
+        let mut slice = Self::granted(cell, spec, share, debt, ground);
+        slice.demand.follow(slice.demand.seen().wrapping_sub(1));
+        slice
+    }
+
+    /// A slice at the default share, because the ledger has something to say about it.
+    pub(super) fn granted(cell: u32, spec: Spec, share: u32, debt: f64, ground: &Ground<'_>) -> Self {
         let (offered, refused) =
             ground.bank.cells.get(cell).map_or((0, 0), |cell| (cell.offered(), cell.refused(false)));
         Self {
@@ -79,7 +86,7 @@ impl ActiveSlice {
             tokens: 0,
             returned: 0,
             contended: false,
-            demand: Demand::begin(ground.now.now_ns, offered.wrapping_sub(1)),
+            demand: Demand::begin(ground.now.now_ns, offered),
             refused: Demand::begin(ground.now.now_ns, refused),
             offered_since: 0,
             reported: 0.0,

@@ -150,8 +150,9 @@ impl EscrowDesk {
         for (holder, exhausted) in told.into_iter().zip(exhausted) {
             bench.mail(holder).chunks.push((limit, false, exhausted));
         }
-        if is_starving && left == 0 {
-            self.call_back(limit, &row.chunks, bench);
+        // Less than nothing is left where somebody set what is left below what is out.
+        if (is_starving && left == 0) || row.pool < 0 {
+            self.call_back(limit, &row.chunks, row.pool < 0, bench);
         }
         false
     }
@@ -164,10 +165,10 @@ impl EscrowDesk {
         now_ns.saturating_sub(since) > long_ns
     }
 
-    /// Asks holders that do not need what they have.
-    fn call_back(&mut self, limit: u64, chunks: &[ChunkV1], bench: &mut Bench<'_>) {
+    /// Asks holders that do not need what they have, or all of them.
+    fn call_back(&mut self, limit: u64, chunks: &[ChunkV1], all: bool, bench: &mut Bench<'_>) {
         for one in &mut self.holders {
-            let is_spare = outstanding(chunks, one) >= 1 && !one.report.wanting;
+            let is_spare = outstanding(chunks, one) >= 1 && (all || !one.report.wanting);
             if is_spare && bench.now_ns.saturating_sub(one.told_ns) > TELL_AGAIN_NS {
                 one.told_ns = bench.now_ns;
                 bench.mail(one.holder).chunks.push((limit, true, false));
@@ -254,7 +255,7 @@ impl EscrowDesk {
         }
         let is_starving = |one: &Holder| one.report.wanting && outstanding(&row.chunks, one) == 0;
         if level < 1.0 && self.holders.iter().any(is_starving) {
-            self.call_back(limit, &row.chunks, bench);
+            self.call_back(limit, &row.chunks, false, bench);
         }
         self.holders.iter().any(|one| {
             one.report.wanting || f64::from(one.report.demand) > 0.0 && is_recent(one, bench.now_ns)

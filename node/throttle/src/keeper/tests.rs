@@ -225,3 +225,35 @@ fn leaders_say_what_was_asked_and_refused_and_who_holds_what() {
         assert!(asked < 1.0, "{:?}", rig.busiest(10));
     }
 }
+
+/// A client that asks one request after the other and waits while its share is on its way gets what nobody else asks for.
+#[test]
+fn a_burst_at_one_node_waits_for_the_shares_of_the_others() {
+    for policy in [Policy::default(), STRICT] {
+        for pause_ms in [10, 20, 30, 50, 100, 500, 5_000] {
+            for pace in [1, 2, 5, 20, 40, 200] {
+                let mut rig = Rig::new(3);
+                rig.run(300);
+                let limits = rig.configure(&[("one", Some(Spec::rate(0.01, 100.0, policy, 3)), None)]);
+                rig.run(1_000);
+                let mut admitted = rig.ask(0, &limits, 1);
+                rig.run(pause_ms);
+                let mut is_over = false;
+                for _ in 0..200 {
+                    let mut left = pace;
+                    while left > 0 && !is_over {
+                        left -= 1;
+                        match rig.reason(0, &limits) {
+                            None => admitted += 1,
+                            Some(Reason::Starved) => break,
+                            Some(_) => is_over = true,
+                        }
+                    }
+                    rig.step();
+                }
+                let what = format!("{} after {pause_ms} ms, {pace} at a time: {admitted}", policy.strict);
+                assert!((98..=128).contains(&admitted), "{what}");
+            }
+        }
+    }
+}

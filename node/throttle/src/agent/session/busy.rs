@@ -4,7 +4,7 @@ use tidegate_proto::ledger::BusyV1;
 
 use super::{Ground, Session};
 use crate::agent::{InUse, LeaseView};
-use crate::busy::{reached, summed};
+use crate::busy::summed;
 
 impl Session {
     /// The session as metrics see it.
@@ -42,7 +42,6 @@ impl Session {
             return Some(summed(limit, (held * 1e3) as i64, held < 1.0, vec![count.busy(holder)]));
         }
         let here = self.chunks.get(&limit)?.busy(holder, ground);
-        let busy = summed(limit, i64::from(here.share) * 1_000, here.share == 0, vec![here]);
-        Some(reached(busy, |rate| self.describe(rate, holder, ground)))
+        Some(summed(limit, i64::from(here.share) * 1_000, here.share == 0, vec![here]))
     }
 }

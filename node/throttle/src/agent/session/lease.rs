@@ -61,7 +61,7 @@ impl Session {
             return;
         };
         let (unit, debt) = self.default_of(&spec, ground);
-        let begin = || ActiveSlice::begin(cell, spec, unit, debt, ground);
+        let begin = || ActiveSlice::granted(cell, spec, unit, debt, ground);
         let slice = self.slices.entry(limit).or_insert_with(begin);
         let fill = if spec.needs_lease() { Fill::Empty } else { Fill::Keep(0.0) };
         slice.open(grant, debt, fill, ground);
