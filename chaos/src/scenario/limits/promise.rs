@@ -1,0 +1,291 @@
+//! What a region promises of its limits: each promise with its sentence, its bound, and the verdict on what was measured.
+
+use serde::Serialize;
+
+use super::{
+    judge::{ClientRow, Row, Stage},
+    plan::AZS,
+    report::QuotaRow,
+};
+
+/// A limit with its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Bound {
+    /// Nothing above it.
+    AtMost(f64),
+    /// Nothing below it.
+    AtLeast(f64),
+}
+
+/// What was measured against a promise.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Verdict {
+    pub(super) sentence: &'static str,
+    pub(super) bound: Bound,
+    pub(super) unit: &'static str,
+    pub(super) measured: f64,
+    /// Where the worst of it was measured.
+    pub(super) place: String,
+    pub(super) kept: bool,
+}
+
+/// Everything that promises are about.
+pub(super) struct Measured<'a> {
+    pub(super) rows: &'a [Row],
+    pub(super) clients: &'a [ClientRow],
+    pub(super) quotas: &'a [QuotaRow],
+    /// Requests without an answer in zones that were up.
+    pub(super) unanswered: u64,
+    /// Arrivals that no client sent, or that came twice.
+    pub(super) strange: u64,
+    /// Datagrams between zones that were dropped while one was cut off.
+    pub(super) dropped: u64,
+}
+
+/// Figures with the places where they were measured.
+type Figures = Vec<(f64, String)>;
+
+/// Every promise against what was measured.
+pub(super) fn verdicts(measured: &Measured<'_>) -> Vec<Verdict> {
+    let mut all = limit_verdicts(measured.rows);
+    all.extend(client_verdicts(measured.clients));
+    all.extend(quota_verdicts(measured.quotas));
+    let one = |figure: u64| vec![(figure as f64, String::new())];
+    all.push(most("requests unanswered by zones that were up", 0.0, "requests", one(measured.unanswered)));
+    all.push(most("arrivals that were not sent, or came twice", 0.0, "requests", one(measured.strange)));
+    all.push(least("datagrams dropped by the cut", 1.0, "datagrams", one(measured.dropped)));
+    all
+}
+
+fn limit_verdicts(rows: &[Row]) -> Vec<Verdict> {
+    let place = |row: &Row| format!("{}, phase {}", row.limit, row.phase + 1);
+    let of = |keep: &dyn Fn(&Row) -> bool, figure: &dyn Fn(&Row) -> f64| -> Figures {
+        rows.iter().filter(|row| keep(row)).map(|row| (figure(row), place(row))).collect()
+    };
+    let default_in = |stages: &'static [Stage]| move |row: &Row| !row.strict && stages.contains(&row.stage);
+    let steady = |row: &Row| row.stage == Stage::Steady;
+    let after_loss: &[Stage] = &[Stage::Leader, Stage::Zone, Stage::Mended];
+    let recovery = |row: &Row| row.recovery_ms.map_or(f64::INFINITY, |ms| ms as f64 / 1e3);
+    let load = |row: &Row| row.asked as f64 / (f64::from(row.rate.per_s) * row.seconds);
+    vec![
+        most(
+            "strict: beyond the limit, under every fault",
+            0.0,
+            "requests",
+            of(&|row| row.strict, &|row| row.over as f64),
+        ),
+        most(
+            "default: beyond the limit, steady",
+            0.2,
+            "%",
+            of(&default_in(&[Stage::Steady]), &|row| row.over_percent),
+        ),
+        most(
+            "default: beyond it in the 20 s after a loss or a cut",
+            1.0,
+            "%",
+            of(&default_in(after_loss), &|row| row.over_percent),
+        ),
+        most(
+            "default: beyond it while a zone is cut off, of the isolated share",
+            100.0,
+            "%",
+            of(&default_in(&[Stage::Cut]), &isolated_share_percent),
+        ),
+        most(
+            "default: beyond it on the first requests, of what is lent",
+            100.0,
+            "%",
+            of(&default_in(&[Stage::Cold]), &lent_percent),
+        ),
+        least("fill, steady", 99.0, "%", of(&steady, &|row| row.fill_percent)),
+        most(
+            "from the loss of a zone until the fill is back at 95 %",
+            3.0,
+            "s",
+            of(&|row| row.stage == Stage::Zone, &recovery),
+        ),
+        least("load on a limit, steady", 3.0, "x", of(&steady, &load)),
+    ]
+}
+
+/// What an isolated zone may admit: its even share of burst and rate.
+fn isolated_share_percent(row: &Row) -> f64 {
+    let share = (f64::from(row.rate.burst) + f64::from(row.rate.per_s) * row.seconds) / AZS as f64;
+    row.over as f64 * 100.0 / share
+}
+
+/// What nodes may admit before they have heard of each other: a debt of a quarter of the burst and one request each where they
+/// cut the bucket, and another bucket for each further node where they count.
+fn lent_percent(row: &Row) -> f64 {
+    let (nodes, burst) = (AZS as f64, f64::from(row.rate.burst));
+    let is_cut = burst >= 8.0 * (AZS.next_power_of_two() as f64);
+    let lent = if is_cut { (burst / 4.0).max(nodes) + nodes } else { (nodes - 1.0) * burst };
+    row.over as f64 * 100.0 / lent
+}
+
+fn client_verdicts(clients: &[ClientRow]) -> Vec<Verdict> {
+    let refused = |stages: &[Stage]| -> Figures {
+        let rows = clients.iter().filter(|row| !row.struck && stages.contains(&row.stage));
+        let (asked, refused) = rows.fold((0, 0), |sum, row| (sum.0 + row.asked, sum.1 + row.refused));
+        vec![(refused as f64 * 100.0 / f64::max(asked as f64, 1.0), format!("{refused} of {asked}"))]
+    };
+    let after_loss = [Stage::Leader, Stage::Zone];
+    vec![
+        most("modest clients refused, steady", 0.05, "%", refused(&[Stage::Cold, Stage::Steady])),
+        most("modest clients refused in zones that were up, after a loss", 0.1, "%", refused(&after_loss)),
+    ]
+}
+
+fn quota_verdicts(quotas: &[QuotaRow]) -> Vec<Verdict> {
+    let of = |figure: &dyn Fn(&QuotaRow) -> u64| -> Figures {
+        quotas.iter().map(|row| (figure(row) as f64, row.quota.to_owned())).collect()
+    };
+    let early = quotas.iter().filter(|row| row.by_steady.is_some());
+    let missing = early
+        .map(|row| (row.limit.saturating_sub(row.by_steady.unwrap_or(0)) as f64, row.quota.to_owned()))
+        .collect();
+    vec![
+        most(
+            "quota: beyond the limit, under every fault",
+            0.0,
+            "requests",
+            of(&|row| row.admitted.saturating_sub(row.limit)),
+        ),
+        most("quota: short of the limit where nothing fails", 0.0, "requests", missing),
+        most(
+            "quota: admitted and not in GetUsage",
+            0.0,
+            "requests",
+            of(&|row| row.admitted.saturating_sub(row.used)),
+        ),
+        most("quota: left in GetUsage after it was used up", 0.0, "requests", of(&|row| row.remaining)),
+    ]
+}
+
+fn most(sentence: &'static str, bound: f64, unit: &'static str, figures: Figures) -> Verdict {
+    verdict(sentence, Bound::AtMost(bound), unit, figures)
+}
+
+fn least(sentence: &'static str, bound: f64, unit: &'static str, figures: Figures) -> Verdict {
+    verdict(sentence, Bound::AtLeast(bound), unit, figures)
+}
+
+/// The verdict on the worst figure; a promise about nothing is broken.
+fn verdict(sentence: &'static str, bound: Bound, unit: &'static str, figures: Figures) -> Verdict {
+    let worst =
+        figures.into_iter().max_by(|one, other| bound.badness(one.0).total_cmp(&bound.badness(other.0)));
+    let (measured, place) = worst.unwrap_or((f64::NAN, "nowhere".into()));
+    Verdict { sentence, bound, unit, measured, place, kept: bound.badness(measured) <= 0.0 }
+}
+
+impl Bound {
+    /// How far a figure is on the wrong side.
+    fn badness(self, figure: f64) -> f64 {
+        match self {
+            Self::AtMost(most) => figure - most,
+            Self::AtLeast(least) => least - figure,
+        }
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtMost(0.0) => write!(f, "0"),
+            Self::AtMost(most) => write!(f, "<= {most}"),
+            Self::AtLeast(least) => write!(f, ">= {least}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::bucket::Rate, *};
+
+    fn row(stage: Stage, strict: bool) -> Row {
+        Row {
+            phase: 0,
+            stage,
+            limit: "l",
+            strict,
+            rate: Rate { per_s: 300, burst: 150 },
+            seconds: 10.0,
+            asked: 10_500,
+            admitted: 3_000,
+            ideal: 3_000,
+            fill_percent: 100.0,
+            over: 0,
+            over_percent: 0.0,
+            over_at_arrival: 0,
+            recovery_ms: Some(900),
+        }
+    }
+
+    fn good_rows() -> Vec<Row> {
+        let stages = [Stage::Cold, Stage::Steady, Stage::Leader, Stage::Zone, Stage::Cut, Stage::Mended];
+        stages.into_iter().flat_map(|stage| [row(stage, false), row(stage, true)]).collect()
+    }
+
+    fn quota() -> QuotaRow {
+        QuotaRow { quota: "q", limit: 600, by_steady: Some(600), admitted: 600, used: 600, remaining: 0 }
+    }
+
+    fn client(stage: Stage) -> ClientRow {
+        ClientRow { phase: 0, stage, client: "m", asked: 1_000, refused: 0, struck: false }
+    }
+
+    /// The sentences of the promises that are broken once `spoil` has been at what was measured.
+    fn broken(
+        spoil: impl FnOnce(&mut Vec<Row>, &mut Vec<ClientRow>, &mut QuotaRow, &mut [u64; 3]),
+    ) -> Vec<&'static str> {
+        let (mut rows, mut quota, mut counts) = (good_rows(), quota(), [0, 0, 5]);
+        let mut clients = vec![client(Stage::Steady), client(Stage::Leader)];
+        spoil(&mut rows, &mut clients, &mut quota, &mut counts);
+        let [unanswered, strange, dropped] = counts;
+        let quotas = [quota];
+        let measured =
+            Measured { rows: &rows, clients: &clients, quotas: &quotas, unanswered, strange, dropped };
+        verdicts(&measured).into_iter().filter(|v| !v.kept).map(|v| v.sentence).collect()
+    }
+
+    #[test]
+    fn every_promise_can_break_and_none_does_without_cause() {
+        assert_eq!(broken(|_, _, _, _| ()), Vec::<&str>::new());
+        let at = |stage, strict| move |row: &&mut Row| row.stage == stage && row.strict == strict;
+        type Spoil = Box<dyn Fn(&mut Vec<Row>, &mut Vec<ClientRow>, &mut QuotaRow, &mut [u64; 3])>;
+        let of_row = |stage, strict, change: fn(&mut Row)| -> Spoil {
+            Box::new(move |rows, _, _, _| rows.iter_mut().filter(at(stage, strict)).for_each(change))
+        };
+        let spoils: Vec<(&str, Spoil)> = vec![
+            ("strict", of_row(Stage::Cut, true, |row| row.over = 1)),
+            (
+                "default: beyond the limit, steady",
+                of_row(Stage::Steady, false, |row| row.over_percent = 0.21),
+            ),
+            ("20 s after", of_row(Stage::Zone, false, |row| row.over_percent = 1.1)),
+            ("isolated share", of_row(Stage::Cut, false, |row| row.over = 1_051)),
+            ("is lent", of_row(Stage::Cold, false, |row| row.over = 41)),
+            ("fill", of_row(Stage::Steady, true, |row| row.fill_percent = 98.9)),
+            ("from the loss", of_row(Stage::Zone, true, |row| row.recovery_ms = None)),
+            ("load", of_row(Stage::Steady, true, |row| row.asked = 8_999)),
+            ("refused, steady", Box::new(|_, clients, _, _| clients[0].refused = 1)),
+            ("zones that were up, after", Box::new(|_, clients, _, _| clients[1].refused = 2)),
+            ("quota: beyond", Box::new(|_, _, quota, _| (quota.admitted, quota.used) = (601, 601))),
+            ("quota: short", Box::new(|_, _, quota, _| quota.by_steady = Some(599))),
+            ("not in GetUsage", Box::new(|_, _, quota, _| quota.used = 599)),
+            ("left in GetUsage", Box::new(|_, _, quota, _| quota.remaining = 1)),
+            ("unanswered", Box::new(|_, _, _, counts| counts[0] = 1)),
+            ("not sent", Box::new(|_, _, _, counts| counts[1] = 1)),
+            ("dropped", Box::new(|_, _, _, counts| counts[2] = 0)),
+        ];
+        for (part, spoil) in &spoils {
+            let found = broken(spoil);
+            assert!(found.len() == 1 && found[0].contains(part), "{part}: {found:?}");
+        }
+        let nothing =
+            Measured { rows: &[], clients: &[], quotas: &[], unanswered: 0, strange: 0, dropped: 1 };
+        assert!(!verdicts(&nothing).first().unwrap().kept);
+    }
+}
