@@ -300,6 +300,7 @@ impl Run {
         let streams: Vec<(Asking, Tally)> =
             self.streams.iter().map(|stream| (stream.asking.clone(), stream.tally())).collect();
         let (unanswered, reasons) = self.unanswered(&streams);
+        let late_ms = streams.iter().map(|(_, tally)| tally.late_us / 1_000).max().unwrap_or(0);
         let evidence = Evidence { limits: &self.limits, admitted, streams, phases: &self.phases };
         let (rows, clients) = (evidence.rows(), evidence.clients());
         let datagrams = self.region.links().map_or((0, 0), |links| links.counts());
@@ -309,6 +310,7 @@ impl Run {
             quotas: &quotas,
             unanswered,
             strange: self.upstream.strange(),
+            late_ms,
             dropped: datagrams.1,
         });
         let scenario = Scenario::Limits.name();

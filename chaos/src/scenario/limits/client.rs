@@ -55,6 +55,8 @@ pub(super) struct Tally {
     pub(super) unanswered: Vec<(Span, String)>,
     /// Requests that were due and not sent because too many were open.
     pub(super) unsent: u64,
+    /// The longest that a request was sent after it was due, in microseconds.
+    pub(super) late_us: u64,
 }
 
 /// A running stream.
@@ -104,6 +106,11 @@ impl Clients {
             tokio::select! {
                 () = sleep_until(self.clock.instant(due_us).into()) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
+            }
+            let late_us = self.clock.now_us().saturating_sub(due_us);
+            {
+                let mut tally = lock(&self.tally);
+                tally.late_us = tally.late_us.max(late_us);
             }
             if self.open.fetch_add(1, Ordering::AcqRel) < OPEN_REQUESTS {
                 tokio::spawn(self.clone().send(number));

@@ -39,6 +39,8 @@ pub(super) struct Measured<'a> {
     pub(super) unanswered: u64,
     /// Arrivals that no client sent, or that came twice.
     pub(super) strange: u64,
+    /// The longest that a request was sent after it was due, in milliseconds.
+    pub(super) late_ms: u64,
     /// Datagrams between zones that were dropped while one was cut off.
     pub(super) dropped: u64,
 }
@@ -54,6 +56,12 @@ pub(super) fn verdicts(measured: &Measured<'_>) -> Vec<Verdict> {
     let one = |figure: u64| vec![(figure as f64, String::new())];
     all.push(most("requests unanswered by zones that were up", 0.0, "requests", one(measured.unanswered)));
     all.push(most("arrivals that were not sent, or came twice", 0.0, "requests", one(measured.strange)));
+    all.push(most(
+        "longest standstill of the clients: longer, and the rest means little",
+        1_000.0,
+        "ms",
+        one(measured.late_ms),
+    ));
     all.push(least("datagrams dropped by the cut", 1.0, "datagrams", one(measured.dropped)));
     all
 }
@@ -238,15 +246,22 @@ mod tests {
 
     /// The sentences of the promises that are broken once `spoil` has been at what was measured.
     fn broken(
-        spoil: impl FnOnce(&mut Vec<Row>, &mut Vec<ClientRow>, &mut QuotaRow, &mut [u64; 3]),
+        spoil: impl FnOnce(&mut Vec<Row>, &mut Vec<ClientRow>, &mut QuotaRow, &mut [u64; 4]),
     ) -> Vec<&'static str> {
-        let (mut rows, mut quota, mut counts) = (good_rows(), quota(), [0, 0, 5]);
+        let (mut rows, mut quota, mut counts) = (good_rows(), quota(), [0, 0, 5, 3]);
         let mut clients = vec![client(Stage::Steady), client(Stage::Leader)];
         spoil(&mut rows, &mut clients, &mut quota, &mut counts);
-        let [unanswered, strange, dropped] = counts;
+        let [unanswered, strange, dropped, late_ms] = counts;
         let quotas = [quota];
-        let measured =
-            Measured { rows: &rows, clients: &clients, quotas: &quotas, unanswered, strange, dropped };
+        let measured = Measured {
+            rows: &rows,
+            clients: &clients,
+            quotas: &quotas,
+            unanswered,
+            strange,
+            late_ms,
+            dropped,
+        };
         verdicts(&measured).into_iter().filter(|v| !v.kept).map(|v| v.sentence).collect()
     }
 
@@ -254,7 +269,7 @@ mod tests {
     fn every_promise_can_break_and_none_does_without_cause() {
         assert_eq!(broken(|_, _, _, _| ()), Vec::<&str>::new());
         let at = |stage, strict| move |row: &&mut Row| row.stage == stage && row.strict == strict;
-        type Spoil = Box<dyn Fn(&mut Vec<Row>, &mut Vec<ClientRow>, &mut QuotaRow, &mut [u64; 3])>;
+        type Spoil = Box<dyn Fn(&mut Vec<Row>, &mut Vec<ClientRow>, &mut QuotaRow, &mut [u64; 4])>;
         let of_row = |stage, strict, change: fn(&mut Row)| -> Spoil {
             Box::new(move |rows, _, _, _| rows.iter_mut().filter(at(stage, strict)).for_each(change))
         };
@@ -278,14 +293,22 @@ mod tests {
             ("left in GetUsage", Box::new(|_, _, quota, _| quota.remaining = 1)),
             ("unanswered", Box::new(|_, _, _, counts| counts[0] = 1)),
             ("not sent", Box::new(|_, _, _, counts| counts[1] = 1)),
+            ("standstill", Box::new(|_, _, _, counts| counts[3] = 1_001)),
             ("dropped", Box::new(|_, _, _, counts| counts[2] = 0)),
         ];
         for (part, spoil) in &spoils {
             let found = broken(spoil);
             assert!(found.len() == 1 && found[0].contains(part), "{part}: {found:?}");
         }
-        let nothing =
-            Measured { rows: &[], clients: &[], quotas: &[], unanswered: 0, strange: 0, dropped: 1 };
+        let nothing = Measured {
+            rows: &[],
+            clients: &[],
+            quotas: &[],
+            unanswered: 0,
+            strange: 0,
+            late_ms: 0,
+            dropped: 1,
+        };
         assert!(!verdicts(&nothing).first().unwrap().kept);
     }
 }
