@@ -70,7 +70,12 @@ struct Run {
     /// When a zone was down: from the kill until it was seen ready.
     outages: Vec<(usize, Span)>,
     stop: watch::Sender<bool>,
+    /// Newest terms of the ledger's shards that a node told.
+    terms: [u64; SHARDS],
 }
+
+/// Shards of the ledger of a region.
+const SHARDS: usize = tidegate_throttle::SHARDS;
 
 pub(super) async fn run(options: &StormOptions) -> Result<LimitsReport, RegionError> {
     let region_options = RegionOptions {
@@ -108,7 +113,10 @@ impl Run {
         let entrances = setup::configure(&region, &limits, upstream.address).await?;
         let (stop, _) = watch::channel(false);
         let (streams, phases, outages) = (Vec::new(), Vec::new(), Vec::new());
-        let mut run = Self { region, clock, limits, entrances, upstream, streams, phases, outages, stop };
+        let terms = [0; SHARDS];
+        let mut run =
+            Self { region, clock, limits, entrances, upstream, streams, phases, outages, stop, terms };
+        run.elections().await;
         for limit in 0..run.limits.len() {
             run.ask(limit, |limit, az| limit.asked_in(az))?;
         }
@@ -164,13 +172,14 @@ impl Run {
     async fn calm(&mut self, stage: Stage, what: &str, az: Option<usize>, length: Duration) {
         let from_us = self.clock.now_us();
         sleep_until(Instant::from_std(self.clock.instant(from_us) + length)).await;
-        self.end_phase(stage, what.to_owned(), az, from_us);
+        self.end_phase(stage, what.to_owned(), az, from_us).await;
     }
 
-    fn end_phase(&mut self, stage: Stage, what: String, az: Option<usize>, from_us: u64) {
+    async fn end_phase(&mut self, stage: Stage, what: String, az: Option<usize>, from_us: u64) {
         let span = Span { from_us, to_us: self.clock.now_us() };
+        let elections = self.elections().await;
         eprintln!("{:>6.1} s  {stage:?} {what}", judge::seconds(span));
-        self.phases.push(Phase { stage, what, az, span });
+        self.phases.push(Phase { stage, what, az, elections, span });
     }
 
     /// Kills the node of a zone, starts it again after `down`, and lets `length` pass since the kill.
@@ -196,7 +205,8 @@ impl Run {
             format!("kill -9 {name} ({what}), ready after {away_s:.1} s"),
             Some(az),
             from_us,
-        );
+        )
+        .await;
         Ok(())
     }
 
@@ -227,16 +237,34 @@ impl Run {
 
     /// The zone whose node says that it leads a shard of the ledger.
     async fn leader_of(&self, shard: usize) -> Option<usize> {
-        let sample = format!("tidegate_raft_is_leader{{group=\"ledger-{shard}\"}} ");
+        let told = self.samples(&format!("tidegate_raft_is_leader{{group=\"ledger-{shard}\"}} ")).await;
+        told.into_iter().find(|(_, value)| *value == 1.0).map(|(az, _)| az)
+    }
+
+    /// By how many terms the shard with the most has moved on since this was asked last.
+    async fn elections(&mut self) -> u64 {
+        let mut most = 0;
+        for shard in 0..SHARDS {
+            let told = self.samples(&format!("tidegate_raft_term{{group=\"ledger-{shard}\"}} ")).await;
+            let newest = told.into_iter().map(|(_, value)| value as u64).max().unwrap_or(0);
+            if let Some(known) = self.terms.get_mut(shard) {
+                most = most.max(newest.saturating_sub(*known));
+                *known = newest.max(*known);
+            }
+        }
+        most
+    }
+
+    /// The zones whose nodes show a metric that begins like this, each with its value.
+    async fn samples(&self, prefix: &str) -> Vec<(usize, f64)> {
+        let mut found = Vec::new();
         for (az, node) in self.region.dev.nodes.iter().enumerate() {
             let Some(admin) = address(&node.admin) else { continue };
             let Some((_, page)) = get_once(admin, "/metrics", REQUEST).await else { continue };
-            let leads = |line: &str| line.strip_prefix(&sample).and_then(|value| value.trim().parse().ok());
-            if String::from_utf8_lossy(&page).lines().any(|line| leads(line) == Some(1.0)) {
-                return Some(az);
-            }
+            let value = |line: &str| line.strip_prefix(prefix).and_then(|value| value.trim().parse().ok());
+            found.extend(String::from_utf8_lossy(&page).lines().find_map(value).map(|value| (az, value)));
         }
-        None
+        found
     }
 
     /// Ends the streams, uses the late quota up, and waits until that is written down.

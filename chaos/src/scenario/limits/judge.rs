@@ -37,6 +37,8 @@ pub(super) struct Phase {
     /// Place of the zone that it was done to.
     #[serde(skip)]
     pub(super) az: Option<usize>,
+    /// How often the leader of a shard of the ledger changed, at most.
+    pub(super) elections: u64,
     pub(super) span: Span,
 }
 
@@ -49,6 +51,8 @@ pub(super) struct Row {
     pub(super) strict: bool,
     #[serde(skip)]
     pub(super) rate: Rate,
+    #[serde(skip)]
+    pub(super) elections: u64,
     pub(super) seconds: f64,
     /// Requests that were answered with 200 or 429.
     pub(super) asked: u64,
@@ -125,6 +129,7 @@ impl Evidence<'_> {
                     limit: limit.name,
                     strict: limit.strict,
                     rate,
+                    elections: phase.elections,
                     seconds,
                     asked: within(&asked, phase.span),
                     admitted,
@@ -217,7 +222,7 @@ mod tests {
 
     fn phase(stage: Stage, from_s: u64, to_s: u64) -> Phase {
         let span = Span { from_us: from_s * S, to_us: to_s * S };
-        Phase { stage, what: String::new(), az: Some(1), span }
+        Phase { stage, what: String::new(), az: Some(1), elections: 0, span }
     }
 
     fn every(step_us: u64, from_us: u64, to_us: u64) -> Vec<u64> {

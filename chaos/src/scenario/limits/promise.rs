@@ -1,5 +1,7 @@
 //! What a region promises of its limits: each promise with its sentence, its bound, and the verdict on what was measured.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{
@@ -71,66 +73,81 @@ fn limit_verdicts(rows: &[Row]) -> Vec<Verdict> {
     let of = |keep: &dyn Fn(&Row) -> bool, figure: &dyn Fn(&Row) -> f64| -> Figures {
         rows.iter().filter(|row| keep(row)).map(|row| (figure(row), place(row))).collect()
     };
-    let default_in = |stages: &'static [Stage]| move |row: &Row| !row.strict && stages.contains(&row.stage);
+    let default = |row: &Row| !row.strict;
     let steady = |row: &Row| row.stage == Stage::Steady;
-    let after_loss: &[Stage] = &[Stage::Leader, Stage::Zone, Stage::Mended];
     let recovery = |row: &Row| row.recovery_ms.map_or(f64::INFINITY, |ms| ms as f64 / 1e3);
     let load = |row: &Row| row.asked as f64 / (f64::from(row.rate.per_s) * row.seconds);
+    // A phase begins and ends between two tokens, so its count may be one off.
+    let fill = |row: &Row| (row.admitted + 1) as f64 * 100.0 / row.ideal.max(1) as f64;
+    let over = |row: &Row| row.over as f64;
+    let after_loss = [Stage::Leader, Stage::Zone, Stage::Mended];
     vec![
+        most("strict: beyond the limit, under every fault", 0.0, "requests", of(&|row| row.strict, &over)),
         most(
-            "strict: beyond the limit, under every fault",
-            0.0,
-            "requests",
-            of(&|row| row.strict, &|row| row.over as f64),
-        ),
-        most(
-            "default: beyond the limit, steady",
+            "default: beyond the limits, steady",
             0.2,
             "%",
-            of(&default_in(&[Stage::Steady]), &|row| row.over_percent),
+            over_percent(rows, &[Stage::Steady], |row| f64::from(row.rate.per_s) * row.seconds),
         ),
         most(
-            "default: beyond it in the 20 s after a loss or a cut",
+            "default: beyond them in the 20 s after a loss or a cut",
             1.0,
             "%",
-            of(&default_in(after_loss), &|row| row.over_percent),
+            over_percent(rows, &after_loss, |row| f64::from(row.rate.per_s) * row.seconds),
         ),
         most(
-            "default: beyond it while a zone is cut off, of the isolated share",
+            "default: beyond them while a zone is cut off, of its share",
             100.0,
             "%",
-            of(&default_in(&[Stage::Cut]), &isolated_share_percent),
+            over_percent(rows, &[Stage::Cut], isolated_share),
         ),
         most(
-            "default: beyond it on the first requests, of what is lent",
+            "default: beyond any one limit, of what may be lent",
             100.0,
             "%",
-            of(&default_in(&[Stage::Cold]), &lent_percent),
+            of(&default, &|row| row.over as f64 * 100.0 / lent(row).max(f64::MIN_POSITIVE)),
         ),
-        least("fill, steady", 99.0, "%", of(&steady, &|row| row.fill_percent)),
+        least("fill of every limit, steady", 99.0, "%", of(&steady, &fill)),
         most(
             "from the loss of a zone until the fill is back at 95 %",
             3.0,
             "s",
             of(&|row| row.stage == Stage::Zone, &recovery),
         ),
-        least("load on a limit, steady", 3.0, "x", of(&steady, &load)),
+        least("load on every limit, steady", 3.0, "x", of(&steady, &load)),
     ]
 }
 
-/// What an isolated zone may admit: its even share of burst and rate.
-fn isolated_share_percent(row: &Row) -> f64 {
-    let share = (f64::from(row.rate.burst) + f64::from(row.rate.per_s) * row.seconds) / AZS as f64;
-    row.over as f64 * 100.0 / share
+/// What all default limits admitted beyond themselves, in percent of `whole` of all of them, phase by phase.
+fn over_percent(rows: &[Row], stages: &[Stage], whole: impl Fn(&Row) -> f64) -> Figures {
+    let mut phases: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.strict && stages.contains(&row.stage)) {
+        let (over, of) = phases.entry(row.phase).or_default();
+        *over += row.over as f64;
+        *of += whole(row);
+    }
+    let figure =
+        |(phase, (over, of)): (usize, (f64, f64))| (over * 100.0 / of, format!("phase {}", phase + 1));
+    phases.into_iter().map(figure).collect()
 }
 
-/// What nodes may admit before they have heard of each other: a debt of a quarter of the burst and one request each where they
-/// cut the bucket, and another bucket for each further node where they count.
-fn lent_percent(row: &Row) -> f64 {
+/// What an isolated zone may admit: its even share of burst and rate.
+fn isolated_share(row: &Row) -> f64 {
+    (f64::from(row.rate.burst) + f64::from(row.rate.per_s) * row.seconds) / AZS as f64
+}
+
+/// What nodes may admit beyond one limit, in requests. Where they cut the bucket, a debt of a quarter of the burst and one
+/// request each. Where they count, another bucket for each further node before they have heard of each other, and a second of
+/// the rate whenever another leader begins to count. And the share of a zone that is cut off.
+fn lent(row: &Row) -> f64 {
     let (nodes, burst) = (AZS as f64, f64::from(row.rate.burst));
     let is_cut = burst >= 8.0 * (AZS.next_power_of_two() as f64);
-    let lent = if is_cut { (burst / 4.0).max(nodes) + nodes } else { (nodes - 1.0) * burst };
-    row.over as f64 * 100.0 / lent
+    let lent = match (is_cut, row.stage) {
+        (true, _) => (burst / 4.0).max(nodes) + nodes,
+        (false, Stage::Cold) => (nodes - 1.0) * burst,
+        (false, _) => f64::from(row.rate.per_s) * row.elections as f64,
+    };
+    if row.stage == Stage::Cut { lent + isolated_share(row) } else { lent }
 }
 
 fn client_verdicts(clients: &[ClientRow]) -> Vec<Verdict> {
@@ -219,6 +236,7 @@ mod tests {
             limit: "l",
             strict,
             rate: Rate { per_s: 300, burst: 150 },
+            elections: 1,
             seconds: 10.0,
             asked: 10_500,
             admitted: 3_000,
@@ -279,10 +297,10 @@ mod tests {
                 "default: beyond the limit, steady",
                 of_row(Stage::Steady, false, |row| row.over_percent = 0.21),
             ),
-            ("20 s after", of_row(Stage::Zone, false, |row| row.over_percent = 1.1)),
-            ("isolated share", of_row(Stage::Cut, false, |row| row.over = 1_051)),
-            ("is lent", of_row(Stage::Cold, false, |row| row.over = 41)),
-            ("fill", of_row(Stage::Steady, true, |row| row.fill_percent = 98.9)),
+            ("20 s after", of_row(Stage::Zone, false, |row| row.over = 31)),
+            ("cut off, of its share", of_row(Stage::Cut, false, |row| row.over = 1_051)),
+            ("may be lent", of_row(Stage::Cold, false, |row| row.over = 41)),
+            ("fill", of_row(Stage::Steady, true, |row| row.admitted = 2_968)),
             ("from the loss", of_row(Stage::Zone, true, |row| row.recovery_ms = None)),
             ("load", of_row(Stage::Steady, true, |row| row.asked = 8_999)),
             ("refused, steady", Box::new(|_, clients, _, _| clients[0].refused = 1)),

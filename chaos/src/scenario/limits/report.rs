@@ -104,11 +104,12 @@ impl LimitsReport {
                 name(phase),
                 format!("{from_s:.1}"),
                 format!("{:.1}", seconds(phase.span)),
+                phase.elections.to_string(),
                 phase.what.clone(),
             ]
         };
         let rows = self.phases.iter().enumerate().map(row).collect();
-        table(&["PHASE", "", "FROM s", "LASTS s", "WHAT HAPPENS"], rows)
+        table(&["PHASE", "", "FROM s", "LASTS s", "ELECTIONS", "WHAT HAPPENS"], rows)
     }
 
     fn limit_table(&self) -> String {
