@@ -74,6 +74,8 @@ pub(crate) const HEAD_BYTES: usize = 16 * 1024;
 pub(crate) const OPEN_REQUESTS: usize = 500;
 /// Wait for the control plane's changes to be served by every node.
 pub(crate) const SERVED: Duration = Duration::from_secs(10);
+/// Longest wait for the leaders of the ledger to be spread over the zones.
+pub(crate) const LEADERS_SPREAD: Duration = Duration::from_secs(20);
 /// Longest wait until a quota is used up.
 pub(crate) const RUSH: Duration = Duration::from_secs(15);
 /// A quota is used up when nothing was admitted of it for this long.

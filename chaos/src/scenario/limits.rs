@@ -22,7 +22,7 @@ use super::{Scenario, StormOptions};
 use crate::{
     clock::{Clock, Span},
     exchange::{address, get_once},
-    limits::{POLL, REASONS, REQUEST, RUSH, USED_UP, WRITTEN_DOWN},
+    limits::{LEADERS_SPREAD, POLL, REASONS, REQUEST, RUSH, USED_UP, WRITTEN_DOWN},
     nemesis::AzPowerLoss,
     region::{Region, RegionError, RegionOptions},
 };
@@ -116,6 +116,7 @@ impl Run {
         let terms = [0; SHARDS];
         let mut run =
             Self { region, clock, limits, entrances, upstream, streams, phases, outages, stop, terms };
+        run.await_leaders().await;
         run.elections().await;
         for limit in 0..run.limits.len() {
             run.ask(limit, |limit, az| limit.asked_in(az))?;
@@ -239,6 +240,24 @@ impl Run {
     async fn leader_of(&self, shard: usize) -> Option<usize> {
         let told = self.samples(&format!("tidegate_raft_is_leader{{group=\"ledger-{shard}\"}} ")).await;
         told.into_iter().find(|(_, value)| *value == 1.0).map(|(az, _)| az)
+    }
+
+    /// Waits until every shard of the ledger is led in a zone of its own, as a region arranges it some time after its start.
+    async fn await_leaders(&self) {
+        let deadline = Instant::now() + LEADERS_SPREAD;
+        while Instant::now() < deadline {
+            let mut zones = Vec::new();
+            for shard in 0..SHARDS {
+                zones.extend(self.leader_of(shard).await);
+            }
+            zones.sort_unstable();
+            zones.dedup();
+            if zones.len() == SHARDS.min(AZS) {
+                return;
+            }
+            sleep(POLL * 5).await;
+        }
+        eprintln!("the leaders of the ledger are not spread over the zones; going on");
     }
 
     /// By how many terms the shard with the most has moved on since this was asked last.

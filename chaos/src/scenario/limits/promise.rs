@@ -47,6 +47,9 @@ pub(super) struct Measured<'a> {
     pub(super) dropped: u64,
 }
 
+/// A zone whose links are mended is heard again after so many seconds: a dial that began before has to fail first.
+const REJOIN_S: f64 = 2.0;
+
 /// Figures with the places where they were measured.
 type Figures = Vec<(f64, String)>;
 
@@ -138,7 +141,7 @@ fn isolated_share(row: &Row) -> f64 {
 
 /// What nodes may admit beyond one limit, in requests. Where they cut the bucket, a debt of a quarter of the burst and one
 /// request each. Where they count, another bucket for each further node before they have heard of each other, and a second of
-/// the rate whenever another leader begins to count. And the share of a zone that is cut off.
+/// the rate whenever another leader begins to count. And the share of a zone that is cut off, until it is heard again.
 fn lent(row: &Row) -> f64 {
     let (nodes, burst) = (AZS as f64, f64::from(row.rate.burst));
     let is_cut = burst >= 8.0 * (AZS.next_power_of_two() as f64);
@@ -147,7 +150,11 @@ fn lent(row: &Row) -> f64 {
         (false, Stage::Cold) => (nodes - 1.0) * burst,
         (false, _) => f64::from(row.rate.per_s) * row.elections as f64,
     };
-    if row.stage == Stage::Cut { lent + isolated_share(row) } else { lent }
+    match row.stage {
+        Stage::Cut => lent + isolated_share(row),
+        Stage::Mended => lent + f64::from(row.rate.per_s) * REJOIN_S / AZS as f64,
+        Stage::Cold | Stage::Steady | Stage::Leader | Stage::Zone => lent,
+    }
 }
 
 fn client_verdicts(clients: &[ClientRow]) -> Vec<Verdict> {
