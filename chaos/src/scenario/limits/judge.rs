@@ -70,7 +70,12 @@ pub(super) struct Row {
     pub(super) over_at_arrival: u64,
     /// From the fault until the fill stays at 95 %; absent without a fault, and where that does not happen.
     pub(super) recovery_ms: Option<u64>,
+    /// Arrivals of each quarter of a second.
+    pub(super) arrived_by_quarter: Vec<u64>,
 }
+
+/// Length of what [`Row::arrived_by_quarter`] counts.
+const QUARTER_US: u64 = 250_000;
 
 /// A modest client in one phase.
 #[derive(Clone, Debug, Serialize)]
@@ -139,6 +144,7 @@ impl Evidence<'_> {
                     over_percent: percent(over, f64::from(rate.per_s) * seconds),
                     over_at_arrival: within(&over_at_arrival, phase.span),
                     recovery_ms: is_loss.then(|| recovery_ms(rate, &arrived, phase.span)).flatten(),
+                    arrived_by_quarter: by_quarter(&arrived, phase.span),
                 });
             }
         }
@@ -191,6 +197,12 @@ fn percent(part: u64, whole: f64) -> f64 {
 /// How many of these moments lie in a stretch, its end excluded. The moments need no order.
 fn within(moments: &[u64], span: Span) -> u64 {
     moments.iter().filter(|at_us| (span.from_us..span.to_us).contains(at_us)).count() as u64
+}
+
+fn by_quarter(moments: &[u64], span: Span) -> Vec<u64> {
+    let starts = (span.from_us..span.to_us).step_by(QUARTER_US as usize);
+    let quarter = |from_us: u64| Span { from_us, to_us: (from_us + QUARTER_US).min(span.to_us) };
+    starts.map(|from_us| within(moments, quarter(from_us))).collect()
 }
 
 /// From the beginning of a stretch until a window with the fill of a limit that has recovered, after which it stays so.

@@ -253,6 +253,7 @@ mod tests {
             over_percent: 0.0,
             over_at_arrival: 0,
             recovery_ms: Some(900),
+            arrived_by_quarter: Vec::new(),
         }
     }
 
