@@ -258,7 +258,7 @@ mod tests {
     fn figures_of_a_perfect_limit_and_of_two_that_are_not() {
         let phases = [phase(Stage::Cold, 0, 4), phase(Stage::Steady, 4, 14)];
         let mut good = every(50_000, 50_000, 14 * S);
-        good.extend([3_000; 10]);
+        good.extend([2_000; 10]);
         let rows = judged(good.clone(), &phases);
         assert_eq!(rows.len(), 2);
         assert!(

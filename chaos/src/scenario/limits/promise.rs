@@ -301,10 +301,7 @@ mod tests {
         };
         let spoils: Vec<(&str, Spoil)> = vec![
             ("strict", of_row(Stage::Cut, true, |row| row.over = 1)),
-            (
-                "default: beyond the limit, steady",
-                of_row(Stage::Steady, false, |row| row.over_percent = 0.21),
-            ),
+            ("default: beyond the limits, steady", of_row(Stage::Steady, false, |row| row.over = 7)),
             ("20 s after", of_row(Stage::Zone, false, |row| row.over = 31)),
             ("cut off, of its share", of_row(Stage::Cut, false, |row| row.over = 1_051)),
             ("may be lent", of_row(Stage::Cold, false, |row| row.over = 41)),
