@@ -259,7 +259,8 @@ mod tests {
 
     fn good_rows() -> Vec<Row> {
         let stages = [Stage::Cold, Stage::Steady, Stage::Leader, Stage::Zone, Stage::Cut, Stage::Mended];
-        stages.into_iter().flat_map(|stage| [row(stage, false), row(stage, true)]).collect()
+        let both = |(phase, stage)| [false, true].map(|strict| Row { phase, ..row(stage, strict) });
+        stages.into_iter().enumerate().flat_map(both).collect()
     }
 
     fn quota() -> QuotaRow {
