@@ -60,3 +60,25 @@ pub(crate) const SETTLE: Duration = Duration::from_secs(1);
 pub(crate) const CONVERGE: Duration = Duration::from_secs(15);
 /// Observed pairs of index and hash that are kept.
 pub(crate) const HASHES: usize = 50_000;
+
+/// Largest datagram that is forwarded.
+pub(crate) const DATAGRAM_BYTES: usize = 64 * 1024;
+/// Senders to one node that are told apart.
+pub(crate) const LINKS_PER_DOOR: usize = 64;
+/// Pause after a socket of a link failed.
+pub(crate) const LINK_RETRY: Duration = Duration::from_millis(1);
+
+/// Largest head that the clients and the upstream of `storm limits` read, and largest body.
+pub(crate) const HEAD_BYTES: usize = 16 * 1024;
+/// Requests of one stream of `storm limits` that may be open at a time.
+pub(crate) const OPEN_REQUESTS: usize = 500;
+/// Wait for the control plane's changes to be served by every node.
+pub(crate) const SERVED: Duration = Duration::from_secs(10);
+/// Longest wait for the leaders of the ledger to be spread over the zones.
+pub(crate) const LEADERS_SPREAD: Duration = Duration::from_secs(20);
+/// Longest wait until a quota is used up.
+pub(crate) const RUSH: Duration = Duration::from_secs(15);
+/// A quota is used up when nothing was admitted of it for this long.
+pub(crate) const USED_UP: Duration = Duration::from_secs(1);
+/// Longest wait until everything that was used is written down.
+pub(crate) const WRITTEN_DOWN: Duration = Duration::from_secs(5);

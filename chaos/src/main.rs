@@ -10,6 +10,7 @@ mod flood;
 mod fuzz;
 mod guard;
 mod limits;
+mod link;
 mod load;
 mod nemesis;
 mod oracle;
@@ -28,6 +29,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use fuzz::FuzzOptions;
 use scenario::{Scenario, StormOptions};
+
+/// Of each stream of clients, when nothing else is said.
+const REQUESTS_PER_SECOND: u32 = 150;
 
 /// Breaks Tidegate clusters on purpose and checks what they promise
 #[derive(Parser)]
@@ -66,15 +70,18 @@ enum Verb {
 struct StormArguments {
     /// Scenario
     scenario: Scenario,
-    /// Faults to inject
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    rounds: u32,
+    /// Rounds of faults; 10 kills (az-outage) or one of each fault (limits) when absent
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: Option<u32>,
+    /// Length of the phases in which nothing is started or ended, in seconds; 12 when absent (limits)
+    #[arg(long, value_parser = clap::value_parser!(u64).range(12..=3_600))]
+    seconds: Option<u64>,
     /// Repeats the choices of an earlier run; drawn when absent
     #[arg(long)]
     seed: Option<u64>,
-    /// Requests per second of each stream of clients
-    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..=5_000))]
-    rate: u32,
+    /// Requests per second of each stream of clients (az-outage); 150 when absent
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    rate: Option<u32>,
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -139,11 +146,17 @@ fn main() -> ExitCode {
 }
 
 fn storm(arguments: &StormArguments) -> ExitCode {
+    match arguments.scenario {
+        Scenario::AzOutage if arguments.seconds.is_some() => return failed("az-outage takes no --seconds"),
+        Scenario::Limits if arguments.rate.is_some() => return failed("limits takes no --rate"),
+        Scenario::AzOutage | Scenario::Limits => {}
+    }
     let beside = || std::env::current_exe().map(|own| own.with_file_name("tidegate")).unwrap_or_default();
     let options = StormOptions {
         rounds: arguments.rounds,
+        calm_s: arguments.seconds,
         seed: arguments.seed.unwrap_or_else(|| u64::from(StdRng::from_os_rng().next_u32())),
-        requests_per_second: arguments.rate,
+        requests_per_second: arguments.rate.unwrap_or(REQUESTS_PER_SECOND),
         program: arguments.tidegate.clone().unwrap_or_else(beside),
         data: arguments.data.clone(),
         keep: arguments.keep,
@@ -162,7 +175,7 @@ fn storm(arguments: &StormArguments) -> ExitCode {
         Ok(report) => {
             let json = || serde_json::to_string_pretty(&report).unwrap_or_default();
             println!("{}", if arguments.json { json() } else { report.text() });
-            ExitCode::from(u8::from(!report.kept))
+            ExitCode::from(u8::from(!report.kept()))
         }
         Err(reason) => failed(&reason),
     }

@@ -1,6 +1,6 @@
 //! Free ports for a development region: the range it takes from its two base ports.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use rand::Rng;
 
@@ -31,10 +31,15 @@ pub(crate) fn draw(azs: u16, random: &mut impl Rng) -> Option<Ports> {
 }
 
 impl Ports {
+    /// Where the nodes listen for each other, in UDP.
+    pub(crate) fn cluster(self, azs: u16) -> Vec<SocketAddr> {
+        (1..=azs).map(|i| SocketAddr::from((Ipv4Addr::LOCALHOST, self.control + i))).collect()
+    }
+
     /// TCP and UDP ports of a region: balancers, then nodes above them, TLS 40, admin 50 and the sample upstream 90 above.
     fn taken(self, azs: u16) -> (Vec<u16>, Vec<u16>) {
         let nodes = 1..=azs;
-        let udp = nodes.clone().map(|i| self.control + i).collect();
+        let udp = self.cluster(azs).iter().map(SocketAddr::port).collect();
         let tcp = [self.control, self.gateway, self.gateway + 40, self.gateway + 90]
             .into_iter()
             .chain(nodes.flat_map(|i| {

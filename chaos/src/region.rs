@@ -28,7 +28,8 @@ use tokio::{
 use crate::{
     exchange::{address, get_once},
     limits::{LOG_TAIL_BYTES, POLL, REGION_READY, REGION_STOP, REQUEST},
-    ports,
+    link::Links,
+    ports::{self, Ports},
 };
 
 /// Environment that would lead a client of the region elsewhere.
@@ -87,6 +88,8 @@ pub(crate) struct RegionOptions {
     pub(crate) data: Option<PathBuf>,
     /// Availability zones.
     pub(crate) azs: u16,
+    /// Whether the nodes speak through links that can be cut.
+    pub(crate) linked: bool,
 }
 
 /// A running region. Dropping it stops its processes.
@@ -94,6 +97,7 @@ pub(crate) struct Region {
     program: PathBuf,
     data: PathBuf,
     guard: Child,
+    links: Option<Links>,
     /// As it was when the region became ready: addresses, keys and the sample do not change.
     pub(crate) dev: DevRegion,
     /// Path of the sample on every data-plane listener.
@@ -111,7 +115,8 @@ impl Region {
         }
         let data = data_directory(options.data.as_deref())?;
         let ports = ports::draw(options.azs, &mut StdRng::from_os_rng()).ok_or(RegionError::Ports)?;
-        let command = [
+        let links = links(options, ports).await?;
+        let mut command = [
             program.as_os_str(),
             "dev".as_ref(),
             "--data".as_ref(),
@@ -123,11 +128,16 @@ impl Region {
             "--gateway-port".as_ref(),
             ports.gateway.to_string().as_ref(),
         ]
-        .map(OsStr::to_owned);
+        .map(OsStr::to_owned)
+        .to_vec();
+        if let Some(links) = &links {
+            let doors: Vec<String> = links.doors().iter().map(ToString::to_string).collect();
+            command.extend(["--advertise".into(), doors.join(",").into()]);
+        }
         eprintln!("data and logs are in {}", data.display());
         let guard = spawn_guard(&command, &data)?;
         let (dev, sample_path, sample_answer) = (DevRegion::default(), String::new(), Bytes::new());
-        let mut region = Self { program, data, guard, dev, sample_path, sample_answer };
+        let mut region = Self { program, data, guard, links, dev, sample_path, sample_answer };
         match region.await_ready().await {
             Ok(()) => Ok(region),
             Err(error) => {
@@ -140,6 +150,11 @@ impl Region {
     /// Data directory, logs included.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// The links between the nodes, where they were asked for.
+    pub(crate) fn links(&self) -> Option<&Links> {
+        self.links.as_ref()
     }
 
     /// The node of a zone, with its process id of now; `None` while `dev.json` cannot be read.
@@ -242,6 +257,14 @@ impl Drop for Region {
             std::thread::sleep(POLL);
         }
     }
+}
+
+async fn links(options: &RegionOptions, ports: Ports) -> Result<Option<Links>, RegionError> {
+    if !options.linked {
+        return Ok(None);
+    }
+    let system = |reason| RegionError::System { what: "links between the nodes".into(), reason };
+    Links::open(ports.cluster(options.azs)).await.map(Some).map_err(system)
 }
 
 fn data_directory(given: Option<&Path>) -> Result<PathBuf, RegionError> {

@@ -34,6 +34,10 @@ pub(crate) struct DevArgs {
     /// Port of the data plane; the nodes take the ports after it
     #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1024..=64_000))]
     pub(crate) gateway_port: u16,
+    /// Addresses under which the nodes reach each other, one per node in order, where something forwards the traffic
+    /// between them; their own addresses when absent
+    #[arg(long, value_name = "ADDRESS,...", value_delimiter = ',')]
+    pub(crate) advertise: Vec<std::net::SocketAddr>,
     /// Delete the data directory first
     #[arg(long)]
     pub(crate) reset: bool,

@@ -71,6 +71,13 @@ struct Limited {
     is_stale: bool,
 }
 
+impl Limited {
+    /// Limits among another number of nodes are other limits, whoever noticed the change.
+    fn count(&mut self, holders: usize) {
+        self.is_stale |= usize::try_from(self.compiled.holders) != Ok(holders);
+    }
+}
+
 /// What every snapshot of this node carries.
 struct Place {
     region: String,
@@ -119,8 +126,7 @@ impl Publisher {
         let (mut changes, mut holders) = (self.replica.changes(), self.limits.holders.clone());
         loop {
             changes.borrow_and_update();
-            self.limits.is_stale |= holders.has_changed().unwrap_or(false);
-            holders.borrow_and_update();
+            self.limits.count(*holders.borrow_and_update());
             let applied = self.replica.load();
             if applied.index > 0 {
                 self = match tokio::task::spawn_blocking(move || self.follow(applied.index, &applied.state))
@@ -294,4 +300,22 @@ fn write(folder: &Path, snapshot: &Snapshot) -> Result<(), String> {
         std::fs::File::open(folder)?.sync_all()
     };
     store().map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn limits_follow_the_number_of_nodes_once_a_change_was_waited_for() {
+        let (sender, mut holders) = watch::channel(1);
+        let compiled = LimitsV1 { holders: 1, ..LimitsV1::default() };
+        let mut limits = Limited { holders: holders.clone(), compiled, is_stale: false };
+        limits.count(*holders.borrow_and_update());
+        assert!(!limits.is_stale);
+        sender.send_replace(3);
+        holders.changed().await.unwrap();
+        limits.count(*holders.borrow_and_update());
+        assert!(limits.is_stale);
+    }
 }

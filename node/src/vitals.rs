@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use tidegate_cluster::{Handle, NodeId, Role, group};
+use tidegate_cluster::{GroupId, Handle, NodeId, Role, group};
 use tidegate_proto::{key, peer::NodeReportV1};
 use tidegate_telemetry::{
     health::{Checks, Probe},
@@ -153,22 +153,11 @@ impl Vitals {
             failures,
         );
         self.sample_listeners(encoder);
-        let Ok(status) = cluster.status(group::CONFIG) else { return };
-        let labels = [("group", "config")];
-        encoder.gauge("raft_term", "Raft term", &labels, status.term as f64);
-        encoder.gauge(
-            "raft_is_leader",
-            "1 on the leader",
-            &labels,
-            f64::from(u8::from(status.role == Role::Leader)),
-        );
-        encoder.gauge("raft_applied_index", "Applied log index", &labels, status.applied.unwrap_or(0) as f64);
-        encoder.gauge(
-            "raft_commit_index",
-            "Committed log index known here",
-            &labels,
-            status.committed.unwrap_or(0) as f64,
-        );
+        sample_group(cluster, group::CONFIG, "config", encoder);
+        for shard in 0..group::LEDGER_SHARDS {
+            let ledger = group::ledger(&cluster.meta().region, shard);
+            sample_group(cluster, ledger, &format!("ledger-{shard}"), encoder);
+        }
         for peer in cluster.peers() {
             let node = peer.node.to_string();
             let labels =
@@ -244,4 +233,24 @@ impl Vitals {
             );
         }
     }
+}
+
+/// Samples of one replicated log, where this node has it.
+fn sample_group(cluster: &Handle, id: GroupId, name: &str, encoder: &mut Encoder) {
+    let Ok(status) = cluster.status(id) else { return };
+    let labels = [("group", name)];
+    encoder.gauge("raft_term", "Raft term", &labels, status.term as f64);
+    encoder.gauge(
+        "raft_is_leader",
+        "1 on the leader",
+        &labels,
+        f64::from(u8::from(status.role == Role::Leader)),
+    );
+    encoder.gauge("raft_applied_index", "Applied log index", &labels, status.applied.unwrap_or(0) as f64);
+    encoder.gauge(
+        "raft_commit_index",
+        "Committed log index known here",
+        &labels,
+        status.committed.unwrap_or(0) as f64,
+    );
 }

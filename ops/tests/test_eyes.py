@@ -64,7 +64,7 @@ def test_requests_are_counted_once(region, watched):
 def test_gauges_tell_the_truth(region, watched):
     status = region.status()
     metrics = [scrape(node) for node in region.nodes]
-    leaders = [node["node_id"] for node, samples in zip(region.nodes, metrics, strict=True) if total(samples, "tidegate_raft_is_leader")]
+    leaders = [node["node_id"] for node, samples in zip(region.nodes, metrics, strict=True) if total(samples, "tidegate_raft_is_leader", group="config")]
     assert leaders == [status["leader"]]
     assert {total(samples, "tidegate_config_serving_revision") for samples in metrics} == {status["revision"]}
     for samples in metrics:

@@ -27,6 +27,8 @@ use crate::{
 
 /// Zones of the region under test: the smallest number that survives the loss of one.
 const AZS: u16 = 3;
+/// Zones to kill when nothing else is said.
+const ROUNDS: u32 = 10;
 
 /// Shown by `chaos describe az-outage`.
 pub(super) const DESCRIPTION: &str = "\
@@ -62,8 +64,12 @@ struct Run {
 }
 
 pub(super) async fn run(options: &StormOptions) -> Result<Report, RegionError> {
-    let region_options =
-        RegionOptions { program: options.program.clone(), data: options.data.clone(), azs: AZS };
+    let region_options = RegionOptions {
+        program: options.program.clone(),
+        data: options.data.clone(),
+        azs: AZS,
+        linked: false,
+    };
     eprintln!("storm az-outage: seed {}, starting a region of {AZS} zones", options.seed);
     let region = Region::start(&region_options).await?;
     let data = region.data().to_owned();
@@ -107,13 +113,14 @@ impl Run {
         let mut random = StdRng::seed_from_u64(options.seed);
         let mut rounds = Vec::new();
         sleep(WARM_UP).await;
-        for number in 1..=options.rounds {
+        let total = options.rounds.unwrap_or(ROUNDS);
+        for number in 1..=total {
             let drawn = random.random_range(0..self.streams.len());
             let drawn = self.streams[drawn].0.clone();
             let leader = self.leader_az().await;
             let az = if number % 2 == 1 { leader.clone().unwrap_or(drawn) } else { drawn };
             let round = self.round(number, &az, leader.as_ref() == Some(&az)).await?;
-            eprintln!("{}", round.line(options.rounds));
+            eprintln!("{}", round.line(total));
             rounds.push(round);
         }
         Ok(rounds)

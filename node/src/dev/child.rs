@@ -105,7 +105,7 @@ fn options(plan: &NodePlan, entry: Entry) -> NodeOptions {
         cluster: ClusterOptions {
             name: "dev".into(),
             listen: plan.control,
-            advertise: None,
+            advertise: plan.advertise.map(|address| address.to_string()),
             bootstrap: false,
             join_token: None,
             profile: tidegate_cluster::Profile::default(),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::DevArgs;
+use super::{DevArgs, DevError};
 
 /// Ports between two regions, and between listeners of one kind.
 const REGION_STEP: u16 = 100;
@@ -55,6 +55,8 @@ pub(crate) struct NodePlan {
     pub(crate) gateway_tls: SocketAddr,
     /// Admin listener.
     pub(crate) admin: SocketAddr,
+    /// Where other nodes reach the cluster transport, when not at its own address.
+    pub(crate) advertise: Option<SocketAddr>,
     /// Data directory of the node.
     pub(crate) folder: PathBuf,
 }
@@ -84,6 +86,7 @@ impl Layout {
                     gateway: loopback(gateway + 1 + i),
                     gateway_tls: loopback(gateway + TLS_OFFSET + 1 + i),
                     admin: loopback(control + ADMIN_OFFSET + 1 + i),
+                    advertise: args.advertise.get(usize::from(r * u16::from(args.azs) + i)).copied(),
                 }
             };
             let nodes = (0..u16::from(args.azs)).map(node).collect();
@@ -100,6 +103,17 @@ impl Layout {
     /// All nodes, region by region.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodePlan> {
         self.regions.iter().flat_map(|region| &region.nodes)
+    }
+
+    /// Fails where some nodes would be reached through a forwarder and others not.
+    pub(crate) fn check_advertised(&self, args: &DevArgs) -> Result<(), DevError> {
+        let (nodes, given) = (self.nodes().count(), args.advertise.len());
+        match given == 0 || given == nodes {
+            true => Ok(()),
+            false => Err(DevError::Refused(format!(
+                "--advertise names {given} addresses, and there are {nodes} nodes; name one for each"
+            ))),
+        }
     }
 
     /// Fails on the first port that is taken.
@@ -139,7 +153,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn args(azs: u8, regions: u8, port: u16, gateway_port: u16) -> DevArgs {
-        DevArgs { azs, regions, port, gateway_port, reset: false, verb: None }
+        DevArgs { azs, regions, port, gateway_port, advertise: Vec::new(), reset: false, verb: None }
     }
 
     #[test]
@@ -152,6 +166,18 @@ mod tests {
             .collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
         assert_eq!(layout.regions[0].nodes[2].az, "local-1c");
+    }
+
+    #[test]
+    fn every_node_is_advertised_or_none() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        for (given, accepted) in [(0, true), (5, false), (6, true), (7, false)] {
+            let args = DevArgs { advertise: (1..=given).map(address).collect(), ..args(3, 2, 4000, 8080) };
+            let layout = Layout::plan(&args, Path::new("d"));
+            assert_eq!(layout.check_advertised(&args).is_ok(), accepted, "{given}");
+            let second = layout.regions[1].nodes[0].advertise;
+            assert_eq!(second, (given >= 4).then(|| address(4)), "{given}");
+        }
     }
 
     #[test]

@@ -42,6 +42,7 @@ struct Supervisor {
 pub(crate) async fn run(args: &DevArgs, data: &Path) -> Result<(), DevError> {
     let started = Instant::now();
     let layout = Layout::plan(args, data);
+    layout.check_advertised(args)?;
     let region = prepare::region(args, &layout)?;
     layout.check_ports()?;
     let socket = layout.data.join(SOCKET);
@@ -353,7 +354,15 @@ mod tests {
     #[test]
     fn the_placement_rule_decides_how_many_voters_to_wait_for() {
         for (azs, regions, voters) in [(1, 1, 1), (2, 1, 1), (3, 1, 3), (3, 3, 5), (1, 3, 3)] {
-            let args = DevArgs { azs, regions, port: 4000, gateway_port: 8080, reset: false, verb: None };
+            let args = DevArgs {
+                azs,
+                regions,
+                port: 4000,
+                gateway_port: 8080,
+                advertise: Vec::new(),
+                reset: false,
+                verb: None,
+            };
             assert_eq!(
                 expected_voters(&Layout::plan(&args, Path::new("d"))),
                 voters,

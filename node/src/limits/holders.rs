@@ -6,8 +6,9 @@ use tidegate_cluster::{Handle, group};
 use tidegate_gateway::Snapshot;
 use tokio::sync::watch;
 
-/// How often the members of the region are counted.
-const EVERY: Duration = Duration::from_millis(500);
+/// How often the members of the region are counted: until then a node that has just joined cuts small limits another way than
+/// the others.
+const EVERY: Duration = Duration::from_millis(100);
 
 /// The number to begin with: what this node knows, or knew when it wrote its snapshot.
 pub(crate) fn begin(handle: &Handle, first: &Snapshot) -> watch::Sender<usize> {

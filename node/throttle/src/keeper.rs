@@ -139,7 +139,7 @@ impl Keeper {
                 let saved = ledger.levels.get(&news.limit).copied();
                 let desk =
                     self.counts.entry(news.limit).or_insert_with(|| CountDesk::begin(now_ns, &spec, saved));
-                if desk.hear(now_ns, report.holder, news, &spec) {
+                if desk.hear(now_ns, (report.holder, report.incarnation), news, &spec) {
                     self.touch(news.limit);
                 }
             }

@@ -29,6 +29,7 @@ pub(super) struct CountDesk {
 #[derive(Clone, Copy, Debug)]
 struct Holder {
     holder: u64,
+    incarnation: u64,
     spent: u64,
     demand: f32,
     refused: f32,
@@ -43,18 +44,37 @@ impl CountDesk {
     }
 
     /// Counts what a holder admitted; whether others should know.
-    pub(super) fn hear(&mut self, now_ns: u64, holder: u64, news: &CountReportV1, spec: &Spec) -> bool {
+    pub(super) fn hear(
+        &mut self,
+        now_ns: u64,
+        (holder, incarnation): (u64, u64),
+        news: &CountReportV1,
+        spec: &Spec,
+    ) -> bool {
         self.refill(now_ns, spec);
         self.heard_ns = now_ns;
         let at = self.holders.iter().position(|one| one.holder == holder).unwrap_or_else(|| {
-            self.holders.push(Holder { holder, spent: 0, demand: 0.0, refused: 0.0, heard_ns: now_ns });
+            self.holders.push(Holder {
+                holder,
+                incarnation,
+                spent: 0,
+                demand: 0.0,
+                refused: 0.0,
+                heard_ns: now_ns,
+            });
             self.holders.len() - 1
         });
         let Some(one) = self.holders.get_mut(at) else { return false };
-        let counted = one.spent.max(news.settled);
+        if incarnation < one.incarnation {
+            return false;
+        }
+        // A node that was started again counts from nothing.
+        let known = if incarnation == one.incarnation { one.spent } else { 0 };
+        let counted = known.max(news.settled);
         let more = news.spent.saturating_sub(counted);
         *one = Holder {
             holder,
+            incarnation,
             spent: counted.max(news.spent),
             demand: news.demand.max(0.0),
             refused: news.refused.max(0.0),
@@ -122,5 +142,31 @@ impl CountDesk {
 
     fn heard(&self, now_ns: u64) -> impl Iterator<Item = &Holder> {
         self.holders.iter().filter(move |one| now_ns.saturating_sub(one.heard_ns) < SILENT_NS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::Policy;
+
+    #[test]
+    fn what_a_node_admitted_counts_once_and_from_nothing_when_it_was_started_again() {
+        let spec = Spec::rate(1.0, 10.0, Policy::default(), 3);
+        let mut desk = CountDesk::begin(0, &spec, None);
+        for (incarnation, spent, settled, level) in [
+            (1, 4, 0, 6.0),
+            (1, 4, 0, 6.0),
+            (1, 3, 0, 6.0),
+            (1, 6, 0, 4.0),
+            (2, 1, 0, 3.0),
+            (1, 9, 0, 3.0),
+            (2, 3, 0, 1.0),
+            (3, 5, 4, 0.0),
+        ] {
+            let news = CountReportV1 { limit: 7, demand: 1.0, spent, settled, ..CountReportV1::default() };
+            desk.hear(0, (5, incarnation), &news, &spec);
+            assert_eq!(desk.level, level, "{incarnation} {spent}");
+        }
     }
 }
