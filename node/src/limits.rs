@@ -17,10 +17,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use tidegate_cluster::{GroupId, GroupSpec, NodeId, group};
 use tidegate_edge::{Limiter, boot_ns};
-use tidegate_gateway::{Limits, StageTable};
+use tidegate_gateway::{Limits, StageTable, holders};
 use tidegate_proto::{compiled::limits::LimitsV1, ledger::GrantV1, ledger::ReportV1};
-use tidegate_throttle::{Agent, Bank, Identity, Index, Keeper, Ledger, Now, SHARDS, Timing};
-use tokio::sync::Notify;
+use tidegate_throttle::{
+    Agent, Bank, GLOBAL, Identity, Index, Keeper, LEDGERS, Ledger, Now, PART, Region, SHARDS, Timing,
+    region_holder,
+};
+use tokio::sync::{Notify, watch};
 
 use crate::node::NodeError;
 pub(crate) use agent::{last_words, serve};
@@ -28,18 +31,22 @@ pub(crate) use agent::{last_words, serve};
 /// What the parts of a node share about limits.
 pub(crate) struct Desk {
     node: NodeId,
+    /// The region, when this node speaks for it.
+    region: Region,
     limiter: Limiter,
     timing: Timing,
     agent: Mutex<Agent>,
     /// Of the limits that are served.
     index: ArcSwap<Index>,
-    shards: [Shard; SHARDS],
+    shards: [Shard; LEDGERS],
     /// Something arrived that the agent should answer.
     news: Notify,
     messages: Arc<figures::Messages>,
+    /// Whether any limit spans regions.
+    spans: watch::Sender<bool>,
 }
 
-/// One shard of the region's ledger, as this node has it.
+/// One shard of the region's ledger, its part of what spans regions, or the ledger of all regions, as this node has it.
 struct Shard {
     group: GroupId,
     ledger: Arc<Mutex<Ledger>>,
@@ -60,14 +67,15 @@ impl Desk {
         let identity = Identity { holder: node, incarnation, has_lived: incarnation > 1 };
         let timing = Timing::default();
         let shard = |number: usize| Shard {
-            group: group::ledger(region, number as u8),
-            ledger: Arc::default(),
+            group: if number == GLOBAL { group::GLOBAL_LEDGER } else { group::ledger(region, number as u8) },
+            ledger: Arc::new(Mutex::new(if number == PART { Ledger::part() } else { Ledger::default() })),
             keeper: Mutex::new(None),
             reported: Notify::new(),
             applied: Arc::default(),
         };
         Ok(Arc::new(Self {
             node,
+            region: Region { holder: region_holder(region), node },
             limiter: Limiter::new(bank.clone()),
             timing,
             agent: Mutex::new(Agent::new(identity, timing, bank)),
@@ -75,6 +83,7 @@ impl Desk {
             shards: std::array::from_fn(shard),
             news: Notify::new(),
             messages: Arc::default(),
+            spans: watch::Sender::new(false),
         }))
     }
 
@@ -83,18 +92,22 @@ impl Desk {
         &self.limiter
     }
 
-    /// The groups that keep the ledger of this region.
+    /// The groups that keep the ledgers of this region and of all.
     pub(crate) fn groups(&self) -> Vec<GroupSpec> {
-        let machine =
-            |shard: &Shard| machine::LedgerMachine::new(shard.ledger.clone(), shard.applied.clone());
-        let specs = self.shards.iter().enumerate();
-        specs.map(|(spread, shard)| GroupSpec::region(shard.group, machine(shard), spread)).collect()
+        let specs = self.shards.iter().enumerate().map(|(number, shard)| {
+            let machine = machine::LedgerMachine::new(shard.ledger.clone(), shard.applied.clone());
+            match number {
+                GLOBAL => GroupSpec::cluster(shard.group, machine),
+                spread => GroupSpec::region(shard.group, machine, spread),
+            }
+        });
+        specs.collect()
     }
 
     /// Resolves limits for the stages of a snapshot. When this returns, requests may be held against them.
     pub(crate) fn resolve(&self, compiled: LimitsV1, stages: &[Arc<StageTable>]) -> Arc<Limits> {
         let now = self.now();
-        let mut builder = self.index.load().succeed(compiled.holders.max(1) as usize, now.boot_ns);
+        let mut builder = self.index.load().succeed(holders(&compiled), now.boot_ns);
         let limits = Limits::build(Arc::new(compiled), stages, &mut builder);
         let index = Arc::new(builder.finish());
         if index.dropped() > 0 {
@@ -104,6 +117,8 @@ impl Desk {
             );
         }
         self.agent().adopt(index.clone(), now);
+        let is_wide = self.spans(&index);
+        self.spans.send_if_modified(|spans| !std::mem::replace(spans, is_wide) && *spans);
         self.index.store(index);
         self.news.notify_one();
         Arc::new(limits)
@@ -118,11 +133,28 @@ impl Desk {
         }
     }
 
-    /// A grant for this node.
+    /// A grant for this node, or for the region that it speaks for.
     fn take_grant(&self, shard: usize, grant: &GrantV1) {
+        if grant.rank > 0 {
+            let Some(part) = self.shards.get(PART) else { return };
+            if let Some(keeper) = lock(&part.keeper).as_mut() {
+                keeper.take_grant(boot_ns(), grant, &lock(&part.ledger));
+                part.reported.notify_one();
+            }
+            return;
+        }
         self.agent().take_in(self.now(), shard, grant);
         self.limiter.granted();
         self.news.notify_one();
+    }
+
+    /// Whether a ledger has anything to keep: those of limits that span regions mostly have not.
+    fn is_used(&self, number: usize) -> bool {
+        number < SHARDS || self.spans(&self.index.load())
+    }
+
+    fn spans(&self, index: &Index) -> bool {
+        index.uses(GLOBAL) || index.uses(PART)
     }
 
     fn shard_of(&self, group: GroupId) -> Option<(usize, &Shard)> {

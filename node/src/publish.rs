@@ -11,13 +11,14 @@ use std::{
     },
 };
 
-use tidegate_gateway::{Limits, Snapshot, StageTable};
+use tidegate_gateway::{Limits, Snapshot, StageTable, holders};
 use tidegate_proto::{
     compiled::{CertificateV1, limits::LimitsV1},
     document::{Certificate, Deployment, Stage, TicketSecret},
     key::{self, Key},
 };
 use tidegate_state::{Change, State};
+use tidegate_throttle::Holders;
 use tokio::sync::watch;
 
 use crate::{limits::compile, replica::Replica};
@@ -64,8 +65,8 @@ pub(crate) struct Publisher {
 
 /// What limits callers.
 struct Limited {
-    /// Nodes of the region.
-    holders: watch::Receiver<usize>,
+    /// Who shares them.
+    holders: watch::Receiver<Holders>,
     compiled: LimitsV1,
     /// Whether it must be compiled again.
     is_stale: bool,
@@ -73,8 +74,8 @@ struct Limited {
 
 impl Limited {
     /// Limits among another number of nodes are other limits, whoever noticed the change.
-    fn count(&mut self, holders: usize) {
-        self.is_stale |= usize::try_from(self.compiled.holders) != Ok(holders);
+    fn count(&mut self, now: Holders) {
+        self.is_stale |= holders(&self.compiled) != now;
     }
 }
 
@@ -91,7 +92,7 @@ impl Publisher {
         first: &Snapshot,
         folder: &Path,
         counters: Arc<Counters>,
-        holders: watch::Receiver<usize>,
+        holders: watch::Receiver<Holders>,
         resolve: Resolve,
         publish: Publish,
     ) -> Self {
@@ -308,12 +309,12 @@ mod tests {
 
     #[tokio::test]
     async fn limits_follow_the_number_of_nodes_once_a_change_was_waited_for() {
-        let (sender, mut holders) = watch::channel(1);
+        let (sender, mut holders) = watch::channel(Holders::from(1));
         let compiled = LimitsV1 { holders: 1, ..LimitsV1::default() };
         let mut limits = Limited { holders: holders.clone(), compiled, is_stale: false };
         limits.count(*holders.borrow_and_update());
         assert!(!limits.is_stale);
-        sender.send_replace(3);
+        sender.send_replace(Holders::from(3));
         holders.changed().await.unwrap();
         limits.count(*holders.borrow_and_update());
         assert!(limits.is_stale);

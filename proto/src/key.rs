@@ -31,6 +31,8 @@ pub const TICKET_SECRET: &str = "cluster/ticket-secret";
 pub const SEAL_SECRET: &str = "cluster/seal-secret";
 /// The counter from which node ids are drawn; an id is never used twice.
 pub const NODE_COUNTER: &str = "cluster/node-counter";
+/// Key that names the node which starts the ledger group of limits that span regions.
+pub const GLOBAL_LEDGER_FOUNDER: &str = "cluster/global-ledger";
 
 /// What a key names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

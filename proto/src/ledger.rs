@@ -135,6 +135,10 @@ pub struct ReportV1 {
     pub term: u64,
     /// When this was sent, on the holder's clock, in nanoseconds; comes back as [`GrantV1::echo_ns`].
     pub sent_ns: u64,
+    /// The term of the leader that speaks for a region, whose clock it is; 0 from nodes.
+    pub rank: u64,
+    /// The node of that leader; 0 from nodes.
+    pub via: u64,
     /// Whether the holder's demand for every managed limit is in it.
     pub full: bool,
     /// Large rate limits.
@@ -207,6 +211,8 @@ pub struct GrantV1 {
     pub echo_ns: u64,
     /// How long the lease lasts from there, in nanoseconds.
     pub lease_ns: u64,
+    /// [`ReportV1::rank`] of that report: only the leader that sent it can read the echo.
+    pub rank: u64,
     /// Holders that have a session.
     pub holders: u32,
     /// The day, in days since 1970-01-01, as the ledger has committed it; 0 when it has not.
@@ -389,7 +395,7 @@ pub enum ChangeV1 {
         /// Requests left.
         remaining: u32,
     },
-    /// Forgets a quota or a pool whose limit is gone.
+    /// Forgets a quota, a pool, or a whole whose limit is gone.
     Forget {
         /// The limit.
         limit: u64,
@@ -407,6 +413,31 @@ pub enum ChangeV1 {
     Day {
         /// Days since 1970-01-01.
         day: u32,
+    },
+    /// A region's part of the limits that span regions gets a session with the ledger of all regions.
+    Upstream {
+        /// The session.
+        epoch: u64,
+        /// Share of every limit that has no whole of its own, of [`WHOLE`].
+        unit: u32,
+    },
+    /// That session is over, and nothing of it is used any more.
+    Leave {
+        /// The session.
+        epoch: u64,
+    },
+    /// What the region has of one limit.
+    Whole {
+        /// The limit.
+        limit: u64,
+        /// Share of [`WHOLE`].
+        share: u32,
+        /// [`SliceGrantV1::version`] that says so.
+        version: u64,
+        /// [`SliceGrantV1::tokens`] that came with it.
+        tokens: u64,
+        /// Tokens that go back with what is given up, in thousandths, cumulative.
+        returned: u64,
     },
 }
 
@@ -429,6 +460,36 @@ pub struct StateV1 {
     pub quotas: Vec<QuotaRowV1>,
     /// Levels of counted limits that are not full, by limit.
     pub levels: Vec<(u64, i64)>,
+    /// What a region has of the limits that span regions; absent in every other ledger, which has all there is.
+    pub capital: Option<CapitalV1>,
+}
+
+/// What a region was granted by the ledger of all regions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct CapitalV1 {
+    /// The session; 0 without one.
+    pub epoch: u64,
+    /// The newest session there ever was.
+    pub epoch_seen: u64,
+    /// Share of every limit that is not in `wholes`, of [`WHOLE`].
+    pub unit: u32,
+    /// By limit.
+    pub wholes: Vec<WholeV1>,
+}
+
+/// What a region has of one limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct WholeV1 {
+    /// The limit.
+    pub limit: u64,
+    /// Share of [`WHOLE`].
+    pub share: u32,
+    /// Version of the grant that says so.
+    pub version: u64,
+    /// Tokens that came from above in this session, in thousandths, cumulative.
+    pub tokens: u64,
+    /// Tokens that went back, in thousandths, cumulative.
+    pub returned: u64,
 }
 
 /// An open session.

@@ -31,6 +31,8 @@ pub(crate) enum Contestant {
     DriftingFast,
     /// Grants that trickle for 10 s
     Trickle,
+    /// Tidegate, whose nodes have their leases from far away
+    Flat,
     /// Tidegate, limits that are never exceeded
     Strict,
     /// Tidegate, as it comes
@@ -56,6 +58,18 @@ impl Contestant {
     pub(crate) const QUOTAS: [Self; 6] =
         [Self::Split, Self::Central, Self::Owner, Self::DriftingSlow, Self::DriftingFast, Self::Tidegate];
 
+    /// What is compared on limits that span regions.
+    pub(crate) const GLOBAL: [Self; 8] = [
+        Self::Split,
+        Self::Central,
+        Self::Owner,
+        Self::WindowSlow,
+        Self::DriftingFast,
+        Self::Flat,
+        Self::Strict,
+        Self::Tidegate,
+    ];
+
     /// As it is called in tables.
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -68,6 +82,7 @@ impl Contestant {
             Self::DriftingSlow => "async bucket sync 1 s",
             Self::DriftingFast => "async bucket sync 100 ms",
             Self::Trickle => "trickle grants 10 s (CockroachDB)",
+            Self::Flat => "Tidegate, flat, strict",
             Self::Strict => "Tidegate, strict",
             Self::Tidegate => "Tidegate",
         }
@@ -85,12 +100,13 @@ impl Contestant {
             Self::DriftingSlow => race::run(Drifting::new(SECOND), course),
             Self::DriftingFast => race::run(Drifting::new(100 * MS), course),
             Self::Trickle => race::run(Trickle::default(), course),
-            Self::Strict => Self::tidegate(&Course { strict: true, ..course.clone() }),
-            Self::Tidegate => Self::tidegate(course),
+            Self::Flat => Self::tidegate(&Course { strict: true, ..course.clone() }, true),
+            Self::Strict => Self::tidegate(&Course { strict: true, ..course.clone() }, false),
+            Self::Tidegate => Self::tidegate(course, false),
         }
     }
 
-    fn tidegate(course: &Course) -> Outcome {
-        race::run(Tidegate::new(course, Settings::default()), course)
+    fn tidegate(course: &Course, is_flat: bool) -> Outcome {
+        race::run(Tidegate::new(course, Settings { is_flat, ..Settings::default() }), course)
     }
 }

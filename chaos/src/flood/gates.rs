@@ -25,6 +25,7 @@ enum Bound {
 const RATES: &[Scenario] = &Scenario::RATES;
 const QUOTAS: &[Scenario] = &Scenario::QUOTAS;
 const STEADY: &[Scenario] = &[Scenario::S1];
+const GLOBAL: &[Scenario] = &Scenario::GLOBAL;
 const DEFAULT: &[Contestant] = &[Contestant::Tidegate];
 const STRICT: &[Contestant] = &[Contestant::Strict];
 const OURS: &[Contestant] = &[Contestant::Tidegate, Contestant::Strict];
@@ -39,7 +40,7 @@ const fn gate(
     Gate { scenarios, contestants, figure, bound, sentence }
 }
 
-const GATES: [Gate; 15] = [
+const GATES: [Gate; 21] = [
     gate(RATES, STRICT, Figure::ExcessTokens, Bound::Most(ROUNDING), "strict limits are never exceeded"),
     gate(RATES, STRICT, Figure::Over, Bound::Most(0.0), "strict limits admit nothing beyond"),
     gate(QUOTAS, DEFAULT, Figure::ExcessTokens, Bound::Most(ROUNDING), "quotas are never exceeded"),
@@ -67,6 +68,24 @@ const GATES: [Gate; 15] = [
     gate(RATES, OURS, Figure::Commits, Bound::Most(COMMITS_MAX), "a shard commits seldom"),
     gate(QUOTAS, DEFAULT, Figure::Commits, Bound::Most(COMMITS_MAX), "a shard commits seldom"),
     gate(&[Scenario::Q1], DEFAULT, Figure::Fill, Bound::Least(99.9), "quotas can be used up"),
+    gate(GLOBAL, STRICT, Figure::ExcessTokens, Bound::Most(ROUNDING), "strict limits are never exceeded"),
+    gate(GLOBAL, STRICT, Figure::Over, Bound::Most(0.0), "strict limits admit nothing beyond"),
+    gate(
+        &[Scenario::G1, Scenario::G2],
+        DEFAULT,
+        Figure::Over,
+        Bound::Most(0.2),
+        "hardly anything beyond over all regions",
+    ),
+    gate(
+        &[Scenario::G3],
+        DEFAULT,
+        Figure::OverAfterFault,
+        Bound::Most(100.0 / 3.0),
+        "a region that is cut off admits its even share",
+    ),
+    gate(&[Scenario::G1], OURS, Figure::Fill, Bound::Least(97.0), "short limits over all regions are used"),
+    gate(GLOBAL, OURS, Figure::Commits, Bound::Most(COMMITS_MAX), "a ledger commits seldom"),
 ];
 
 /// What the rows do not keep, one sentence each.

@@ -61,7 +61,7 @@ impl Scenario {
         match self {
             Self::S1 | Self::S2 | Self::S3 | Self::S4 | Self::S5 => &Contestant::RATES,
             Self::Q1 | Self::Q2 | Self::Q3 | Self::Q4 | Self::Q5 => &Contestant::QUOTAS,
-            Self::G1 | Self::G2 | Self::G3 => &[],
+            Self::G1 | Self::G2 | Self::G3 => &Contestant::GLOBAL,
         }
     }
 

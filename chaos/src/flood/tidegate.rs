@@ -2,6 +2,7 @@
 //! simulated machines. Owns who talks to whom; decides nothing that the product decides.
 
 mod catalog;
+mod layout;
 mod node;
 mod oracle;
 mod raft;
@@ -11,7 +12,7 @@ mod shards;
 use std::rc::Rc;
 
 use tidegate_proto::ledger::{MessageV1, ReportV1};
-use tidegate_throttle::{SHARDS, Timing};
+use tidegate_throttle::{GLOBAL, PART, Timing};
 
 use super::{
     chance::Chance,
@@ -23,6 +24,7 @@ use super::{
 };
 pub(crate) use catalog::changes_kind;
 use catalog::{Catalog, FIRST_DAY};
+use layout::Layout;
 use node::{Node, moment};
 use oracle::Oracle;
 use raft::{HEARTBEAT_NS, Message, Voter};
@@ -68,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) tick_ns: u64,
     /// Between two looks of the oracle; 0 for none.
     pub(crate) look_ns: u64,
+    /// Whether regions that are far apart are taken for zones of one region.
+    pub(crate) is_flat: bool,
 }
 
 /// The product on all nodes.
@@ -77,9 +81,9 @@ pub(crate) struct Tidegate {
     settings: Settings,
     /// Absent while no process runs.
     nodes: Vec<Option<Node>>,
-    /// The voters of each shard, one in each of the first three zones.
-    voters: [Vec<usize>; SHARDS],
-    seats: [Vec<Seat>; SHARDS],
+    layout: Layout,
+    /// By site, then voter.
+    seats: Vec<Vec<Seat>>,
     versions: Vec<Rc<Catalog>>,
     day: u32,
     chance: Chance,
@@ -89,44 +93,46 @@ pub(crate) struct Tidegate {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timing: Timing::default(), tick_ns: 10 * MS, look_ns: 0 }
+        Self { timing: Timing::default(), tick_ns: 10 * MS, look_ns: 0, is_flat: false }
     }
 }
 
 impl Tidegate {
     /// Not started yet.
     pub(crate) fn new(course: &Course, settings: Settings) -> Self {
-        let places = course.places;
-        let zones = places.zones().min(3);
-        let voters = std::array::from_fn(|shard| -> Vec<usize> {
-            (0..zones).map(|zone| zone * places.nodes_per_zone + shard % places.nodes_per_zone).collect()
+        let is_wide = course.places.regions > 1 && !settings.is_flat;
+        let layout = if is_wide { Layout::wide(course.places) } else { Layout::flat(course.places) };
+        let seats = layout.sites.iter().map(|site| {
+            let of = |node: &usize| {
+                let speaker = (site.number == PART).then(|| layout.speaker(*node));
+                Seat::new(site.number, speaker, Voter::new(*node, &site.voters))
+            };
+            site.voters.iter().map(of).collect()
         });
-        let seats = std::array::from_fn(|shard| {
-            let all: &[usize] = &voters[shard];
-            all.iter().map(|node| Seat::new(Voter::new(*node, all))).collect()
-        });
+        let seats = seats.collect();
         Self {
             course: course.clone(),
             settings,
             nodes: Vec::new(),
-            voters,
+            oracle: Oracle::new(layout.sites.len()),
+            layout,
             seats,
             versions: Vec::new(),
             day: FIRST_DAY,
             chance: Chance::new(course.seed, "tidegate"),
-            oracle: Oracle::default(),
             looked_ns: 0,
         }
     }
 
     fn boot(&mut self, world: &mut World<Event>, node: usize) {
         let Some(catalog) = self.versions.last().map(Rc::clone) else { return };
-        let leaders = std::array::from_fn(|shard| (0, self.voters[shard][0]));
+        let leaders = self.layout.sites.iter().map(|site| (0, site.voters.first().copied().unwrap_or(0)));
+        let leaders = leaders.collect();
         let life = world.life(node);
         let process = Node::new(node, life, self.settings.timing, catalog, leaders, moment(world, node));
         self.nodes[node] = Some(process);
         world.after(self.chance.below(POLL_NS as usize) as u64, node, Event::Poll);
-        for shard in (0..SHARDS).filter(|shard| self.voters[*shard].contains(&node)) {
+        for shard in (0..self.seats.len()).filter(|at| self.layout.sites[*at].voters.contains(&node)) {
             let tick_ns = self.settings.tick_ns;
             world.after(self.chance.below(HEARTBEAT_NS as usize) as u64, node, Event::Beat(shard));
             world.after(self.chance.below(tick_ns as usize) as u64, node, Event::Tick(shard));
@@ -138,17 +144,24 @@ impl Tidegate {
         let Some(process) = &mut self.nodes[node] else { return };
         let reports = process.poll(world, node);
         world.after(POLL_NS, node, Event::Poll);
-        for (shard, report) in reports {
-            self.report(world, node, shard, report);
+        for (number, report) in reports {
+            match self.layout.site(node, number) {
+                Some(at) => self.report(world, node, at, report),
+                None => self.oracle.complain(format!("a report for ledger {number}, which is not there")),
+            }
         }
     }
 
     fn report(&mut self, world: &mut World<Event>, node: usize, shard: usize, report: ReportV1) {
+        let (number, is_of_region) = (self.layout.sites[shard].number, report.rank > 0);
         let Some(process) = &mut self.nodes[node] else { return };
         let (_, leader) = process.leader(shard);
         let message = MessageV1::Report { group: shard as u64, report };
         match message.encode() {
-            Ok(_) if !world.is_up(leader) && world.network.passes(node, leader) => process.agent.lost(shard),
+            Ok(_) if !world.is_up(leader) && world.network.passes(node, leader) => match is_of_region {
+                true => self.lost_for_region(node),
+                false => process.agent.lost(number),
+            },
             Ok(bytes) => world.send(node, leader, bytes.len(), Event::Report(shard, Rc::new(bytes))),
             Err(reason) => self.oracle.complain(format!("a report cannot be sent: {reason}")),
         }
@@ -159,9 +172,30 @@ impl Tidegate {
             self.oracle.complain("a grant cannot be read".into());
             return;
         };
-        if let Some(process) = &mut self.nodes[node] {
-            process.take_in(world, &self.course, (node, shard), &grant);
+        if grant.rank > 0 {
+            let clock = world.clock(node);
+            let part = self.layout.site(node, PART);
+            if let Some(seat) = part.and_then(|part| self.seat(part, node)) {
+                seat.take_grant(clock, &grant);
+            }
+            return;
         }
+        let number = self.layout.sites[shard].number;
+        if let Some(process) = &mut self.nodes[node] {
+            process.take_in(world, &self.course, (node, number), &grant);
+        }
+    }
+
+    /// What a region said did not arrive.
+    fn lost_for_region(&mut self, node: usize) {
+        let part = self.layout.site(node, PART);
+        if let Some(seat) = part.and_then(|part| self.seat(part, node)) {
+            seat.lost();
+        }
+    }
+
+    fn is_wide(&self) -> bool {
+        self.layout.sites.iter().any(|site| site.number == GLOBAL)
     }
 
     fn learn_leader(&mut self, node: usize, shard: usize, term: u64, leader: usize) {
@@ -175,13 +209,11 @@ impl Limiter for Tidegate {
     type Event = Event;
 
     fn start(&mut self, world: &mut World<Event>) {
-        let catalog = Catalog::first(&self.course, &world.limits);
+        let catalog = Catalog::first(&self.course, &world.limits, self.is_wide());
         self.versions.push(Rc::new(catalog));
         self.nodes = (0..world.nodes()).map(|_| None).collect();
-        for shard in 0..SHARDS {
-            if let Some(seat) = self.seats[shard].first_mut() {
-                seat.voter.appoint(0);
-            }
+        for seat in self.seats.iter_mut().filter_map(|seats| seats.first_mut()) {
+            seat.voter.appoint(0);
         }
         (0..world.nodes()).for_each(|node| self.boot(world, node));
     }
@@ -204,8 +236,12 @@ impl Limiter for Tidegate {
             Event::Grant(shard, bytes) => self.granted(world, node, *shard, bytes),
             Event::Elsewhere(shard, term, leader) => {
                 self.learn_leader(node, *shard, *term, *leader);
+                let number = self.layout.sites[*shard].number;
                 if let Some(process) = &mut self.nodes[node] {
-                    process.agent.lost(*shard);
+                    process.agent.lost(number);
+                }
+                if number == GLOBAL {
+                    self.lost_for_region(node);
                 }
             }
             Event::Raft(shard, message) => self.voted(world, &event, *shard, (**message).clone()),
@@ -226,7 +262,7 @@ impl Limiter for Tidegate {
                     match (world.is_up(node), self.nodes[node].is_some()) {
                         (false, true) => {
                             self.nodes[node] = None;
-                            (0..SHARDS)
+                            (0..self.seats.len())
                                 .for_each(|shard| self.seat(shard, node).into_iter().for_each(Seat::vacate));
                         }
                         (true, false) => self.restart(world, node),
@@ -235,7 +271,7 @@ impl Limiter for Tidegate {
                 }
             }
             Fault::Depose(which) => {
-                for shard in (0..SHARDS).filter(|shard| which.is_none_or(|which| which == *shard)) {
+                for shard in (0..self.seats.len()).filter(|shard| which.is_none_or(|which| which == *shard)) {
                     for seat in self.seats[shard].iter_mut().filter(|seat| seat.voter.leads()) {
                         seat.voter.step_aside(world.now);
                         seat.vacate();
@@ -244,7 +280,7 @@ impl Limiter for Tidegate {
             }
             Fault::Scale(..) => {
                 let Some(before) = self.versions.last() else { return };
-                let next = before.next(&self.course, &world.limits, world.now);
+                let next = before.next(&self.course, &world.limits, self.is_wide(), world.now);
                 self.versions.push(Rc::new(next));
                 for node in 0..self.nodes.len() {
                     let delay = self.chance.below(CONFIGURE_NS as usize) as u64;
@@ -267,13 +303,13 @@ impl Limiter for Tidegate {
             return;
         }
         self.looked_ns = world.now;
-        let newest = std::array::from_fn(|shard| {
-            let voters = self.seats[shard].iter().map(|seat| &seat.voter);
+        let newest = self.seats.iter().filter_map(|seats| {
+            let voters = seats.iter().map(|seat| &seat.voter);
             voters.max_by_key(|voter| voter.applied()).map(Voter::ledger)
         });
-        let [Some(a), Some(b), Some(c)] = newest else { return };
+        let newest: Vec<_> = newest.collect();
         if let Some(catalog) = self.versions.last() {
-            self.oracle.look(world, &self.nodes, [a, b, c], catalog.ids());
+            self.oracle.look(world, &self.nodes, &self.layout, &newest, catalog.ids());
         }
     }
 

@@ -153,6 +153,10 @@ pub(crate) enum Defect {
     CreditTwice,
     /// A holder goes on after its lease
     IgnoreExpiry,
+    /// Nodes go on after the lease of their region
+    OutliveRegion,
+    /// A region confirms that it has given up what its nodes still use
+    ConfirmEarly,
 }
 
 #[cfg(feature = "seeded-bugs")]
@@ -165,6 +169,8 @@ impl Defect {
             Self::GrowBeforeAck => Bug::GrowBeforeAck,
             Self::CreditTwice => Bug::CreditTwice,
             Self::IgnoreExpiry => Bug::IgnoreExpiry,
+            Self::OutliveRegion => Bug::OutliveRegion,
+            Self::ConfirmEarly => Bug::ConfirmEarly,
         }
     }
 }
@@ -189,10 +195,7 @@ pub(crate) fn run(verb: &Verb) -> ExitCode {
         Verb::Fuzz(options) => fuzz(options),
         Verb::Replay(options) => replay(options),
         Verb::Quota(options) => compare(&Scenario::QUOTAS, options),
-        Verb::Global(_) => {
-            eprintln!("not available: {} scenarios need limits that span regions", Scenario::GLOBAL.len());
-            ExitCode::from(2)
-        }
+        Verb::Global(options) => compare(&Scenario::GLOBAL, options),
     }
 }
 

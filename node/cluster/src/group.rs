@@ -10,6 +10,8 @@ pub const CONFIG: GroupId = 1;
 pub const GLOBAL_LEDGER: GroupId = 2;
 /// Ledger groups of one region. Three, so that three availability zones lead one each.
 pub const LEDGER_SHARDS: u8 = 3;
+/// The ledger group of a region's part of the limits that span regions, after those.
+pub const LEDGER_PART: u8 = LEDGER_SHARDS;
 
 /// Ledger groups of regions lie from here up to twice this, far above the fixed numbers; every one of them is an integer
 /// that a JSON reader keeps exactly.

@@ -23,7 +23,8 @@ pub use direct::{
     write_reply_fields, write_status_line,
 };
 pub use limits::{
-    Gate, KeyTable, Known, Level, Limits, Shortage, Subject, plan_limit_name, subjects as limit_subjects,
+    Gate, KeyTable, Known, Level, Limits, Shortage, Subject, holders, plan_limit_name,
+    subjects as limit_subjects,
 };
 pub use phase::{Admitted, Authorized, Routed, Turnstile, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};

@@ -16,7 +16,7 @@ use tidegate_proto::compiled::limits::{
     IsolatedV1, LimitsV1, MethodRateV1, PeriodV1, PlanV1, PolicyV1, QuotaV1, RateV1, StageLimitsV1,
 };
 use tidegate_throttle::{
-    Builder, Isolated, LeaseState, LimitRef, NONE, Name, Period, Policy, Reason, Scope, Spec,
+    Builder, Holders, Isolated, LeaseState, LimitRef, NONE, Name, Period, Policy, Reason, Scope, Spec,
 };
 
 use crate::StageTable;
@@ -184,7 +184,7 @@ impl Refs {
 impl Limits {
     /// Resolves limits for `stages`, the stages of a snapshot in its order, and declares them to `builder`.
     pub fn build(compiled: Arc<LimitsV1>, stages: &[Arc<StageTable>], builder: &mut Builder) -> Self {
-        let holders = compiled.holders.max(1) as usize;
+        let holders = holders(&compiled);
         let account = compiled.account.and_then(|rate| {
             let spec = spec(rate, PolicyV1::default(), holders);
             gate(builder, ACCOUNT, ACCOUNT, spec, rate, Level::Account)
@@ -291,7 +291,7 @@ fn stage_gates(
     compiled: &LimitsV1,
     table: &StageTable,
     account: Option<Gate>,
-    holders: usize,
+    holders: Holders,
     builder: &mut Builder,
 ) -> StageGates {
     let (api, name) = (table.api(), table.name());
@@ -320,7 +320,7 @@ fn method_gate(
     own: &StageLimitsV1,
     path: &str,
     verb: &str,
-    holders: usize,
+    holders: Holders,
     builder: &mut Builder,
 ) -> Option<Gate> {
     let text = method_text(&own.api, &own.stage, verb, path);
@@ -380,7 +380,7 @@ fn policy(policy: PolicyV1) -> Policy {
     }
 }
 
-fn spec(rate: RateV1, own: PolicyV1, holders: usize) -> Spec {
+fn spec(rate: RateV1, own: PolicyV1, holders: Holders) -> Spec {
     Spec::rate(rate.rate, rate.burst, policy(own), holders)
 }
 
@@ -391,4 +391,14 @@ fn quota(quota: QuotaV1, own: PolicyV1) -> Spec {
         PeriodV1::Month => Period::Month,
     };
     Spec::quota(quota.limit, quota.offset, period, quota.since_day, policy(own).scope)
+}
+
+/// How many nodes share limits, as they were compiled.
+pub fn holders(compiled: &LimitsV1) -> Holders {
+    let count = |number: u32| number.max(1) as usize;
+    Holders {
+        region: count(compiled.holders),
+        all: count(compiled.all_holders.max(compiled.holders)),
+        regions: count(compiled.regions),
+    }
 }

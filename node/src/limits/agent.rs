@@ -9,6 +9,7 @@ use tidegate_proto::{
     ledger::{CommandV1, MessageV1, ReportV1},
     limits::{LEDGER_MESSAGE_TIMEOUT_MS, LEDGER_MESSAGES_MAX, LIMITS_TOP_MAX},
 };
+use tidegate_throttle::Holders;
 use tokio::sync::{Semaphore, watch};
 
 use super::{Desk, found, holders, lead, lock};
@@ -29,21 +30,22 @@ pub(super) struct Post {
     places: Arc<Semaphore>,
 }
 
-/// Runs the agent and the leaders of all shards, founds the region's ledger where that falls to this node, and counts the nodes
+/// Runs the agent and the leaders of all shards, founds ledgers where that falls to this node, and counts the nodes
 /// that share its limits, until the task is dropped.
 pub(crate) async fn serve(
     desk: Arc<Desk>,
     handle: Handle,
     store: ConfigStore,
     region: String,
-    holders: watch::Sender<usize>,
+    holders: watch::Sender<Holders>,
 ) {
-    let founding = found::found(handle.clone(), store, region);
+    let founding = found::found(handle.clone(), store.clone(), region.clone());
+    let spanning = found::found_wide(handle.clone(), store, region, desk.spans.subscribe());
     let counting = holders::follow(handle.clone(), holders);
     let post = Post { handle, places: Arc::new(Semaphore::new(LEDGER_MESSAGES_MAX)) };
     let leaders = (0..desk.shards.len()).map(|shard| lead::run(desk.clone(), post.clone(), shard));
     let leaders = futures_util::future::join_all(leaders);
-    tokio::join!(founding, counting, leaders, run(&desk, &post));
+    tokio::join!(founding, spanning, counting, leaders, run(&desk, &post));
 }
 
 /// Resolves when the cluster service may stop after `asked`: what this node was granted and has not used goes back once it admits
@@ -69,7 +71,7 @@ async fn run(desk: &Arc<Desk>, post: &Post) {
             (reports, agent.is_needed().then_some(pause))
         };
         for (shard, report) in reports {
-            post.report(desk, shard, report);
+            post.report(desk, shard, report, move |desk| desk.agent().lost(shard));
         }
         let rest = async {
             match pause {
@@ -155,8 +157,14 @@ impl Post {
         &self.handle
     }
 
-    /// Carries a report to the leader of a shard; the agent learns when it did not arrive.
-    fn report(&self, desk: &Arc<Desk>, number: usize, report: ReportV1) {
+    /// Carries a report to the leader of a shard; `lost` is called when it did not arrive.
+    pub(super) fn report(
+        &self,
+        desk: &Arc<Desk>,
+        number: usize,
+        report: ReportV1,
+        lost: impl FnOnce(&Desk) + Send + 'static,
+    ) {
         let Some(shard) = desk.shards.get(number) else { return };
         match self.handle.leader(shard.group) {
             Ok(Some(leader)) if leader == desk.node => {
@@ -168,13 +176,13 @@ impl Post {
                 self.send(leader, &message, move |arrived| {
                     desk.messages.report(arrived);
                     if !arrived {
-                        desk.agent().lost(number);
+                        lost(&desk);
                     }
                 });
             }
             Ok(None) | Err(_) => {
                 desk.messages.report(false);
-                desk.agent().lost(number);
+                lost(desk);
             }
         }
     }

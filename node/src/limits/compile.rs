@@ -15,10 +15,12 @@ use tidegate_proto::{
     key::{self, Key},
 };
 use tidegate_state::State;
+use tidegate_throttle::Holders;
 
-/// Compiles all limits of a region of `holders` nodes. What cannot be read limits as if it were not there, and is named in the
-/// log: API keys then let nobody in.
-pub(crate) fn compile(state: &State, holders: usize) -> LimitsV1 {
+/// Compiles all limits of a region. What cannot be read limits as if it were not there, and is named in the log: API keys then let
+/// nobody in.
+pub(crate) fn compile(state: &State, holders: Holders) -> LimitsV1 {
+    let (count, spans) = (|number| u32::try_from(number).unwrap_or(u32::MAX), holders.regions > 1);
     let mut plans = readable("usage plans", state.usage_plans()).unwrap_or_default();
     plans.sort_by(|a, b| a.document.id.cmp(&b.document.id));
     let account = readable("account", state.account()).flatten();
@@ -30,11 +32,21 @@ pub(crate) fn compile(state: &State, holders: usize) -> LimitsV1 {
         keys.extend(api_key(&document, key, memberships.get(key).map_or(&[][..], |places| places)));
     }
     LimitsV1 {
-        holders: u32::try_from(holders).unwrap_or(u32::MAX),
+        holders: count(holders.region),
+        all_holders: count(holders.all),
+        regions: count(holders.regions),
         account: account.and_then(|account| account.document.throttle_settings).and_then(rate),
-        stages: stages(state),
-        plans: plans.iter().map(|plan| usage_plan(&plan.document)).collect(),
+        stages: stages(state, spans),
+        plans: plans.iter().map(|plan| usage_plan(&plan.document, spans)).collect(),
         keys,
+    }
+}
+
+/// How far the limits of a plan reach, among `holders`.
+pub(crate) fn reach(plan: &UsagePlan, holders: Holders) -> tidegate_throttle::Scope {
+    match policy(&plan.tags, holders.regions > 1).global {
+        true => tidegate_throttle::Scope::Global,
+        false => tidegate_throttle::Scope::Region,
     }
 }
 
@@ -95,7 +107,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-fn usage_plan(plan: &UsagePlan) -> PlanV1 {
+fn usage_plan(plan: &UsagePlan, spans: bool) -> PlanV1 {
     let since_day = plan.quota_since_s.unwrap_or(0).max(0) / 86_400;
     let quota = plan.quota.map(|quota| QuotaV1 {
         limit: u32::try_from(quota.limit).unwrap_or(u32::MAX),
@@ -105,7 +117,7 @@ fn usage_plan(plan: &UsagePlan) -> PlanV1 {
     });
     PlanV1 {
         id: plan.id.clone(),
-        policy: policy(&plan.tags),
+        policy: policy(&plan.tags, spans),
         rate: plan.throttle.and_then(rate),
         quota,
         stages: plan.api_stages.iter().map(plan_stage).collect(),
@@ -135,7 +147,8 @@ fn rate(settings: ThrottleSettings) -> Option<RateV1> {
     Some(RateV1 { rate, burst })
 }
 
-fn policy(tags: &Map<String>) -> PolicyV1 {
+/// `spans` is whether there is more than one region that a limit could span.
+fn policy(tags: &Map<String>, spans: bool) -> PolicyV1 {
     let LimitPolicy { strict, isolated, scope } =
         readable("tags", LimitPolicy::from_tags(tags)).unwrap_or_default();
     PolicyV1 {
@@ -145,18 +158,19 @@ fn policy(tags: &Map<String>) -> PolicyV1 {
             Isolated::Last => IsolatedV1::Last,
             Isolated::Closed => IsolatedV1::Closed,
         },
-        global: scope == Scope::Global,
+        global: spans && scope == Scope::Global,
     }
 }
 
 /// Every stage that limits something, by API and name.
-fn stages(state: &State) -> Vec<StageLimitsV1> {
+fn stages(state: &State, spans: bool) -> Vec<StageLimitsV1> {
     let mut all = Vec::new();
     for (name, record) in state.prefix(key::REST_API_PREFIX) {
         let Key::Stage { api, .. } = Key::parse(name) else { continue };
         let Some(stage) = readable(name, Stage::decode(&record.bytes)) else { continue };
         let deployment = readable(name, state.deployment(api, &stage.deployment_id)).flatten();
-        let limits = stage_limits(api, &stage, deployment.map(|deployment| deployment.document).as_ref());
+        let deployment = deployment.map(|deployment| deployment.document);
+        let limits = stage_limits(api, &stage, deployment.as_ref(), spans);
         if limits
             != (StageLimitsV1 {
                 api: limits.api.clone(),
@@ -170,12 +184,12 @@ fn stages(state: &State) -> Vec<StageLimitsV1> {
     all
 }
 
-fn stage_limits(api: &str, stage: &Stage, deployment: Option<&Deployment>) -> StageLimitsV1 {
+fn stage_limits(api: &str, stage: &Stage, deployment: Option<&Deployment>, spans: bool) -> StageLimitsV1 {
     let own = readable("tags", StageLimits::from_tags(&stage.tags)).unwrap_or_default();
     let mut limits = StageLimitsV1 {
         api: api.to_owned(),
         stage: stage.stage_name.clone(),
-        policy: policy(&stage.tags),
+        policy: policy(&stage.tags, spans),
         headers: own.rate_limit_headers,
         key_from_authorizer: deployment
             .is_some_and(|deployment| deployment.definition.api.api_key_source == ApiKeySource::Authorizer),

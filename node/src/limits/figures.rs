@@ -53,7 +53,7 @@ impl Desk {
         let dropped = index.dropped() as f64;
         encoder.gauge("limits_dropped", "Limits that are not held because there is no room", &[], dropped);
         self.sample_use(encoder);
-        for (number, shard) in self.shards.iter().enumerate() {
+        for (number, shard) in self.shards.iter().enumerate().filter(|(number, _)| self.is_used(*number)) {
             shard.sample(&number.to_string(), encoder);
         }
         let Messages { reports, reports_lost, grants, grants_lost } = &*self.messages;
@@ -68,7 +68,7 @@ impl Desk {
 
     fn sample_use(&self, encoder: &mut Encoder) {
         let (leases, in_use) = self.agent().survey(self.now());
-        for (shard, lease) in leases.iter().enumerate() {
+        for (shard, lease) in leases.iter().enumerate().filter(|(shard, _)| self.is_used(*shard)) {
             let number = shard.to_string();
             let labels = [("shard", number.as_str())];
             let is_open = f64::from(u8::from(lease.is_open));

@@ -1,12 +1,12 @@
-//! Founds the ledger groups of a region, once: whoever writes its name first into the configuration starts them, and all other
-//! nodes of the region are added by the groups themselves.
+//! Founds the ledger groups of a region, and that of all regions, once: whoever writes its name first into the configuration starts
+//! them, and all other nodes are added by the groups themselves.
 
 use std::time::Duration;
 
-use tidegate_cluster::{Handle, NodeId, group};
+use tidegate_cluster::{GroupId, Handle, NodeId, group};
 use tidegate_control::Store;
 use tidegate_proto::{document::LedgerFounder, key, transaction::TransactionV1};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
 use crate::store::ConfigStore;
 
@@ -16,14 +16,36 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Runs until every ledger group of the region is known here.
 pub(super) async fn found(handle: Handle, store: ConfigStore, region: String) {
     let groups: Vec<_> = (0..group::LEDGER_SHARDS).map(|shard| group::ledger(&region, shard)).collect();
-    let (me, name) = (handle.node(), key::ledger_founder(&region));
+    found_all(&handle, &store, &groups, &key::ledger_founder(&region)).await;
+}
+
+/// Waits until a limit spans regions, then runs until the ledger group of those, and that of the region's part of them, is known
+/// here.
+pub(super) async fn found_wide(
+    handle: Handle,
+    store: ConfigStore,
+    region: String,
+    mut spans: watch::Receiver<bool>,
+) {
+    if spans.wait_for(|spans| *spans).await.is_ok() {
+        let part = [group::ledger(&region, group::LEDGER_PART)];
+        let of_region = key::ledger_founder(&region);
+        tokio::join!(
+            found_all(&handle, &store, &[group::GLOBAL_LEDGER], key::GLOBAL_LEDGER_FOUNDER),
+            found_all(&handle, &store, &part, &of_region),
+        );
+    }
+}
+
+async fn found_all(handle: &Handle, store: &ConfigStore, groups: &[GroupId], name: &str) {
+    let me = handle.node();
     loop {
         let missing: Vec<_> =
             groups.iter().copied().filter(|group| !handle.is_formed(*group).unwrap_or(true)).collect();
         if missing.is_empty() {
             return;
         }
-        match founder(&store, &name) {
+        match founder(store, name) {
             Some(founder) if founder == me => {
                 for group in missing {
                     if let Err(error) = handle.bootstrap(group).await {
@@ -32,7 +54,7 @@ pub(super) async fn found(handle: Handle, store: ConfigStore, region: String) {
                 }
             }
             Some(_) => {}
-            None => claim(&store, &name, me).await,
+            None => claim(store, name, me).await,
         }
         sleep(RETRY).await;
     }
@@ -52,6 +74,6 @@ async fn claim(store: &ConfigStore, name: &str, me: NodeId) {
     let mut transaction = TransactionV1::default();
     transaction.compare(name, 0).put(name, &LedgerFounder { node: me });
     if let Err(error) = store.commit(transaction).await {
-        tracing::debug!(%error, "the founder of the region's ledger is not decided yet");
+        tracing::debug!(%error, "the founder of a ledger is not decided yet");
     }
 }

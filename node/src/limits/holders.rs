@@ -1,22 +1,28 @@
-//! How many nodes share the limits of the region, as the configuration's membership has it.
+//! How many nodes share limits, as the configuration's membership has it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tidegate_cluster::{Handle, group};
 use tidegate_gateway::Snapshot;
+use tidegate_throttle::Holders;
 use tokio::sync::watch;
 
 /// How often the members of the region are counted: until then a node that has just joined cuts small limits another way than
 /// the others.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// The number to begin with: what this node knows, or knew when it wrote its snapshot.
-pub(crate) fn begin(handle: &Handle, first: &Snapshot) -> watch::Sender<usize> {
-    watch::Sender::new(count(handle).max(first.limits().compiled().holders as usize))
+/// The numbers to begin with: what this node knows, or knew when it wrote its snapshot.
+pub(crate) fn begin(handle: &Handle, first: &Snapshot) -> watch::Sender<Holders> {
+    let (now, before) = (count(handle), tidegate_gateway::holders(first.limits().compiled()));
+    watch::Sender::new(Holders {
+        region: now.region.max(before.region),
+        all: now.all.max(before.all),
+        regions: now.regions.max(before.regions),
+    })
 }
 
-/// Follows the number until the task is dropped.
-pub(super) async fn follow(handle: Handle, holders: watch::Sender<usize>) {
+/// Follows the numbers until the task is dropped.
+pub(super) async fn follow(handle: Handle, holders: watch::Sender<Holders>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let now = count(&handle);
@@ -24,9 +30,15 @@ pub(super) async fn follow(handle: Handle, holders: watch::Sender<usize>) {
     }
 }
 
-fn count(handle: &Handle) -> usize {
-    let region = &handle.meta().region;
-    let Ok(status) = handle.status(group::CONFIG) else { return 1 };
-    let nodes = status.voters.iter().chain(&status.learners);
-    nodes.filter(|(_, meta)| meta.region == *region).count().max(1)
+fn count(handle: &Handle) -> Holders {
+    let own = &handle.meta().region;
+    let Ok(status) = handle.status(group::CONFIG) else { return Holders::default() };
+    let nodes: Vec<&str> =
+        status.voters.iter().chain(&status.learners).map(|(_, meta)| meta.region.as_str()).collect();
+    let regions: BTreeSet<&str> = nodes.iter().copied().collect();
+    Holders {
+        region: nodes.iter().filter(|region| *region == own).count().max(1),
+        all: nodes.len().max(1),
+        regions: regions.len().max(1),
+    }
 }

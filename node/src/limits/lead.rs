@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidegate_cluster::Error;
 use tidegate_edge::boot_ns;
 use tidegate_proto::ledger::{CommandV1, GrantV1, MessageV1};
-use tidegate_throttle::{Keeper, Tick};
+use tidegate_throttle::{GLOBAL, Keeper, PART, Tick};
 
 use super::{Desk, Shard, agent::Post, lock, today};
 
@@ -50,7 +50,13 @@ pub(super) async fn run(desk: Arc<Desk>, post: Post, number: usize) {
 async fn lead(desk: &Arc<Desk>, post: &Post, number: usize, shard: &Shard, term: u64) -> Result<(), Error> {
     // Everything that this node proposed before is applied when an entry after it is.
     propose(post, shard, term, &CommandV1::default()).await?;
-    let keeper = Keeper::new(term, &lock(&shard.ledger), boot_ns(), desk.timing);
+    let keeper = {
+        let (ledger, now_ns) = (lock(&shard.ledger), boot_ns());
+        match number {
+            PART => Keeper::of_part(desk.region, term, &ledger, now_ns, desk.timing),
+            _ => Keeper::new(number, term, &ledger, now_ns, desk.timing),
+        }
+    };
     *lock(&shard.keeper) = Some(keeper);
     tracing::debug!(shard = number, term, "leading the ledger");
     loop {
@@ -64,6 +70,9 @@ async fn lead(desk: &Arc<Desk>, post: &Post, number: usize, shard: &Shard, term:
         }
         if is_agreed_on {
             answer(desk, post, number, shard);
+        }
+        if number == PART {
+            speak(desk, post, shard);
         }
         rest(shard).await;
     }
@@ -85,7 +94,7 @@ fn answer(desk: &Arc<Desk>, post: &Post, number: usize, shard: &Shard) {
     let answers: Vec<(u64, GrantV1)> = {
         let mut keeper = lock(&shard.keeper);
         let ledger = lock(&shard.ledger);
-        keeper.as_mut().map(|keeper| keeper.answers(&ledger)).unwrap_or_default()
+        keeper.as_mut().map(|keeper| keeper.answers(boot_ns(), &ledger)).unwrap_or_default()
     };
     for (holder, grant) in answers {
         if holder == desk.node {
@@ -98,6 +107,25 @@ fn answer(desk: &Arc<Desk>, post: &Post, number: usize, shard: &Shard) {
             post.send(holder, &message, move |arrived| messages.grant(arrived));
         }
     }
+}
+
+/// Tells the ledger of all regions what the region needs.
+fn speak(desk: &Arc<Desk>, post: &Post, shard: &Shard) {
+    let index = desk.index.load();
+    let report = {
+        let mut keeper = lock(&shard.keeper);
+        let ledger = lock(&shard.ledger);
+        keeper.as_mut().and_then(|keeper| keeper.report(boot_ns(), &ledger, &index))
+    };
+    let Some(report) = report else { return };
+    let lost = |desk: &Desk| {
+        if let Some(part) = desk.shards.get(PART)
+            && let Some(keeper) = lock(&part.keeper).as_mut()
+        {
+            keeper.lost();
+        }
+    };
+    post.report(desk, GLOBAL, report, lost);
 }
 
 /// Until the next tick. A shard that nobody reports to sleeps.

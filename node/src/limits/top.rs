@@ -54,10 +54,13 @@ impl RegionLimits {
         let asked = if is_filtered { LIMITS_TOP_MAX } else { (question.count * SPREAD).max(ASKED_MIN) };
         let count = asked.min(LIMITS_TOP_MAX) as u32;
         let members = self.members();
-        let leaders = join_all(self.desk.shards.iter().map(|shard| self.ask_leader(shard.group, count)));
+        let ledgers = self.desk.shards.iter().enumerate().filter(|(number, _)| self.desk.is_used(*number));
+        let (numbers, groups): (Vec<u64>, Vec<u64>) =
+            ledgers.map(|(number, shard)| (number as u64, shard.group)).unzip();
+        let leaders = join_all(groups.into_iter().map(|group| self.ask_leader(group, count)));
         let nodes = join_all(members.keys().map(|node| self.ask(*node, MessageV1::TopHere { count })));
         let (leaders, nodes) = tokio::join!(leaders, nodes);
-        let silent_shards = silent(&leaders, 0..);
+        let silent_shards = silent(&leaders, numbers);
         let silent_nodes = silent(&nodes, members.keys().copied());
         let mut merged =
             merge(leaders.into_iter().flatten().flatten(), nodes.into_iter().flatten().flatten());

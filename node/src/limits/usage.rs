@@ -14,7 +14,7 @@ use tidegate_proto::{
 };
 use tidegate_throttle::{Kind, LimitId, Period, Scope, Spec};
 
-use super::{Desk, Shard, lock, today};
+use super::{Desk, Shard, compile, lock, today};
 use crate::replica::Replica;
 
 /// The ledger of this region, as `control` sees it.
@@ -32,6 +32,10 @@ impl LedgerUsage {
     fn plan(&self, plan: &str) -> Option<UsagePlan> {
         let read = self.replica.load().state.usage_plan(plan);
         read.ok().flatten().map(|plan| plan.document)
+    }
+
+    fn reach(&self, plan: &UsagePlan) -> Scope {
+        compile::reach(plan, self.desk.index.load().holders())
     }
 
     /// Asks the leader of each shard for the quotas that are there.
@@ -118,13 +122,15 @@ impl Usage for LedgerUsage {
         let document = self.plan(plan);
         let plan = plan.to_owned();
         async move {
+            let scope = document.as_ref().map(|plan| self.reach(plan)).unwrap_or_default();
             let Some(quota) = document.and_then(|plan| plan.quota) else { return Ok(Vec::new()) };
             let days = (u32::try_from(first_day).unwrap_or(0), u32::try_from(last_day).unwrap_or(0));
             let mut by_shard: BTreeMap<usize, (Vec<String>, Vec<LimitId>)> = BTreeMap::new();
             for key in keys {
-                let name = plan_limit_name(&plan, &key);
-                let (keys, limits) = by_shard.entry(name.shard()).or_default();
-                limits.push(name.limit(Kind::Quota(period(quota.period))));
+                let kind = Kind::Quota(period(quota.period));
+                let limit = plan_limit_name(&plan, &key).limit_over(kind, scope);
+                let (keys, limits) = by_shard.entry(limit.ledger()).or_default();
+                limits.push(limit);
                 keys.push(key);
             }
             let mut all = Vec::new();
@@ -143,14 +149,15 @@ impl Usage for LedgerUsage {
         async move {
             let document = document.filter(|plan| plan.quota.is_some()).ok_or(UsageError::Unavailable)?;
             let quota = document.quota.unwrap_or_default();
-            let shard = self.desk.shards.get(name.shard()).ok_or(UsageError::Unavailable)?;
-            let period = period(quota.period);
-            let limit = name.limit(Kind::Quota(period)).number();
+            let (period, scope) = (period(quota.period), self.reach(&document));
+            let limit = name.limit_over(Kind::Quota(period), scope);
+            let shard = self.desk.shards.get(limit.ledger()).ok_or(UsageError::Unavailable)?;
+            let limit = limit.number();
             let day = lock(&shard.ledger).day().max(today());
             let number = period.number(day);
             let count = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
             let since_day = count(u64::try_from(document.quota_since_s.unwrap_or(0) / 86_400).unwrap_or(0));
-            let spec = Spec::quota(count(quota.limit), count(quota.offset), period, since_day, Scope::Region);
+            let spec = Spec::quota(count(quota.limit), count(quota.offset), period, since_day, scope);
             let size = spec.quota_in(number);
             // What is out counts as left, so what was used of it is written down first.
             let mut changes = vec![ChangeV1::Day { day }, ChangeV1::Quota { limit, period: number, size }];

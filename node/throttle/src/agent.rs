@@ -16,7 +16,7 @@ use crate::{
     busy::busiest,
     cell::flag,
     index::Index,
-    limit::{LimitId, SHARDS},
+    limit::{LEDGERS, LimitId},
     page::Mark,
     timing::Timing,
 };
@@ -47,11 +47,12 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Agent {
     identity: Identity,
-    timing: Timing,
+    /// Towards each ledger.
+    timings: [Timing; LEDGERS],
     bank: Arc<Bank>,
     index: Arc<Index>,
     places: Places,
-    sessions: [Session; SHARDS],
+    sessions: [Session; LEDGERS],
     measured_ns: u64,
 }
 
@@ -86,6 +87,8 @@ impl InUse {
 /// What the parts of a session work with.
 struct Ground<'a> {
     now: Now,
+    timings: &'a [Timing; LEDGERS],
+    /// Towards the ledger of the session that is at work.
     timing: &'a Timing,
     bank: &'a Bank,
     index: &'a Index,
@@ -98,7 +101,7 @@ impl Agent {
         let places = Places::new(&bank);
         Self {
             identity,
-            timing,
+            timings: std::array::from_fn(|ledger| timing.towards(ledger)),
             bank,
             index: Arc::default(),
             places,
@@ -116,6 +119,7 @@ impl Agent {
         let may_be_spent = self.identity.has_lived && is_first;
         let (sessions, mut ground) = self.split(now);
         for session in sessions {
+            ground.turn_to(session);
             session.adopt(&before, may_be_spent, &mut ground);
         }
         for cell in 0..before.cells() {
@@ -134,22 +138,24 @@ impl Agent {
         &self.index
     }
 
-    /// Looks after leases, measures demand when it is time, and returns what is to be sent, with the shard it is for. To be
+    /// Looks after leases, measures demand when it is time, and returns what is to be sent, with the ledger it is for. To be
     /// called every ten milliseconds while [`Self::is_busy`], and ten times a second otherwise.
     pub fn poll(&mut self, now: Now) -> Vec<(usize, ReportV1)> {
-        let is_time = now.now_ns.saturating_sub(self.measured_ns) >= self.timing.report_ns;
+        let is_time = now.now_ns.saturating_sub(self.measured_ns) >= self.timings[0].report_ns;
         let identity = self.identity;
         let (sessions, mut ground) = self.split(now);
         for session in sessions.iter_mut() {
+            ground.turn_to(session);
             session.check_lease(&mut ground);
         }
         wake(sessions, &mut ground, Mark::Touched);
         wake(sessions, &mut ground, Mark::Urgent);
         let mut out = Vec::new();
         for session in sessions.iter_mut() {
+            ground.turn_to(session);
             session.work(is_time, &mut ground);
             if let Some(report) = session.report(identity, &mut ground) {
-                out.push((session.shard(), report));
+                out.push((session.ledger(), report));
             }
         }
         if is_time {
@@ -159,17 +165,18 @@ impl Agent {
     }
 
     /// Takes a grant in.
-    pub fn take_in(&mut self, now: Now, shard: usize, grant: &GrantV1) {
+    pub fn take_in(&mut self, now: Now, ledger: usize, grant: &GrantV1) {
         let identity = self.identity;
         let (sessions, mut ground) = self.split(now);
-        if let Some(session) = sessions.get_mut(shard) {
+        if let Some(session) = sessions.get_mut(ledger) {
+            ground.turn_to(session);
             session.take_in(identity, grant, &mut ground);
         }
     }
 
     /// A report did not arrive.
-    pub fn lost(&mut self, shard: usize) {
-        if let Some(session) = self.sessions.get_mut(shard) {
+    pub fn lost(&mut self, ledger: usize) {
+        if let Some(session) = self.sessions.get_mut(ledger) {
             session.repeat();
         }
     }
@@ -178,9 +185,11 @@ impl Agent {
     pub fn retire(&mut self, now: Now) -> Vec<(usize, ReportV1)> {
         let identity = self.identity;
         let (sessions, mut ground) = self.split(now);
-        let reports =
-            sessions.iter_mut().map(|session| (session.shard(), session.retire(identity, &mut ground)));
-        reports.filter_map(|(shard, report)| Some((shard, report?))).collect()
+        let reports = sessions.iter_mut().map(|session| {
+            ground.turn_to(session);
+            (session.ledger(), session.retire(identity, &mut ground))
+        });
+        reports.filter_map(|(ledger, report)| Some((ledger, report?))).collect()
     }
 
     /// Whether any limit is in use or waited for.
@@ -193,20 +202,21 @@ impl Agent {
         !self.index.is_empty()
     }
 
-    /// Whether a shard has given a session.
-    pub fn is_open(&self, shard: usize) -> bool {
-        self.sessions.get(shard).is_some_and(Session::is_open)
+    /// Whether a ledger has given a session.
+    pub fn is_open(&self, ledger: usize) -> bool {
+        self.sessions.get(ledger).is_some_and(Session::is_open)
     }
 
     /// The share of a limit that this node may use now, of [`tidegate_proto::ledger::WHOLE`], as far as a ledger must know: 0
-    /// without a lease. For checks of conservation.
+    /// without a lease, and of a limit that does not exist here. For checks of conservation.
     pub fn share(&self, limit: LimitId, now: Now) -> u32 {
-        self.sessions.get(limit.name().shard()).map_or(0, |session| session.share(limit, now))
+        let session = self.sessions.get(limit.ledger()).filter(|_| self.index.find(limit).is_some());
+        session.map_or(0, |session| session.share(limit, now))
     }
 
     /// Tokens of a quota or pool at hand. For checks of conservation.
     pub fn tokens(&self, limit: LimitId) -> u64 {
-        self.sessions.get(limit.name().shard()).map_or(0, |session| session.tokens(limit, &self.bank))
+        self.sessions.get(limit.ledger()).map_or(0, |session| session.tokens(limit, &self.bank))
     }
 
     /// The limits with the highest demand on this node, busiest first.
@@ -215,14 +225,14 @@ impl Agent {
         let (sessions, ground) = self.split(now);
         let all = sessions.iter().flat_map(|session| session.demands(holder, &ground)).collect();
         let describe = |limit: u64| {
-            let session = sessions.get(LimitId::new(limit)?.name().shard())?;
+            let session = sessions.get(LimitId::new(limit)?.ledger())?;
             session.describe(limit, holder, &ground)
         };
         busiest(all, count).into_iter().filter_map(describe).collect()
     }
 
-    /// Its sessions by shard, and what is in use: slices, counts, pools and quotas, with their names.
-    pub fn survey(&mut self, now: Now) -> ([LeaseView; SHARDS], [(&'static str, InUse); 4]) {
+    /// Its sessions by ledger, and what is in use: slices, counts, pools and quotas, with their names.
+    pub fn survey(&mut self, now: Now) -> ([LeaseView; LEDGERS], [(&'static str, InUse); 4]) {
         let (sessions, ground) = self.split(now);
         let leases = std::array::from_fn(|shard| {
             sessions.get(shard).map_or_else(LeaseView::default, |session| session.lease_view(&ground))
@@ -233,19 +243,41 @@ impl Agent {
         (leases, [("slice", slices), ("count", counts), ("pool", pools), ("quota", quotas)])
     }
 
-    fn split(&mut self, now: Now) -> (&mut [Session; SHARDS], Ground<'_>) {
-        let Self { timing, bank, index, places, sessions, .. } = self;
-        (sessions, Ground { now, timing, bank, index, places })
+    fn split(&mut self, now: Now) -> (&mut [Session; LEDGERS], Ground<'_>) {
+        let Self { timings, bank, index, places, sessions, .. } = self;
+        let timing = &timings[0];
+        (sessions, Ground { now, timings, timing, bank, index, places })
     }
 }
 
+impl Ground<'_> {
+    fn turn_to(&mut self, session: &Session) {
+        if let Some(timing) = self.timings.get(session.ledger()) {
+            self.timing = timing;
+        }
+    }
+}
+
+/// The sessions that a cell's rate and quota hang off, mostly one.
+fn concerned<'a>(
+    cell: u32,
+    sessions: &'a mut [Session; LEDGERS],
+    index: &Index,
+) -> impl Iterator<Item = &'a mut Session> {
+    let entry = index.entry(cell);
+    let ledger = |place: Option<u32>| place.and_then(|place| index.described(place)).map(|d| d.ledger);
+    let rate = ledger(entry.and_then(|entry| entry.rate()));
+    let quota = ledger(entry.and_then(|entry| entry.quota()));
+    sessions.iter_mut().filter(move |session| [rate, quota].contains(&Some(session.ledger())))
+}
+
 /// Makes sessions look at cells that were marked.
-fn wake(sessions: &mut [Session; SHARDS], ground: &mut Ground<'_>, mark: Mark) {
+fn wake(sessions: &mut [Session; LEDGERS], ground: &mut Ground<'_>, mark: Mark) {
     let mut marked = Vec::new();
     ground.bank.cells.sweep(mark, |cell| marked.push(cell));
     for cell in marked {
-        let Some(key) = ground.index.entry(cell).and_then(|entry| entry.key) else { continue };
-        if let Some(session) = sessions.get_mut(key.name.shard()) {
+        for session in concerned(cell, sessions, ground.index) {
+            ground.turn_to(session);
             session.wake(cell, mark == Mark::Urgent, ground);
         }
         if mark == Mark::Urgent

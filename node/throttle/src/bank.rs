@@ -11,7 +11,7 @@ use tidegate_proto::limits::{LIMIT_SPECS_MAX, LIMITS_MAX, MANAGED_LIMITS_MAX};
 
 use crate::{
     cell::{Cell, OwnTerms, Step, flag},
-    limit::{Kind, SHARDS, Spec},
+    limit::{Kind, LEDGERS, Spec},
     page::{Mark, Pages},
     terms::{TICKS_PER_NS, Terms},
 };
@@ -82,7 +82,7 @@ pub struct Bank {
     pub(crate) cells: Pages<Cell>,
     pub(crate) specs: Pages<SpecCell>,
     pub(crate) own: Pages<OwnTerms>,
-    leases: [Lease; SHARDS],
+    leases: [Lease; LEDGERS],
 }
 
 /// What is known of the node's session with a shard.

@@ -8,7 +8,7 @@ use tidegate_proto::limits::{LIMIT_SPECS_MAX, LIMITS_MAX};
 
 use crate::{
     bank::{LimitRef, NONE},
-    limit::{Kind, LimitId, Name, SHARDS, Spec},
+    limit::{Holders, Kind, LimitId, Name, Scope, Spec},
 };
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ pub struct Index {
     /// Places that nothing uses, with the time since when.
     idle_cells: Vec<(u64, u32)>,
     idle_specs: Vec<(u64, u32)>,
-    holders: usize,
+    holders: Holders,
     /// Declarations that found no room.
     dropped: usize,
 }
@@ -58,28 +58,29 @@ impl Entry {
     }
 }
 
-/// A limit that changes the kind of its rate gets another cell, because the same bits would mean something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A limit that changes the kind of its rate, or its reach, gets another cell, because the same bits would mean something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CellKey {
     pub(crate) name: Name,
     rate: Option<Kind>,
+    scope: Scope,
 }
 
-/// A specification and the shard of the limits that share it.
+/// A specification and the ledger of the limits that share it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Described {
     pub(crate) spec: Spec,
-    pub(crate) shard: usize,
+    pub(crate) ledger: usize,
     /// When it was first declared, on the clock of the builder.
     pub(crate) since_ns: u64,
 }
 
-/// Limits of one plan share a specification per shard, because each shard has a lease of its own.
+/// Limits of one plan share a specification per ledger, because each ledger has a lease of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct SpecKey {
     name: Name,
     kind: Kind,
-    shard: usize,
+    ledger: usize,
 }
 
 /// Declares the limits of the next index.
@@ -87,24 +88,23 @@ struct SpecKey {
 pub struct Builder {
     next: Index,
     /// Cells of the index before, by key, that nothing has claimed yet.
-    unclaimed: HashMap<(Name, Option<Kind>), u32>,
+    unclaimed: HashMap<CellKey, u32>,
     unclaimed_specs: BTreeMap<SpecKey, u32>,
     now_ns: u64,
 }
 
 impl Index {
-    /// Begins the next index. `holders` is the number of nodes of the region, `now_ns` is now on
-    /// the clock of leases.
-    pub fn succeed(&self, holders: usize, now_ns: u64) -> Builder {
+    /// Begins the next index. `holders` says how many nodes share limits, `now_ns` is now on the clock of leases.
+    pub fn succeed(&self, holders: impl Into<Holders>, now_ns: u64) -> Builder {
         let live = self.entries.iter().enumerate();
         let unclaimed = live.filter_map(|(cell, entry)| Some((entry.key?, cell as u32)));
         Builder {
-            unclaimed: unclaimed.map(|(key, cell)| ((key.name, key.rate), cell)).collect(),
+            unclaimed: unclaimed.collect(),
             unclaimed_specs: self.spec_places.clone(),
             next: Self {
                 order: Vec::new(),
                 spec_places: BTreeMap::new(),
-                holders,
+                holders: holders.into(),
                 dropped: 0,
                 ..self.clone()
             },
@@ -112,9 +112,9 @@ impl Index {
         }
     }
 
-    /// Nodes of the region when it was built.
-    pub fn holders(&self) -> usize {
-        self.holders.max(1)
+    /// How many shared limits when it was built.
+    pub fn holders(&self) -> Holders {
+        self.holders
     }
 
     /// Limits that are not held because there is no room for them.
@@ -143,9 +143,9 @@ impl Index {
         self.described(place).map(|described| described.since_ns)
     }
 
-    /// Whether any limit is kept by `shard`.
-    pub(crate) fn uses(&self, shard: usize) -> bool {
-        self.specs.iter().flatten().any(|described| described.shard == shard)
+    /// Whether nodes have leases of any limit from `ledger`.
+    pub fn uses(&self, ledger: usize) -> bool {
+        self.specs.iter().flatten().any(|described| described.ledger == ledger)
     }
 
     /// Cell and place of the specification of a limit.
@@ -160,8 +160,9 @@ impl Index {
         for cell in same {
             let entry = self.entry(*cell)?;
             let place = if matches!(kind, Kind::Quota(_)) { entry.quota() } else { entry.rate() };
+            let is_it = |spec: &Spec| spec.kind == kind && spec.scope == limit.scope();
             if let Some(place) =
-                place.filter(|place| self.described(*place).is_some_and(|d| d.spec.kind == kind))
+                place.filter(|place| self.described(*place).is_some_and(|described| is_it(&described.spec)))
             {
                 return Some((*cell, place));
             }
@@ -204,11 +205,11 @@ impl Builder {
         rate: Option<(&str, Spec)>,
         quota: Option<(&str, Spec)>,
     ) -> Option<LimitRef> {
-        let shard = name.shard();
-        let kind = rate.map(|(_, spec)| spec.kind);
-        let rate = self.place(rate, shard)?;
-        let quota = self.place(quota, shard)?;
-        let cell = match self.unclaimed.remove(&(name, kind)) {
+        let scope = rate.or(quota).map_or(Scope::Region, |(_, spec)| spec.scope);
+        let key = CellKey { name, rate: rate.map(|(_, spec)| spec.kind), scope };
+        let rate = self.place(rate, name)?;
+        let quota = self.place(quota, name)?;
+        let cell = match self.unclaimed.remove(&key) {
             Some(cell) => Some(cell),
             None => self.free_cell(),
         };
@@ -218,7 +219,7 @@ impl Builder {
         };
         let (rate, quota) = (rate.unwrap_or(NONE), quota.unwrap_or(NONE));
         if let Some(entry) = self.next.entries.get_mut(cell as usize) {
-            *entry = Entry { key: Some(CellKey { name, rate: kind }), rate, quota };
+            *entry = Entry { key: Some(key), rate, quota };
         }
         self.next.order.push(cell);
         Some(LimitRef { cell, rate, quota })
@@ -245,9 +246,10 @@ impl Builder {
         next
     }
 
-    fn place(&mut self, wanted: Option<(&str, Spec)>, shard: usize) -> Option<Option<u32>> {
+    fn place(&mut self, wanted: Option<(&str, Spec)>, name: Name) -> Option<Option<u32>> {
         let Some((text, spec)) = wanted else { return Some(None) };
-        let key = SpecKey { name: Name::of(text), kind: spec.kind, shard: shard % SHARDS };
+        let ledger = name.limit_over(spec.kind, spec.scope).ledger();
+        let key = SpecKey { name: Name::of(text), kind: spec.kind, ledger };
         let known = match self.next.spec_places.get(&key).copied() {
             Some(place) => return Some(Some(place)),
             None => self.unclaimed_specs.remove(&key),
@@ -258,7 +260,7 @@ impl Builder {
         };
         if let Some(slot) = self.next.specs.get_mut(place as usize) {
             let since_ns = slot.map_or(self.now_ns, |before| before.since_ns);
-            *slot = Some(Described { spec, shard, since_ns });
+            *slot = Some(Described { spec, ledger, since_ns });
         }
         self.next.spec_places.insert(key, place);
         Some(Some(place))

@@ -4,6 +4,7 @@
 //! Nothing leaves before a majority has agreed: a tick proposes at most one command, or asks for a round of confirmation, and
 //! the answers are made of the ledger as it is after that.
 
+mod capital;
 mod counts;
 mod escrow;
 mod sessions;
@@ -26,9 +27,10 @@ use crate::{
     ids::IdMap,
     index::Index,
     ledger::Ledger,
-    limit::{Kind, LimitId},
+    limit::{GLOBAL, Kind, LimitId, PART, is_region},
     timing::{MS, Timing},
 };
+use capital::{Capital, Upward};
 use counts::CountDesk;
 use escrow::EscrowDesk;
 use sessions::Watch;
@@ -49,6 +51,7 @@ pub struct Tick {
 /// The leader of a shard.
 #[derive(Debug)]
 pub struct Keeper {
+    number: usize,
     term: u64,
     timing: Timing,
     started_ns: u64,
@@ -62,6 +65,17 @@ pub struct Keeper {
     sequence: u64,
     saved_ns: u64,
     mail: BTreeMap<u64, Mail>,
+    /// In a region's part: its side towards the ledger of all regions.
+    capital: Option<Capital>,
+}
+
+/// A region, and the node that speaks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// See [`crate::region_holder`].
+    pub holder: u64,
+    /// The node.
+    pub node: u64,
 }
 
 /// What a holder is told after this tick.
@@ -77,6 +91,7 @@ struct Mail {
 
 /// What the parts of a keeper decide with.
 struct Bench<'a> {
+    number: usize,
     now_ns: u64,
     timing: &'a Timing,
     ledger: &'a Ledger,
@@ -85,15 +100,16 @@ struct Bench<'a> {
 }
 
 impl Keeper {
-    /// A leader that has just been elected for `term` and has applied everything before it.
-    pub fn new(term: u64, ledger: &Ledger, now_ns: u64, timing: Timing) -> Self {
+    /// A leader of ledger `number` that has just been elected for `term` and has applied everything before it.
+    pub fn new(number: usize, term: u64, ledger: &Ledger, now_ns: u64, timing: Timing) -> Self {
         let watch = |holder: &u64| (*holder, Watch::begin(now_ns));
         let started =
             |rows: &IdMap<Vec<_>>| rows.keys().map(|limit| (*limit, SliceDesk::inherited(now_ns))).collect();
         let pools = ledger.pools.keys().map(|limit| (*limit, EscrowDesk::inherited(now_ns)));
         let mut keeper = Self {
+            number,
             term,
-            timing,
+            timing: timing.towards(number),
             started_ns: now_ns,
             freed_ns: now_ns,
             watches: ledger.sessions.keys().map(watch).collect(),
@@ -105,11 +121,51 @@ impl Keeper {
             sequence: now_ns,
             saved_ns: now_ns,
             mail: BTreeMap::new(),
+            capital: None,
         };
         let mut inherited: Vec<u64> = ledger.slices.keys().copied().collect();
         inherited.sort_unstable();
         inherited.into_iter().for_each(|limit| keeper.touch(limit));
         keeper
+    }
+
+    /// The same, for a region's part of the limits that span regions.
+    pub fn of_part(region: Region, term: u64, ledger: &Ledger, now_ns: u64, timing: Timing) -> Self {
+        let mut keeper = Self::new(PART, term, ledger, now_ns, timing);
+        for whole in ledger.granted_wholes() {
+            keeper.slices.entry(whole.limit).or_insert_with(|| SliceDesk::inherited(now_ns));
+        }
+        let timing = timing.towards(GLOBAL);
+        keeper.capital = Some(Capital::new(region, term, ledger, timing));
+        keeper
+    }
+
+    /// Takes in what the ledger of all regions grants to the region.
+    pub fn take_grant(&mut self, now_ns: u64, grant: &GrantV1, ledger: &Ledger) {
+        if let Some(capital) = &mut self.capital {
+            capital.take_in(now_ns, grant, ledger);
+        }
+    }
+
+    /// What the region has to say to the ledger of all regions. To be asked for after every tick, by a leader whose tick was
+    /// agreed on.
+    pub fn report(&mut self, now_ns: u64, ledger: &Ledger, index: &Index) -> Option<ReportV1> {
+        let is_settled = self.may_shrink(now_ns, ledger);
+        let Self { capital, slices, .. } = self;
+        capital.as_mut()?.report(Upward { now_ns, is_settled, ledger, index }, slices)
+    }
+
+    /// What the region said did not arrive.
+    pub fn lost(&mut self) {
+        if let Some(capital) = &mut self.capital {
+            capital.repeat();
+        }
+    }
+
+    /// Whether enough is known to take something away from a holder that did not say that it needs it.
+    fn may_shrink(&self, now_ns: u64, ledger: &Ledger) -> bool {
+        sessions::are_heard(&self.watches, ledger)
+            || now_ns.saturating_sub(self.started_ns) > self.timing.resend_ns * 2
     }
 
     /// The term it leads in.
@@ -169,7 +225,9 @@ impl Keeper {
 
     /// Whether something waits for the next tick.
     pub fn is_busy(&self) -> bool {
-        !self.dirty.is_empty() || self.watches.values().any(Watch::is_waiting)
+        !self.dirty.is_empty()
+            || self.watches.values().any(Watch::is_waiting)
+            || self.capital.as_ref().is_some_and(Capital::is_busy)
     }
 
     /// Decides. To be called every ten to twenty milliseconds, one tick at a time: not before the command or confirmation of
@@ -180,9 +238,11 @@ impl Keeper {
             changes.push(ChangeV1::Day { day: today });
         }
         self.mail.clear();
-        let Self { timing, watches, slices, counts, escrows, mail, .. } = self;
-        let mut bench = Bench { now_ns, timing, ledger, changes: &mut changes, mail };
-        sessions::tend(watches, index.holders(), &mut bench);
+        self.turn_to_session(now_ns, ledger);
+        let (terms, may_shrink) = (self.terms(now_ns, ledger, index), self.may_shrink(now_ns, ledger));
+        let Self { number, timing, watches, slices, counts, escrows, mail, capital, .. } = self;
+        let mut bench = Bench { number: *number, now_ns, timing, ledger, changes: &mut changes, mail };
+        sessions::tend(watches, terms, &mut bench);
         // A session that is the first of its holder takes its share out of what nobody has used; one that ends leaves a share of
         // which nobody knows what was used.
         let ends = |change: &ChangeV1| match change {
@@ -192,11 +252,19 @@ impl Keeper {
         if bench.changes.iter().any(ends) {
             self.freed_ns = now_ns;
         }
-        let may_shrink = sessions::are_heard(watches, ledger)
-            || now_ns.saturating_sub(self.started_ns) > timing.resend_ns * 2;
-        let mut left = Vec::new();
-        for limit in std::mem::take(&mut self.dirty) {
-            if bench.changes.len() >= LEDGER_CHANGES_MAX {
+        // Their shares are worked out when the ledger knows what the region has.
+        let mut moved = Vec::new();
+        if let Some(capital) = capital {
+            moved = capital.tend(slices, index, &mut bench);
+        }
+        let (mut left, mut dirty) = (Vec::new(), std::mem::take(&mut self.dirty));
+        for (limit, desk) in
+            slices.iter_mut().filter_map(|(limit, desk)| desk.take_hurry().then_some((limit, desk)))
+        {
+            dirty.extend((!std::mem::replace(&mut desk.is_dirty, true)).then_some(*limit));
+        }
+        for limit in dirty {
+            if bench.changes.len() >= LEDGER_CHANGES_MAX || moved.contains(&limit) {
                 left.push(limit);
                 continue;
             }
@@ -228,6 +296,35 @@ impl Keeper {
         self.tick_of(changes)
     }
 
+    /// With a new session of the region everything begins anew: what its nodes had was given back before.
+    fn turn_to_session(&mut self, now_ns: u64, ledger: &Ledger) {
+        let Some(capital) = &mut self.capital else { return };
+        if !capital.turn_to(ledger) {
+            return;
+        }
+        self.freed_ns = now_ns;
+        let inherited = |limit: u64| (limit, SliceDesk::inherited(now_ns));
+        self.slices = ledger.granted_wholes().map(|whole| inherited(whole.limit)).collect();
+        self.dirty.clear();
+    }
+
+    /// What sessions are given at this moment.
+    fn terms(&self, now_ns: u64, ledger: &Ledger, index: &Index) -> sessions::Terms {
+        let regions = ledger.sessions.keys().filter(|holder| is_region(**holder)).count();
+        let nodes = ledger.sessions.len() - regions;
+        let (holders, implicit) = (index.holders(), self.timing.implicit);
+        let node = match self.number {
+            GLOBAL => 0,
+            _ => sessions::even(ledger.unit(), implicit, nodes.max(holders.region)),
+        };
+        sessions::Terms {
+            node,
+            region: sessions::even(ledger.unit(), implicit, regions.max(holders.regions)),
+            is_open: self.capital.as_ref().is_none_or(|capital| capital.lease_ns(now_ns) > 0),
+            is_closing: self.capital.as_ref().is_some_and(Capital::is_leaving),
+        }
+    }
+
     fn tick_of(&mut self, changes: Vec<ChangeV1>) -> Tick {
         self.watches.values_mut().for_each(Watch::prepare);
         let is_mail = !self.mail.is_empty() || self.watches.values().any(Watch::is_due);
@@ -247,7 +344,7 @@ impl Keeper {
         let quiet: Vec<u64> =
             self.slices.iter().filter(|(_, desk)| desk.is_quiet(now_ns)).map(|(limit, _)| *limit).collect();
         for limit in quiet {
-            if ledger.slices.contains_key(&limit) {
+            if ledger.slices.contains_key(&limit) || ledger.granted_whole(limit).is_some() {
                 self.touch(limit);
             } else {
                 self.slices.remove(&limit);
@@ -257,11 +354,14 @@ impl Keeper {
             self.escrows.iter().filter(|(_, desk)| desk.is_unsaid(now_ns)).map(|(limit, _)| *limit).collect();
         unsaid.into_iter().for_each(|limit| self.touch(limit));
         let gone = |limit: &&u64| known(index, **limit).is_none();
+        let wholes = ledger.granted_wholes().map(|whole| &whole.limit);
+        let wholes = wholes.filter(|limit| !ledger.slices.contains_key(limit));
         changes.extend(
             ledger
                 .pools
                 .keys()
                 .chain(ledger.quotas.keys())
+                .chain(wholes)
                 .filter(gone)
                 .take(1_024)
                 .map(|limit| ChangeV1::Forget { limit: *limit }),
@@ -273,8 +373,9 @@ impl Keeper {
         });
     }
 
-    /// The answers of the last tick, once its command is applied or its confirmation has come back: holder and grant.
-    pub fn answers(&mut self, ledger: &Ledger) -> Vec<(u64, GrantV1)> {
+    /// The answers of the last tick, once its command is applied or its confirmation has come back: each with the node that it is
+    /// for.
+    pub fn answers(&mut self, now_ns: u64, ledger: &Ledger) -> Vec<(u64, GrantV1)> {
         let mail = std::mem::take(&mut self.mail);
         let mut holders: Vec<u64> = mail.keys().copied().collect();
         holders.extend(self.watches.iter().filter(|(_, watch)| watch.is_due()).map(|(holder, _)| *holder));
@@ -284,16 +385,23 @@ impl Keeper {
         holders
             .into_iter()
             .filter_map(|holder| {
-                Some((holder, self.grant(holder, mail.get(&holder).unwrap_or(&nothing), ledger)?))
+                let grant = self.grant(now_ns, holder, mail.get(&holder).unwrap_or(&nothing), ledger)?;
+                let to = self.watches.get(&holder)?.address(holder)?;
+                Some((to, grant))
             })
             .collect()
     }
 
-    fn grant(&mut self, holder: u64, mail: &Mail, ledger: &Ledger) -> Option<GrantV1> {
+    fn grant(&mut self, now_ns: u64, holder: u64, mail: &Mail, ledger: &Ledger) -> Option<GrantV1> {
         let watch = self.watches.get_mut(&holder)?;
+        let rank = watch.rank();
         if let Some(epoch) = mail.reopen {
-            return Some(GrantV1 { term: self.term, epoch, reopen: true, ..GrantV1::default() });
+            return Some(GrantV1 { term: self.term, epoch, rank, reopen: true, ..GrantV1::default() });
         }
+        // No lease of a region's nodes outlasts the region's own.
+        let lease_ns = self.capital.as_ref().map_or(u64::MAX, |capital| capital.lease_ns(now_ns));
+        let lease_ns = lease_ns.min(self.timing.lease_ns);
+        let echo_ns = watch.take_echo();
         let session = ledger.sessions.get(&holder)?;
         let chunk = |(limit, recall, exhausted): &(u64, bool, bool)| {
             escrow::chunk(ledger, *limit, holder).map(|(period, granted)| ChunkGrantV1 {
@@ -308,11 +416,12 @@ impl Keeper {
         Some(GrantV1 {
             term: self.term,
             epoch: session.epoch,
-            echo_ns: watch.take_echo(),
-            lease_ns: self.timing.lease_ns,
+            echo_ns: if lease_ns > 0 { echo_ns } else { 0 },
+            lease_ns,
+            rank,
             holders: u32::try_from(ledger.sessions.len()).unwrap_or(u32::MAX),
             day: ledger.day,
-            open: mail.is_open.then(|| sessions::opening(ledger, session)),
+            open: mail.is_open.then(|| sessions::opening(self.number, ledger, session)),
             reopen: false,
             slices: mail.slices.iter().filter_map(slice).collect(),
             levels: mail.levels.clone(),
@@ -338,7 +447,9 @@ impl Keeper {
 
     /// The limits with the highest demand, busiest first. Of a million limits only those are described.
     pub fn busiest(&self, now_ns: u64, ledger: &Ledger, index: &Index, count: usize) -> Vec<BusyV1> {
-        let slices = self.slices.iter().map(|(limit, desk)| (desk.demand(), *limit));
+        // What regions share is told by their parts, node by node.
+        let slices = self.slices.iter().filter(|_| self.number != GLOBAL);
+        let slices = slices.map(|(limit, desk)| (desk.demand(), *limit));
         let counts = self.counts.iter().map(|(limit, desk)| (desk.demand(now_ns), *limit));
         let escrows = self.escrows.iter().map(|(limit, desk)| (desk.demand(now_ns), *limit));
         let busiest = busy::busiest(slices.chain(counts).chain(escrows).collect(), count);

@@ -2,6 +2,7 @@
 //! and deterministic. Owns conservation: a change that would hand out more than there is is skipped, whoever asks for it.
 //! Must never decide what to grant, nor know a time.
 
+mod capital;
 mod escrow;
 mod slices;
 
@@ -11,7 +12,7 @@ use tidegate_proto::{
     frame::FrameError,
     ledger::{
         ChangeV1, ChunkV1, CommandV1, PoolRowV1, QuotaRowV1, SessionV1, SliceRowV1, SliceV1, StateV1, UsedV1,
-        WHOLE,
+        WholeV1,
     },
 };
 
@@ -28,6 +29,8 @@ pub struct Ledger {
     pub(crate) pools: IdMap<PoolRowV1>,
     pub(crate) quotas: IdMap<QuotaRowV1>,
     pub(crate) levels: IdMap<i64>,
+    /// In a region's part of the limits that span regions.
+    capital: Option<capital::Capital>,
 }
 
 /// A change that breaks a rule; it is skipped.
@@ -35,6 +38,11 @@ pub struct Ledger {
 pub(crate) struct Skipped;
 
 impl Ledger {
+    /// A region's part of the limits that span regions: it has nothing but what the ledger of all regions grants.
+    pub fn part() -> Self {
+        Self { capital: Some(capital::Capital::default()), ..Self::default() }
+    }
+
     /// Applies a command; returns how many of its changes were skipped because they break a rule.
     pub fn apply(&mut self, command: &CommandV1) -> usize {
         command.changes.iter().filter(|change| self.change(change).is_err()).count()
@@ -85,6 +93,7 @@ impl Ledger {
             ChangeV1::Forget { limit } => {
                 self.pools.remove(&limit);
                 self.quotas.remove(&limit);
+                self.forget_whole(limit);
                 Ok(())
             }
             ChangeV1::Level { limit, level, full } => {
@@ -99,6 +108,11 @@ impl Ledger {
                 self.day = self.day.max(day);
                 Ok(())
             }
+            ChangeV1::Upstream { epoch, unit } => self.enter(epoch, unit),
+            ChangeV1::Leave { epoch } => self.leave(epoch),
+            ChangeV1::Whole { limit, share, version, tokens, returned } => {
+                self.set_whole(WholeV1 { limit, share, version, tokens, returned })
+            }
         }
     }
 
@@ -107,7 +121,7 @@ impl Ledger {
         self.close(holder);
         let taken = self.sessions.values().map(|session| session.unit).fold(0, u32::saturating_add);
         self.epoch += 1;
-        let unit = unit.min(WHOLE.saturating_sub(taken));
+        let unit = unit.min(self.unit().saturating_sub(taken));
         self.sessions.insert(holder, SessionV1 { holder, incarnation, epoch: self.epoch, unit });
     }
 
@@ -169,13 +183,14 @@ impl Ledger {
     /// A limit of which more is out than there is.
     pub fn check(&self) -> Result<(), String> {
         let units: u64 = self.sessions.values().map(|session| u64::from(session.unit)).sum();
-        if units > u64::from(WHOLE) {
-            return Err(format!("default shares add up to {units} of {WHOLE}"));
+        if units > u64::from(self.unit()) {
+            return Err(format!("default shares add up to {units} of {}", self.unit()));
         }
         for (limit, slices) in &self.slices {
             let committed: u64 = slices.iter().map(|slice| u64::from(slice.committed)).sum();
-            if committed > u64::from(WHOLE) {
-                return Err(format!("shares of {limit:x} add up to {committed} of {WHOLE}"));
+            let whole = self.whole(*limit);
+            if committed > u64::from(whole) {
+                return Err(format!("shares of {limit:x} add up to {committed} of {whole}"));
             }
         }
         for row in self.quotas.values() {
@@ -213,6 +228,7 @@ impl Ledger {
             pools: self.pools.values().cloned().collect(),
             quotas: self.quotas.values().cloned().collect(),
             levels: self.levels.iter().map(|(limit, level)| (*limit, *level)).collect(),
+            capital: self.capital.as_ref().map(capital::Capital::to_state),
         };
         state.slices.sort_unstable_by_key(|row| row.limit);
         state.pools.sort_unstable_by_key(|row| row.limit);
@@ -236,6 +252,7 @@ impl Ledger {
             pools: state.pools.into_iter().map(|row| (row.limit, row)).collect(),
             quotas: state.quotas.into_iter().map(|row| (row.limit, row)).collect(),
             levels: state.levels.into_iter().collect(),
+            capital: state.capital.map(capital::Capital::from_state),
         })
     }
 }

@@ -26,9 +26,11 @@ pub use agent::{Agent, Identity, InUse, LeaseView, Now};
 pub use bank::{Bank, LIMITS_PER_REQUEST_MAX, LeaseState, LimitRef, NONE, Reason, Refusal, Verdict};
 pub use bucket::Bucket;
 pub use index::{Builder, Index};
-pub use keeper::{Keeper, Tick};
+pub use keeper::{Keeper, Region, Tick};
 pub use ledger::Ledger;
-pub use limit::{Isolated, Kind, LimitId, Name, Policy, SHARDS, Scope, Spec};
+pub use limit::{
+    GLOBAL, Holders, Isolated, Kind, LEDGERS, LimitId, Name, PART, Policy, SHARDS, Scope, Spec, region_holder,
+};
 pub use period::Period;
 #[cfg(feature = "seeded-bugs")]
 pub use timing::Bug;

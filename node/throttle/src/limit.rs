@@ -5,9 +5,24 @@ use crate::period::Period;
 
 /// Ledger shards of a region: one per availability zone of the usual region, so that each leads one.
 pub const SHARDS: usize = 3;
+/// The ledger of a region's part of the limits that span regions, beyond the shards.
+pub const PART: usize = SHARDS;
+/// The ledger of all regions: regions hold their parts from it, and nodes the limits that are too small to be parted.
+pub const GLOBAL: usize = SHARDS + 1;
+/// Ledgers that a node may have a session with.
+pub const LEDGERS: usize = SHARDS + 2;
+/// Marks regions among the holders of the ledger of all regions; no node has such a number.
+const REGION: u64 = 1 << 63;
+/// Marks limits that span regions, in the byte that names the kind.
+const SPANS: u64 = 0x80;
 /// A bucket with less than this many requests of burst per holder is counted instead of cut: a slice of it would hold less
 /// than a few tokens.
 const BURST_PER_HOLDER: f64 = 8.0;
+
+/// The same for limits that span regions. What is counted is known far away only a good while later, so only what cannot be cut at
+/// all is counted; strict ones need whole tokens.
+const BURST_PER_WIDE_HOLDER: f64 = 0.25;
+const BURST_PER_WIDE_STRICT_HOLDER: f64 = 1.0;
 
 /// How a limit is kept true across nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,13 +52,47 @@ pub enum Isolated {
 }
 
 /// How far a limit reaches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// One bucket per region, as AWS.
     #[default]
     Region,
     /// One bucket over all regions.
     Global,
+}
+
+/// How many share the limits of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holders {
+    /// Nodes of its region.
+    pub region: usize,
+    /// Nodes of all regions.
+    pub all: usize,
+    /// Regions.
+    pub regions: usize,
+}
+
+impl Holders {
+    /// Nodes that share a limit.
+    pub fn of(self, scope: Scope) -> usize {
+        match scope {
+            Scope::Region => self.region.max(1),
+            Scope::Global => self.all.max(self.region).max(1),
+        }
+    }
+}
+
+/// A cluster of one region.
+impl From<usize> for Holders {
+    fn from(nodes: usize) -> Self {
+        Self { region: nodes, all: nodes, regions: 1 }
+    }
+}
+
+impl Default for Holders {
+    fn default() -> Self {
+        Self::from(1)
+    }
 }
 
 /// What matters more where not everything can be had.
@@ -79,10 +128,15 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A rate limit among `holders` nodes of a region.
-    pub fn rate(rate: f64, burst: f64, policy: Policy, holders: usize) -> Self {
+    /// A rate limit among `holders`.
+    pub fn rate(rate: f64, burst: f64, policy: Policy, holders: impl Into<Holders>) -> Self {
         // The threshold moves only when the number of nodes doubles, because a limit that changes its kind starts afresh.
-        let is_large = burst >= BURST_PER_HOLDER * holders.max(1).next_power_of_two() as f64;
+        let nodes = holders.into().of(policy.scope).next_power_of_two() as f64;
+        let is_large = match policy.scope {
+            Scope::Region => burst >= BURST_PER_HOLDER * nodes,
+            Scope::Global if policy.strict => burst >= BURST_PER_WIDE_STRICT_HOLDER * nodes,
+            Scope::Global => burst >= BURST_PER_WIDE_HOLDER * nodes,
+        };
         let kind = match (policy.strict, is_large) {
             (false, true) => Kind::Slice,
             (true, true) => Kind::StrictSlice,
@@ -170,26 +224,47 @@ impl Name {
         Self(xxhash_rust::xxh3::xxh3_64(text.as_bytes()) & !0xff)
     }
 
-    /// The limit of this name that is kept as `kind`.
+    /// The limit of this name in one region that is kept as `kind`.
     pub fn limit(self, kind: Kind) -> LimitId {
-        LimitId(self.0 | u64::from(kind.code()))
+        self.limit_over(kind, Scope::Region)
     }
 
-    /// The shard that keeps it.
+    /// The limit of this name that is kept as `kind` and reaches as far as `scope`.
+    pub fn limit_over(self, kind: Kind, scope: Scope) -> LimitId {
+        let spans = if scope == Scope::Global { SPANS } else { 0 };
+        LimitId(self.0 | spans | u64::from(kind.code()))
+    }
+
+    /// The shard of a region that keeps it, unless it spans regions.
     pub fn shard(self) -> usize {
         ((self.0 >> 8) % SHARDS as u64) as usize
     }
 }
 
-/// A limit in the ledger. One that changes its kind becomes another limit, so two nodes that disagree about the kind for a
-/// moment never mix their books.
+/// The number of a region as a holder.
+pub fn region_holder(name: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(name.as_bytes()) | REGION
+}
+
+/// Whether a holder is a region.
+pub(crate) fn is_region(holder: u64) -> bool {
+    holder & REGION != 0
+}
+
+/// How far the limits of a ledger reach.
+pub(crate) fn scope_of(ledger: usize) -> Scope {
+    if ledger < PART { Scope::Region } else { Scope::Global }
+}
+
+/// A limit in the ledger. One that changes its kind or its reach becomes another limit, so two nodes that disagree about those
+/// for a moment never mix their books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LimitId(u64);
 
 impl LimitId {
     /// Reads the number that travels; `None` where it names a kind that this program does not know.
     pub fn new(number: u64) -> Option<Self> {
-        Kind::from_code(number as u8).map(|_| Self(number))
+        Kind::from_code((number & !SPANS) as u8).map(|_| Self(number))
     }
 
     /// The number that travels.
@@ -204,7 +279,23 @@ impl LimitId {
 
     /// How it is kept.
     pub fn kind(self) -> Kind {
-        Kind::from_code(self.0 as u8).unwrap_or(Kind::Count)
+        Kind::from_code((self.0 & !SPANS) as u8).unwrap_or(Kind::Count)
+    }
+
+    /// How far it reaches.
+    pub fn scope(self) -> Scope {
+        if self.0 & SPANS == 0 { Scope::Region } else { Scope::Global }
+    }
+
+    /// The ledger that nodes have their leases of it from.
+    pub fn ledger(self) -> usize {
+        match self.scope() {
+            Scope::Region => self.name().shard(),
+            Scope::Global => match self.kind() {
+                Kind::Slice | Kind::StrictSlice => PART,
+                Kind::Count | Kind::Pool | Kind::Quota(_) => GLOBAL,
+            },
+        }
     }
 }
 
@@ -226,6 +317,12 @@ mod tests {
             assert_eq!(Spec::rate(10.0, burst, policy, holders).kind, kind, "{burst} {holders}");
         }
         assert_eq!(Spec::rate(1.0, 100.0, strict, 1).isolated, Isolated::Closed);
+        let holders = Holders { region: 3, all: 9, regions: 3 };
+        let wide = Policy { scope: Scope::Global, ..Policy::default() };
+        assert_eq!(Spec::rate(10.0, 100.0, Policy::default(), holders).kind, Kind::Slice);
+        assert_eq!(Spec::rate(10.0, 4.0, wide, holders).kind, Kind::Slice);
+        assert_eq!(Spec::rate(10.0, 3.0, wide, holders).kind, Kind::Count);
+        assert_eq!(Spec::rate(10.0, 15.0, Policy { strict: true, ..wide }, holders).kind, Kind::Pool);
     }
 
     #[test]
@@ -235,8 +332,12 @@ mod tests {
         {
             let (name, id) = (Name::of(text), Name::of(text).limit(kind));
             assert_eq!((id.name(), id.kind(), LimitId::new(id.number())), (name, kind, Some(id)));
-            assert!(name.shard() < SHARDS);
+            assert!(name.shard() < SHARDS && id.ledger() == name.shard());
+            let wide = name.limit_over(kind, Scope::Global);
+            assert_eq!((wide.name(), wide.kind(), scope_of(wide.ledger())), (name, kind, Scope::Global));
+            assert!(wide != id && LimitId::new(wide.number()) == Some(wide));
         }
+        assert!(is_region(region_holder("a")) && !is_region(7));
         assert_eq!(LimitId::new(0), None);
         assert_ne!(Name::of("a"), Name::of("b"));
     }

@@ -1,5 +1,7 @@
 //! The clockwork of leases: how often, how long, how much. Owns the numbers, each with its reason; must never read a clock.
 
+use crate::limit::{GLOBAL, PART};
+
 /// Nanoseconds of a millisecond.
 pub const MS: u64 = 1_000_000;
 
@@ -18,6 +20,8 @@ pub struct Timing {
     pub report_ns: u64,
     /// An unanswered grant is sent again after this time, in nanoseconds.
     pub resend_ns: u64,
+    /// An ask for tokens that is not answered is repeated after this time, in nanoseconds.
+    pub ask_again_ns: u64,
     /// Time constant of demand for slices and chunks, in seconds.
     pub demand_s: f64,
     /// Time constant of demand for counted limits, in seconds; their requests are few.
@@ -51,6 +55,10 @@ pub enum Bug {
     CreditTwice,
     /// A holder goes on after its lease.
     IgnoreExpiry,
+    /// Nodes go on after the lease of their region.
+    OutliveRegion,
+    /// A region confirms that it has given up what its nodes still use.
+    ConfirmEarly,
 }
 
 impl Default for Timing {
@@ -62,6 +70,7 @@ impl Default for Timing {
             keepalive_ns: 300 * MS,
             report_ns: 100 * MS,
             resend_ns: 250 * MS,
+            ask_again_ns: 40 * MS,
             demand_s: 0.5,
             small_demand_s: 2.0,
             implicit: 0.8,
@@ -77,6 +86,26 @@ impl Default for Timing {
 }
 
 impl Timing {
+    /// The clockwork towards a ledger: over long ways leases are longer and everything is repeated later.
+    pub fn towards(self, ledger: usize) -> Self {
+        // What holders leave lying is lost at both levels, so both are kept closer.
+        let hysteresis = if ledger < PART { self.hysteresis } else { 0.2 * self.hysteresis };
+        if ledger < GLOBAL {
+            return Self { hysteresis, ..self };
+        }
+        Self {
+            lease_ns: 4_000 * MS,
+            margin_ns: 100 * MS,
+            keepalive_ns: 800 * MS,
+            report_ns: 40 * MS,
+            resend_ns: 600 * MS,
+            ask_again_ns: 300 * MS,
+            shrink_ns: 100 * MS,
+            hysteresis,
+            ..self
+        }
+    }
+
     /// How long the ledger waits, after it heard a holder, before it takes the holder's lease for ended, in nanoseconds.
     pub fn expiry_ns(&self) -> u64 {
         #[cfg(feature = "seeded-bugs")]

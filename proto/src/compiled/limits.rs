@@ -18,6 +18,10 @@ pub const LIMITS_VERSION: u8 = 1;
 pub struct LimitsV1 {
     /// Nodes of the region.
     pub holders: u32,
+    /// Nodes of all regions.
+    pub all_holders: u32,
+    /// Regions.
+    pub regions: u32,
     /// Over all requests of the region.
     pub account: Option<RateV1>,
     /// Stages that limit something, by API and name.
@@ -44,7 +48,7 @@ pub struct PolicyV1 {
     pub strict: bool,
     /// What a node does without contact.
     pub isolated: IsolatedV1,
-    /// Over all regions together.
+    /// Over all regions together; false in a cluster of one region.
     pub global: bool,
 }
 
@@ -191,6 +195,8 @@ mod tests {
         let method = MethodRateV1 { path: "/pets".into(), verb: "GET".into(), rate };
         let sample = LimitsV1 {
             holders: 3,
+            all_holders: 9,
+            regions: 3,
             account: rate,
             stages: vec![StageLimitsV1 {
                 api: "a".into(),

@@ -21,11 +21,34 @@ pub(crate) enum Mode {
     Quota,
     /// All of them, and some that are shared
     Mixed,
+    /// All of them, over three regions
+    Global,
 }
 
 impl Mode {
     /// Every mode.
-    pub(crate) const ALL: [Self; 4] = [Self::Strict, Self::Default, Self::Quota, Self::Mixed];
+    pub(crate) const ALL: [Self; 5] = [Self::Strict, Self::Default, Self::Quota, Self::Mixed, Self::Global];
+
+    /// Regions.
+    pub(crate) fn regions(self) -> usize {
+        if self == Self::Global { 3 } else { 1 }
+    }
+
+    /// Time without faults at the end, in milliseconds.
+    pub(crate) fn quiet_end_ms(self) -> u64 {
+        if self == Self::Global { 12_000 } else { 4_500 }
+    }
+
+    /// After the last fault, and so much more time, in milliseconds, everything works again: the lease of what died, an election,
+    /// and a moment. A region may have to wait for its own lease, then for those of its nodes.
+    pub(crate) fn recovered_ms(self) -> u64 {
+        if self == Self::Global { 9_000 } else { 3_200 }
+    }
+
+    /// Then at least this part of the ideal is admitted. Links may still be bad, and over regions everything passes twice as many.
+    pub(crate) fn recovered_fill(self) -> f64 {
+        if self == Self::Global { 0.4 } else { 0.6 }
+    }
 }
 
 /// A run.
@@ -60,7 +83,7 @@ impl Case {
             self.faults.iter().map(|fault| fault.parse()).collect::<Result<_, _>>()?;
         faults.sort_by_key(|fault| fault.at_ms);
         Ok(Course {
-            places: Places::region(self.nodes_per_zone),
+            places: Places { regions: self.mode.regions(), ..Places::region(self.nodes_per_zone) },
             keys: self.keys,
             requests_per_second: self.requests_per_second,
             skew: 0.8,
@@ -68,7 +91,7 @@ impl Case {
             mix: match self.mode {
                 Mode::Strict | Mode::Default => Mix::Rates,
                 Mode::Quota => Mix::Quotas,
-                Mode::Mixed => Mix::Mixed,
+                Mode::Mixed | Mode::Global => Mix::Mixed,
             },
             strict: self.mode == Mode::Strict,
             shared: self.shared,

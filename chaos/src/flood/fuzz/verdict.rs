@@ -1,7 +1,7 @@
 //! Whether a run kept what its limits promise: the envelope of every limit from outside, the sums inside, and that it recovers.
 //! Owns the bounds.
 
-use super::{case::Case, draw::QUIET_END_MS};
+use super::case::Case;
 use crate::flood::{
     course::{Course, Terms},
     moment::MS,
@@ -11,11 +11,6 @@ use crate::flood::{
 
 /// What arithmetic may get wrong, in tokens.
 const ROUNDING: f64 = 1e-3;
-/// After the last fault, and so much more time, in milliseconds, everything works again: the lease of what died, an election, and a
-/// moment.
-const RECOVERED_MS: u64 = 3_200;
-/// Then at least this part of the ideal is admitted; links may still be bad.
-const RECOVERED_FILL: f64 = 0.6;
 
 /// Runs a case; what is broken.
 pub(super) fn broken(case: &Case, settings: Settings) -> (Vec<String>, Option<Outcome>) {
@@ -23,12 +18,12 @@ pub(super) fn broken(case: &Case, settings: Settings) -> (Vec<String>, Option<Ou
         Err(reason) => (vec![reason.to_string()], None),
         Ok(course) => {
             let outcome = race::run(Tidegate::new(&course, settings), &course);
-            (complaints(&course, &outcome), Some(outcome))
+            (complaints(case, &course, &outcome), Some(outcome))
         }
     }
 }
 
-fn complaints(course: &Course, outcome: &Outcome) -> Vec<String> {
+fn complaints(case: &Case, course: &Course, outcome: &Outcome) -> Vec<String> {
     let mut complaints = outcome.complaints.clone();
     for (limit, ending) in outcome.judge.endings().into_iter().enumerate() {
         let terms = course.terms(limit);
@@ -43,9 +38,9 @@ fn complaints(course: &Course, outcome: &Outcome) -> Vec<String> {
             ));
         }
     }
-    let since = ((course.length_s * 1e3) as u64 - QUIET_END_MS + RECOVERED_MS) * MS;
+    let since = ((course.length_s * 1e3) as u64 - case.mode.quiet_end_ms() + case.mode.recovered_ms()) * MS;
     if course.shared == 0
-        && let Some(fill) = outcome.judge.fill_since(since).filter(|fill| *fill < RECOVERED_FILL)
+        && let Some(fill) = outcome.judge.fill_since(since).filter(|fill| *fill < case.mode.recovered_fill())
     {
         complaints.push(format!("fills only {:.0} % long after the last fault", 100.0 * fill));
     }

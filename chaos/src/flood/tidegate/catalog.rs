@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use tidegate_throttle::{Index, Isolated, Kind, LimitId, LimitRef, Name, Period, Policy, Scope, Spec};
+use tidegate_throttle::{
+    Holders, Index, Isolated, Kind, LimitId, LimitRef, Name, Period, Policy, Scope, Spec,
+};
 
 use crate::flood::{
     course::{Course, Terms},
@@ -28,31 +30,32 @@ pub(super) struct Catalog {
 
 impl Catalog {
     /// The first version.
-    pub(super) fn first(course: &Course, limits: &[Limit]) -> Self {
-        Self::after(&Index::default(), 1, course, limits, 0)
+    pub(super) fn first(course: &Course, limits: &[Limit], is_wide: bool) -> Self {
+        Self::after((&Index::default(), 0), course, limits, is_wide, 0)
     }
 
     /// The version after this one.
-    pub(super) fn next(&self, course: &Course, limits: &[Limit], now_ns: u64) -> Self {
-        Self::after(&self.index, self.version + 1, course, limits, now_ns)
+    pub(super) fn next(&self, course: &Course, limits: &[Limit], is_wide: bool, now_ns: u64) -> Self {
+        Self::after((&self.index, self.version), course, limits, is_wide, now_ns)
     }
 
-    fn after(before: &Index, version: u64, course: &Course, limits: &[Limit], now_ns: u64) -> Self {
-        let holders = course.places.nodes();
-        let mut builder = before.succeed(holders, now_ns);
+    fn after(before: (&Index, u64), course: &Course, limits: &[Limit], is_wide: bool, now_ns: u64) -> Self {
+        let scope = if is_wide { Scope::Global } else { Scope::Region };
+        let holders = holders(course, scope);
+        let mut builder = before.0.succeed(holders, now_ns);
         let (mut refs, mut ids) = (Vec::new(), Vec::new());
         for (at, limit) in limits.iter().enumerate() {
             let terms = course.terms(at);
-            let (spec, plan) = described(*limit, terms, holders);
+            let (spec, plan) = described(*limit, terms, scope, holders);
             let name = Name::of(&format!("limit {at}"));
             let side = Some((plan.as_str(), spec));
             let is_quota = matches!(spec.kind, Kind::Quota(_));
             let (rate, quota) = if is_quota { (None, side) } else { (side, None) };
             refs.push(builder.declare(name, rate, quota));
-            ids.push(name.limit(spec.kind));
+            ids.push(name.limit_over(spec.kind, spec.scope));
         }
         Self {
-            version,
+            version: before.1 + 1,
             index: Arc::new(builder.finish()),
             refs,
             ids,
@@ -78,17 +81,26 @@ impl Catalog {
 
 /// Whether the product keeps two limits in different ways: a limit that changes from one to the other starts afresh.
 pub(crate) fn changes_kind(course: &Course, limit: usize, before: Limit, after: Limit) -> bool {
-    let kind = |numbers| described(numbers, course.terms(limit), course.places.nodes()).0.kind;
+    let nodes = Holders::from(course.places.nodes());
+    let kind = |numbers| described(numbers, course.terms(limit), Scope::Region, nodes).0.kind;
     kind(before) != kind(after)
 }
 
-fn described(limit: Limit, terms: Terms, holders: usize) -> (Spec, String) {
+fn holders(course: &Course, scope: Scope) -> Holders {
+    let (all, regions) = (course.places.nodes(), course.places.regions);
+    match scope {
+        Scope::Region => Holders::from(all),
+        Scope::Global => Holders { region: all / regions, all, regions },
+    }
+}
+
+fn described(limit: Limit, terms: Terms, scope: Scope, holders: Holders) -> (Spec, String) {
     let plan = format!("{terms:?} {} {}", limit.rate, limit.burst);
     let spec = match terms {
-        Terms::Quota => Spec::quota(limit.burst as u32, 0, Period::Day, FIRST_DAY, Scope::Region),
+        Terms::Quota => Spec::quota(limit.burst as u32, 0, Period::Day, FIRST_DAY, scope),
         Terms::Default | Terms::Strict => {
             let strict = terms == Terms::Strict;
-            let policy = Policy { strict, isolated: Isolated::Even, scope: Scope::Region };
+            let policy = Policy { strict, isolated: Isolated::Even, scope };
             Spec::rate(limit.rate, limit.burst, policy, holders)
         }
     };

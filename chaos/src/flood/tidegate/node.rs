@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use tidegate_proto::ledger::{GrantV1, ReportV1};
-use tidegate_throttle::{Agent, Bank, Identity, Now, Reason, SHARDS, Timing, Verdict};
+use tidegate_throttle::{Agent, Bank, Identity, Now, Reason, Timing, Verdict};
 
 use super::{Event, catalog::Catalog};
 use crate::flood::{
@@ -28,7 +28,7 @@ pub(super) struct Node {
     catalog: Rc<Catalog>,
     parked: VecDeque<Arrival>,
     /// Who leads each shard, as far as it knows, with the term.
-    leaders: [(u64, usize); SHARDS],
+    leaders: Vec<(u64, usize)>,
 }
 
 /// What becomes of a request now.
@@ -45,7 +45,7 @@ impl Node {
         life: u32,
         timing: Timing,
         catalog: Rc<Catalog>,
-        leaders: [(u64, usize); SHARDS],
+        leaders: Vec<(u64, usize)>,
         now: Now,
     ) -> Self {
         let bank = Arc::new(Bank::new());

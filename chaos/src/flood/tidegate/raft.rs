@@ -118,6 +118,11 @@ impl Voter {
         }
     }
 
+    /// Begins with another ledger than an empty one.
+    pub(super) fn begin_with(&mut self, ledger: Ledger) {
+        self.ledger = ledger;
+    }
+
     /// What it has applied.
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -2,7 +2,7 @@
 //! before it is agreed on.
 
 use tidegate_proto::ledger::{GrantV1, ReportV1};
-use tidegate_throttle::{Index, Keeper, Timing};
+use tidegate_throttle::{Index, Keeper, Ledger, Region, Timing};
 
 use super::raft::Voter;
 
@@ -18,6 +18,9 @@ enum Pending {
 /// A voter and its keeper.
 #[derive(Debug)]
 pub(super) struct Seat {
+    number: usize,
+    /// Of a region's part.
+    speaker: Option<Region>,
     pub(super) voter: Voter,
     keeper: Option<Keeper>,
     pending: Option<Pending>,
@@ -27,9 +30,12 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// A seat without a keeper.
-    pub(super) fn new(voter: Voter) -> Self {
-        Self { voter, keeper: None, pending: None, commits: 0, changes: 0 }
+    /// A seat of ledger `number` without a keeper.
+    pub(super) fn new(number: usize, speaker: Option<Region>, mut voter: Voter) -> Self {
+        if speaker.is_some() {
+            voter.begin_with(Ledger::part());
+        }
+        Self { number, speaker, voter, keeper: None, pending: None, commits: 0, changes: 0 }
     }
 
     /// Follows the voter in and out of office; `clock_ns` is the machine's.
@@ -40,7 +46,11 @@ impl Seat {
             self.vacate();
         }
         if self.keeper.is_none() && self.voter.is_ready() {
-            self.keeper = Some(Keeper::new(self.voter.term(), self.voter.ledger(), clock_ns, timing));
+            let (term, ledger) = (self.voter.term(), self.voter.ledger());
+            self.keeper = Some(match self.speaker {
+                Some(speaker) => Keeper::of_part(speaker, term, ledger, clock_ns, timing),
+                None => Keeper::new(self.number, term, ledger, clock_ns, timing),
+            });
         }
     }
 
@@ -54,6 +64,25 @@ impl Seat {
         let Some(keeper) = &mut self.keeper else { return false };
         keeper.take_in(clock_ns, report, self.voter.ledger(), index);
         true
+    }
+
+    /// What its region has to say to the ledger of all regions.
+    pub(super) fn report(&mut self, clock_ns: u64, index: &Index) -> Option<ReportV1> {
+        self.keeper.as_mut()?.report(clock_ns, self.voter.ledger(), index)
+    }
+
+    /// What its region was granted.
+    pub(super) fn take_grant(&mut self, clock_ns: u64, grant: &GrantV1) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.take_grant(clock_ns, grant, self.voter.ledger());
+        }
+    }
+
+    /// What its region said did not arrive.
+    pub(super) fn lost(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.lost();
+        }
     }
 
     /// Decides what to grant, unless what was decided before is not agreed on yet.
@@ -70,7 +99,7 @@ impl Seat {
     }
 
     /// The grants that may leave now.
-    pub(super) fn answers(&mut self) -> Vec<(u64, GrantV1)> {
+    pub(super) fn answers(&mut self, clock_ns: u64) -> Vec<(u64, GrantV1)> {
         let is_agreed = match self.pending {
             Some(Pending::Entry(index)) => self.voter.is_ready() && self.voter.applied() >= index,
             Some(Pending::Round(round)) => self.voter.is_confirmed(round),
@@ -78,6 +107,6 @@ impl Seat {
         };
         let Some(keeper) = self.keeper.as_mut().filter(|_| is_agreed) else { return Vec::new() };
         self.pending = None;
-        keeper.answers(self.voter.ledger())
+        keeper.answers(clock_ns, self.voter.ledger())
     }
 }

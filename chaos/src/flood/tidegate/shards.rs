@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use tidegate_proto::ledger::{GrantV1, MessageV1};
-use tidegate_throttle::SHARDS;
+use tidegate_throttle::GLOBAL;
 
 use super::{
     ANNOUNCE_NS, Event, Tidegate,
@@ -52,7 +52,11 @@ impl Tidegate {
         };
         let Some(seat) = self.seat(shard, node) else { return };
         seat.tick(clock, &catalog.index, day);
+        let upward = seat.report(clock, &catalog.index);
         self.settle(world, node, shard);
+        if let Some((report, top)) = upward.zip(self.layout.site(node, GLOBAL)) {
+            self.report(world, node, top, report);
+        }
     }
 
     /// After anything that a voter did: its letters leave, its keeper comes or goes, and what is agreed on is answered.
@@ -60,7 +64,7 @@ impl Tidegate {
         let (clock, timing, compares) = (world.clock(node), self.settings.timing, self.settings.look_ns > 0);
         let Some(seat) = self.seat(shard, node) else { return };
         seat.follow(clock, timing);
-        let answers = seat.answers();
+        let answers = seat.answers(clock);
         let letters = seat.voter.letters();
         for (holder, grant) in answers {
             self.grant(world, node, shard, holder, grant);
@@ -71,7 +75,7 @@ impl Tidegate {
             world.stream_later(disk, node, to, Event::Raft(shard, Rc::new(message)));
         }
         if compares
-            && let Some(at) = self.voters[shard].iter().position(|voter| *voter == node)
+            && let Some(at) = self.layout.sites[shard].voters.iter().position(|voter| *voter == node)
             && let Some(seat) = self.seats[shard].get(at)
         {
             self.oracle.compare(shard, &seat.voter);
@@ -109,7 +113,7 @@ impl Tidegate {
         world.after(ANNOUNCE_NS, node, Event::Announce(shard));
         let Some(seat) = self.seat(shard, node).filter(|seat| seat.voter.is_ready()) else { return };
         let term = seat.voter.term();
-        for other in 0..self.nodes.len() {
+        for other in (0..self.nodes.len()).filter(|other| self.layout.concerns(shard, *other)) {
             world.stream_later(0, node, other, Event::Leads(shard, term, node));
         }
     }
@@ -134,13 +138,13 @@ impl Tidegate {
 
     pub(super) fn announce_now(&mut self, world: &mut World<Event>, node: usize, shard: usize) {
         let Some(term) = self.seat(shard, node).map(|seat| seat.voter.term()) else { return };
-        for other in 0..self.nodes.len() {
+        for other in (0..self.nodes.len()).filter(|other| self.layout.concerns(shard, *other)) {
             world.stream_later(0, node, other, Event::Leads(shard, term, node));
         }
     }
 
     pub(super) fn restart(&mut self, world: &mut World<Event>, node: usize) {
-        for shard in 0..SHARDS {
+        for shard in 0..self.seats.len() {
             let patience = self.patience();
             let result = self.seat(shard, node).map(|seat| seat.voter.restart(world.now, patience));
             if let Some(Err(reason)) = result {
@@ -155,7 +159,7 @@ impl Tidegate {
     }
 
     pub(super) fn seat(&mut self, shard: usize, node: usize) -> Option<&mut Seat> {
-        let at = self.voters[shard].iter().position(|voter| *voter == node)?;
+        let at = self.layout.sites[shard].voters.iter().position(|voter| *voter == node)?;
         self.seats[shard].get_mut(at)
     }
 }

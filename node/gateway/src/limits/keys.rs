@@ -1,10 +1,10 @@
 //! API keys by the SHA-256 of their values. Owns the table; a value is hashed once per request and never kept.
 
 use tidegate_proto::compiled::limits::{LimitsV1, PlanV1};
-use tidegate_throttle::{Builder, NONE};
+use tidegate_throttle::{Builder, Holders, NONE};
 
 use super::{
-    Gate, Level,
+    Gate, Level, holders,
     names::{key_method_name, plan_limit_name, plan_method_text},
     quota, spec,
 };
@@ -46,7 +46,7 @@ struct Membership {
 impl KeyTable {
     /// Declares the limits of every key.
     pub(super) fn build(compiled: &LimitsV1, builder: &mut Builder) -> Self {
-        let holders = compiled.holders.max(1) as usize;
+        let holders = holders(compiled);
         let (mut keys, mut memberships, mut methods) = (Vec::new(), Vec::new(), Vec::new());
         for key in &compiled.keys {
             let first = memberships.len() as u32;
@@ -115,7 +115,7 @@ fn start(digest: &[u8; 32], slots: usize) -> usize {
     u64::from_le_bytes([a, b, c, d, e, f, g, h]) as usize & slots.saturating_sub(1)
 }
 
-fn plan_gate(plan: &PlanV1, key: &str, holders: usize, builder: &mut Builder) -> Option<Gate> {
+fn plan_gate(plan: &PlanV1, key: &str, holders: Holders, builder: &mut Builder) -> Option<Gate> {
     let (rate_text, quota_text) = (format!("plan/{}/rate", plan.id), format!("plan/{}/quota", plan.id));
     let rate = plan.rate.map(|rate| (rate_text.as_str(), spec(rate, plan.policy, holders)));
     let size = plan.quota.map(|size| (quota_text.as_str(), quota(size, plan.policy)));
@@ -131,7 +131,7 @@ fn plan_gate(plan: &PlanV1, key: &str, holders: usize, builder: &mut Builder) ->
 fn method_gates(
     plan: &PlanV1,
     key: &str,
-    holders: usize,
+    holders: Holders,
     builder: &mut Builder,
     out: &mut Vec<Option<Gate>>,
 ) {

@@ -67,6 +67,8 @@ fn sample() -> LimitsV1 {
     };
     LimitsV1 {
         holders: 1,
+        all_holders: 1,
+        regions: 1,
         account: rate(1_000.0, 100.0),
         stages: vec![StageLimitsV1 {
             api: "api1".into(),

@@ -11,8 +11,6 @@ use crate::{
     timing::MS,
 };
 
-/// An ask that is not answered is repeated after this time.
-const ASK_AGAIN_NS: u64 = 40 * MS;
 /// An unhurried report of what was used.
 const CALM_REPORT_NS: u64 = 500 * MS;
 /// A limit that nobody asked for this long needs no more.
@@ -201,7 +199,7 @@ impl ActiveChunk {
         let cell = ground.bank.cells.get(self.cell)?;
         let now = ground.now.now_ns;
         self.used_ns = now;
-        let is_waiting = self.asked_ns != 0 && now.saturating_sub(self.asked_ns) < ASK_AGAIN_NS;
+        let is_waiting = self.asked_ns != 0 && now.saturating_sub(self.asked_ns) < ground.timing.ask_again_ns;
         let is_over = cell.flags() & (flag::EXHAUSTED | flag::CONTENDED) != 0
             && now.saturating_sub(self.asked_ns) < CALM_REPORT_NS;
         (!is_waiting && !is_over && self.is_low(ground)).then(|| self.report(limit, true, ground))

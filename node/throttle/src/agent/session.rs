@@ -1,4 +1,4 @@
-//! A node's session with one shard of the ledger: what it was granted hangs off it and ends with it. Owns joining, the lease
+//! A node's session with one ledger: what it was granted hangs off it and ends with it. Owns joining, the lease
 //! and what holds without one; how each kind of limit works is its neighbours' matter.
 
 mod busy;
@@ -20,14 +20,14 @@ use super::{
 use crate::{
     ids::IdMap,
     index::{Described, Index},
-    limit::{Isolated, Kind, LimitId, Spec},
+    limit::{Isolated, Kind, LimitId, PART, Spec, scope_of},
     terms::{Slice, Terms},
     timing::MS,
 };
 
 /// A node without a session asks for one this often.
 const JOIN_EVERY_NS: u64 = 100 * MS;
-/// The first session of a node with a shard is hoped for this long.
+/// The first session of a node with a ledger is hoped for this long.
 const JOIN_HOPE_NS: u64 = 1_000 * MS;
 /// Everything is said again this often, because a message may have been lost.
 const REPEAT_EVERY_NS: u64 = 1_000 * MS;
@@ -35,7 +35,7 @@ const REPEAT_EVERY_NS: u64 = 1_000 * MS;
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
-    shard: usize,
+    ledger: usize,
     /// 0 without a session.
     epoch: u64,
     epoch_seen: u64,
@@ -66,9 +66,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shard: usize) -> Self {
+    pub(super) fn new(ledger: usize) -> Self {
         Self {
-            shard,
+            ledger,
             epoch: 0,
             epoch_seen: 0,
             term: 0,
@@ -92,8 +92,8 @@ impl Session {
         }
     }
 
-    pub(super) fn shard(&self) -> usize {
-        self.shard
+    pub(super) fn ledger(&self) -> usize {
+        self.ledger
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -113,7 +113,7 @@ impl Session {
 
     /// Takes a new index over: limits that are gone give back what they held, the others follow their numbers.
     pub(super) fn adopt(&mut self, before: &Index, may_be_spent: bool, ground: &mut Ground<'_>) {
-        let mine = |described: &Described| described.shard == self.shard;
+        let mine = |described: &Described| described.ledger == self.ledger;
         let places: Vec<(u32, Described)> = ground
             .index
             .specs()
@@ -133,17 +133,17 @@ impl Session {
             {
                 spec.set_floor(0);
             }
-            ground.bank.describe(*place, &described.spec, self.shard, self.terms(&described.spec, ground));
+            ground.bank.describe(*place, &described.spec, self.ledger, self.terms(&described.spec, ground));
         }
         let limits: Vec<u64> =
             self.slices.keys().chain(self.counts.keys()).chain(self.chunks.keys()).copied().collect();
         for limit in limits {
             self.follow(limit, ground);
         }
-        if !self.is_open() && !before.uses(self.shard) && ground.index.uses(self.shard) {
-            // The first limits of a shard are usable as soon as it has answered, which requests may wait for.
+        if !self.is_open() && !before.uses(self.ledger) && ground.index.uses(self.ledger) {
+            // The first limits of a ledger are usable as soon as it has answered, which requests may wait for.
             self.hoped_ns = Some(ground.now.boot_ns.saturating_add(JOIN_HOPE_NS));
-            ground.bank.connect(self.shard, true);
+            ground.bank.connect(self.ledger, true);
         }
         for (limit, grant) in std::mem::take(&mut self.unknown) {
             self.open_slice(limit, &grant, ground);
@@ -197,8 +197,13 @@ impl Session {
         let Some(entry) = ground.index.entry(cell) else { return };
         let Some(key) = entry.key else { return };
         for place in [entry.rate(), entry.quota()].into_iter().flatten() {
-            let Some(Described { spec, .. }) = ground.index.described(place).copied() else { continue };
-            let limit = key.name.limit(spec.kind).number();
+            let Some(Described { spec, ledger, .. }) = ground.index.described(place).copied() else {
+                continue;
+            };
+            if ledger != self.ledger {
+                continue;
+            }
+            let limit = key.name.limit_over(spec.kind, spec.scope).number();
             match spec.kind {
                 _ if spec.is_blocked() => {}
                 Kind::Slice | Kind::StrictSlice => {
@@ -293,7 +298,7 @@ impl Session {
 
     /// The report to send now, if any.
     pub(super) fn report(&mut self, identity: Identity, ground: &mut Ground<'_>) -> Option<ReportV1> {
-        if !ground.index.uses(self.shard) {
+        if !ground.index.uses(self.ledger) {
             return None;
         }
         let now = ground.now.now_ns;
@@ -368,7 +373,7 @@ impl Session {
         self.repeated_ns = ground.now.now_ns;
         self.sent_ns = 0;
         let report = self.report(identity, ground);
-        ground.bank.extend(self.shard, 0);
+        ground.bank.extend(self.ledger, 0);
         report
     }
 
@@ -392,7 +397,7 @@ impl Session {
         }
         if until_ns > self.until_ns {
             self.until_ns = until_ns;
-            ground.bank.extend(self.shard, until_ns);
+            ground.bank.extend(self.ledger, until_ns);
         }
         if grant.term > self.term {
             self.term = grant.term;
@@ -400,7 +405,7 @@ impl Session {
             self.counts.values_mut().for_each(ActiveCount::begin_term);
         }
         self.learn_day(grant.day, ground);
-        self.holders = grant.holders.max(1);
+        self.holders = self.among(grant, ground);
         for slice in &grant.slices {
             self.take_slice_in(slice, ground);
         }
@@ -420,9 +425,7 @@ impl Session {
 
     fn take_slice_in(&mut self, grant: &SliceGrantV1, ground: &mut Ground<'_>) {
         if !self.slices.contains_key(&grant.limit) {
-            let found = LimitId::new(grant.limit).and_then(|id| ground.index.find(id));
-            let described = found.and_then(|(cell, place)| Some((cell, *ground.index.described(place)?)));
-            let Some((cell, Described { spec, .. })) = described else {
+            let Some((cell, spec)) = self.own(grant.limit, ground) else {
                 self.unknown.insert(grant.limit, *grant);
                 return;
             };
@@ -447,9 +450,10 @@ impl Session {
     }
 
     fn describe_all(&self, ground: &Ground<'_>) {
-        for (place, described) in ground.index.specs().filter(|(_, described)| described.shard == self.shard)
+        for (place, described) in
+            ground.index.specs().filter(|(_, described)| described.ledger == self.ledger)
         {
-            ground.bank.describe(place, &described.spec, self.shard, self.terms(&described.spec, ground));
+            ground.bank.describe(place, &described.spec, self.ledger, self.terms(&described.spec, ground));
         }
     }
 
@@ -468,8 +472,23 @@ impl Session {
     }
 
     fn even_among(&self, ground: &Ground<'_>) -> u32 {
-        let configured = u32::try_from(ground.index.holders()).unwrap_or(u32::MAX);
-        self.holders.max(configured).max(1)
+        self.holders.max(self.configured(ground))
+    }
+
+    fn configured(&self, ground: &Ground<'_>) -> u32 {
+        u32::try_from(ground.index.holders().of(scope_of(self.ledger))).unwrap_or(u32::MAX)
+    }
+
+    /// Nodes that share its limits: a region's part knows only those of the region.
+    fn among(&self, grant: &GrantV1, ground: &Ground<'_>) -> u32 {
+        if self.ledger < PART { grant.holders.max(1) } else { grant.holders.max(self.configured(ground)) }
+    }
+
+    /// Cell and specification of a limit that it has from this ledger.
+    fn own(&self, limit: u64, ground: &Ground<'_>) -> Option<(u32, Spec)> {
+        let (cell, place) = LimitId::new(limit).and_then(|id| ground.index.find(id))?;
+        let described = ground.index.described(place)?;
+        (described.ledger == self.ledger).then_some((cell, described.spec))
     }
 
     /// The terms of cells that have none of their own.

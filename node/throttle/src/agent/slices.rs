@@ -9,7 +9,7 @@ use super::{Ground, places};
 use crate::{
     cell::{Cell, flag},
     demand::Demand,
-    limit::{Isolated, Kind, Spec},
+    limit::{Isolated, Kind, Scope, Spec},
     terms::{Slice, TICKS_PER_NS},
     timing::MS,
 };
@@ -57,11 +57,20 @@ pub(super) fn default_slice(spec: &Spec, share: u32, debt: f64) -> Slice {
 /// The debt that one of `holders` may run into while nobody knows the limit to be short, in tokens.
 pub(super) fn debt(spec: &Spec, holders: u32, part: f64) -> f64 {
     match spec.kind {
+        Kind::Slice if spec.scope == Scope::Global => seed(spec),
         Kind::Slice if spec.isolated != Isolated::Closed => {
             (part * spec.burst / f64::from(holders.max(1))).max(1.0)
         }
         Kind::Slice | Kind::StrictSlice | Kind::Count | Kind::Pool | Kind::Quota(_) => 0.0,
     }
+}
+
+/// Makes a slice hold one token at least, where the nodes of all regions may be more than the tokens of the burst. It is no debt
+/// besides: that would stay behind where demand moves to another region.
+fn seed(spec: &Spec) -> f64 {
+    let has_seed =
+        spec.kind == Kind::Slice && spec.scope == Scope::Global && spec.isolated != Isolated::Closed;
+    if has_seed { f64::MIN_POSITIVE } else { 0.0 }
 }
 
 impl ActiveSlice {
@@ -176,7 +185,7 @@ impl ActiveSlice {
         self.version = grant.version;
         self.is_managed = true;
         self.mark_contended(grant.contended && !grant.implicit, ground);
-        self.debt = if self.contended { 0.0 } else { debt };
+        self.debt = if self.contended { seed(&self.spec) } else { debt };
     }
 
     fn mark_contended(&mut self, contended: bool, ground: &Ground<'_>) {

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_proto::ledger::{ChangeV1, OpenV1, ReportV1, SessionV1, WHOLE};
+use tidegate_proto::ledger::{ChangeV1, OpenV1, ReportV1, SessionV1};
 
 use super::{Bench, slices};
-use crate::ledger::Ledger;
+use crate::{
+    ledger::Ledger,
+    limit::{GLOBAL, is_region},
+};
 
 /// What the leader knows of a holder.
 #[derive(Debug)]
@@ -22,16 +25,60 @@ pub(super) struct Watch {
     ended: Option<u64>,
     /// Whether it has said everything to this leader.
     is_full: bool,
+    /// Of a region: the term of the leader that speaks for it, and its node.
+    rank: u64,
+    via: u64,
+}
+
+/// What sessions are given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Default share of a node.
+    pub(super) node: u32,
+    /// Default share of a region.
+    pub(super) region: u32,
+    /// Whether sessions may begin.
+    pub(super) is_open: bool,
+    /// Whether all of them have to end.
+    pub(super) is_closing: bool,
+}
+
+impl Terms {
+    fn unit(&self, holder: u64) -> u32 {
+        if is_region(holder) { self.region } else { self.node }
+    }
+}
+
+/// The default share of one of `live` holders, of what there is.
+pub(super) fn even(whole: u32, implicit: f64, live: usize) -> u32 {
+    if live <= 1 { whole } else { (f64::from(whole) * implicit / live as f64) as u32 }
 }
 
 impl Watch {
     /// Taken for heard at `now_ns`: no lease that an earlier leader gave can be younger.
     pub(super) fn begin(now_ns: u64) -> Self {
-        Self { heard_ns: now_ns, echo_ns: 0, due_ns: 0, joining: None, ended: None, is_full: false }
+        Self {
+            heard_ns: now_ns,
+            echo_ns: 0,
+            due_ns: 0,
+            joining: None,
+            ended: None,
+            is_full: false,
+            rank: 0,
+            via: 0,
+        }
     }
 
     /// Hears a report; whether what is in it belongs to the present session.
     pub(super) fn hear(&mut self, now_ns: u64, report: &ReportV1, ledger: &Ledger) -> bool {
+        if report.rank < self.rank {
+            return false;
+        }
+        if report.rank > self.rank {
+            // Another leader speaks for the region, with another clock.
+            (self.rank, self.echo_ns, self.due_ns) = (report.rank, 0, 0);
+        }
+        self.via = report.via;
         let session = ledger.sessions.get(&report.holder);
         if session.is_some_and(|session| report.incarnation < session.incarnation) {
             return false;
@@ -68,6 +115,15 @@ impl Watch {
     pub(super) fn take_echo(&mut self) -> u64 {
         std::mem::take(&mut self.due_ns)
     }
+
+    pub(super) fn rank(&self) -> u64 {
+        self.rank
+    }
+
+    /// The node that answers go to; `None` before a region has been heard.
+    pub(super) fn address(&self, holder: u64) -> Option<u64> {
+        if is_region(holder) { Some(self.via).filter(|via| *via != 0) } else { Some(holder) }
+    }
 }
 
 /// Whether every holder with a session has said everything to this leader.
@@ -75,17 +131,24 @@ pub(super) fn are_heard(watches: &BTreeMap<u64, Watch>, ledger: &Ledger) -> bool
     ledger.sessions.keys().all(|holder| watches.get(holder).is_some_and(|watch| watch.is_full))
 }
 
-/// Opens, replaces and ends sessions. `configured` is the number of nodes that the configuration knows.
-pub(super) fn tend(watches: &mut BTreeMap<u64, Watch>, configured: usize, bench: &mut Bench<'_>) {
-    let live = u32::try_from(bench.ledger.sessions.len().max(configured)).unwrap_or(u32::MAX).max(1);
-    let unit =
-        if live == 1 { WHOLE } else { (f64::from(WHOLE) * bench.timing.implicit / f64::from(live)) as u32 };
+/// Opens, replaces and ends sessions.
+pub(super) fn tend(watches: &mut BTreeMap<u64, Watch>, terms: Terms, bench: &mut Bench<'_>) {
     let mut has_room_gone = false;
     for (holder, watch) in watches.iter_mut() {
         let session = bench.ledger.sessions.get(holder).copied();
-        if let Some((incarnation, epoch_seen)) = watch.joining.take() {
-            join(*holder, incarnation, epoch_seen, unit, session, bench);
+        if let Some((incarnation, epoch_seen)) = watch.joining {
             watch.is_full = false;
+            match session {
+                _ if terms.is_open => {
+                    join(*holder, incarnation, epoch_seen, terms.unit(*holder), session, bench);
+                }
+                // It uses nothing of it any more.
+                Some(session) => {
+                    bench.changes.push(ChangeV1::Close { holder: *holder, epoch: session.epoch });
+                }
+                None => continue,
+            }
+            watch.joining = None;
             continue;
         }
         if let Some(epoch) = watch.ended.take() {
@@ -94,11 +157,14 @@ pub(super) fn tend(watches: &mut BTreeMap<u64, Watch>, configured: usize, bench:
         let Some(session) = session else { continue };
         if bench.now_ns.saturating_sub(watch.heard_ns) > bench.timing.expiry_ns() {
             bench.changes.push(ChangeV1::Close { holder: *holder, epoch: session.epoch });
+        } else if terms.is_closing {
+            bench.mail(*holder).reopen = Some(session.epoch);
         } else {
-            has_room_gone |= session.unit < unit / 2;
+            has_room_gone |= session.unit < terms.unit(*holder) / 2;
         }
     }
     let is_uneven = |session: &SessionV1| {
+        let unit = terms.unit(session.holder);
         session.unit > unit + unit / 8 || (session.unit < unit / 2 && free(bench.ledger) >= unit / 2)
     };
     if has_room_gone {
@@ -139,12 +205,14 @@ fn join(
 }
 
 fn free(ledger: &Ledger) -> u32 {
-    WHOLE.saturating_sub(ledger.sessions.values().map(|session| session.unit).fold(0, u32::saturating_add))
+    let taken = ledger.sessions.values().map(|session| session.unit).fold(0, u32::saturating_add);
+    ledger.unit().saturating_sub(taken)
 }
 
-/// The session as its holder has to know it.
-pub(super) fn opening(ledger: &Ledger, session: &SessionV1) -> OpenV1 {
-    let mut limits: Vec<u64> = ledger.slices.keys().copied().collect();
+/// The session as its holder has to know it. From the ledger of all regions nodes have no slices.
+pub(super) fn opening(number: usize, ledger: &Ledger, session: &SessionV1) -> OpenV1 {
+    let has_slices = number != GLOBAL || is_region(session.holder);
+    let mut limits: Vec<u64> = ledger.slices.keys().copied().filter(|_| has_slices).collect();
     limits.sort_unstable();
     let nothing = |limit| tidegate_proto::ledger::SliceGrantV1 { limit, ..Default::default() };
     let slices = limits

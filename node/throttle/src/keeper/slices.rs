@@ -7,7 +7,14 @@ use tidegate_proto::{
 };
 
 use super::Bench;
-use crate::{busy::summed, ledger::Ledger, limit::Spec, timing::MS};
+use crate::{
+    busy::summed,
+    ledger::Ledger,
+    limit::{GLOBAL, Spec, is_region},
+    timing::MS,
+};
+
+mod region;
 
 /// A limit that nobody asks for goes back to the default shares after this time.
 const QUIET_NS: u64 = 10_000 * MS;
@@ -24,6 +31,9 @@ pub(super) struct SliceDesk {
     is_level_known: bool,
     /// That part, when its tokens were last counted.
     pool: f64,
+    /// What a region shall come down to of what it has.
+    goal: Option<u32>,
+    is_hurried: bool,
     contended: bool,
     calm_ns: u64,
     shrunk_ns: u64,
@@ -63,6 +73,38 @@ impl Row {
     }
 }
 
+/// All of them.
+struct Rows {
+    all: Vec<Row>,
+    /// What may be shared out among them.
+    room: u32,
+}
+
+/// What shares are measured by.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// The smallest one.
+    least: f64,
+    /// All of them.
+    whole: f64,
+}
+
+impl Rows {
+    fn committed(&self) -> u32 {
+        self.all.iter().map(|row| row.slice.committed).fold(0, u32::saturating_add)
+    }
+
+    /// What nobody may be using.
+    fn pool(&self) -> u32 {
+        self.room.saturating_sub(self.committed())
+    }
+
+    /// What has to be given up.
+    fn surplus(&self) -> u32 {
+        self.committed().saturating_sub(self.room)
+    }
+}
+
 impl SliceDesk {
     /// For a limit that is as every other by default. The part that nobody holds fills since `since_ns`: since then nothing
     /// came to it from a holder that may have used it. `None` where nothing ever did: then it is full.
@@ -73,6 +115,8 @@ impl SliceDesk {
             level_ns: since_ns.unwrap_or(now_ns).min(now_ns),
             is_level_known: false,
             pool: 0.0,
+            goal: None,
+            is_hurried: false,
             contended: false,
             calm_ns: now_ns,
             shrunk_ns: 0,
@@ -110,7 +154,7 @@ impl SliceDesk {
             self.holders.len() - 1
         });
         let (level, leaving) =
-            (self.refill(now_ns, spec, ledger, news.limit), part(untargeted(rows, ledger)));
+            (self.refill(now_ns, spec, ledger, news.limit), part(untargeted(news.limit, ledger)));
         let Some(holder) = self.holders.get_mut(at) else { return };
         if holder.epoch != report.epoch {
             *holder = Holder { epoch: report.epoch, confirmed: 0, returned: 0, told_ns: 0, ..*holder };
@@ -129,9 +173,9 @@ impl SliceDesk {
     }
 
     /// Tokens in the part that nobody holds, at `now_ns`. What came to it since it was last counted accrues from now on only.
-    fn refill(&mut self, now_ns: u64, spec: &Spec, ledger: &Ledger, limit: u64) -> f64 {
-        let row = ledger.slices.get(&limit);
-        let pool = part(free(row, ledger));
+    pub(super) fn refill(&mut self, now_ns: u64, spec: &Spec, ledger: &Ledger, limit: u64) -> f64 {
+        let is_managed = ledger.slices.contains_key(&limit);
+        let pool = part(free(limit, ledger));
         let accruing = if self.is_level_known { self.pool.min(pool) } else { pool };
         let elapsed_s = now_ns.saturating_sub(self.level_ns) as f64 / 1e9;
         let full = pool * spec.burst;
@@ -139,7 +183,7 @@ impl SliceDesk {
             self.level = full;
         } else if self.level < full {
             self.level = (self.level + accruing * spec.rate * elapsed_s).min(full);
-        } else if row.is_none() {
+        } else if !is_managed {
             // A new session took its default share out of it, tokens and all.
             self.level = full;
         }
@@ -152,27 +196,33 @@ impl SliceDesk {
     pub(super) fn tend(&mut self, limit: u64, spec: &Spec, may_shrink: bool, bench: &mut Bench<'_>) -> bool {
         self.refill(bench.now_ns, spec, bench.ledger, limit);
         let row = bench.ledger.slices.get(&limit);
-        let mut rows = self.rows(row, bench.ledger);
+        let mut rows = Rows { all: self.rows(row, bench), room: self.room(limit, bench.ledger) };
         let has_room = row.is_some() || bench.ledger.slices.len() < LEDGER_MANAGED_MAX;
-        if rows.is_empty() || !has_room {
+        if rows.all.is_empty() || !has_room {
             return false;
         }
-        confirm(&mut rows, bench);
-        let demand: f64 = rows.iter().map(|row| row.demand).sum();
+        confirm(&mut rows.all, bench);
+        let demand: f64 = rows.all.iter().map(|row| row.demand).sum();
         let is_quiet = demand <= 0.0 || bench.now_ns.saturating_sub(self.asked_ns) > QUIET_NS;
-        let mut again = if is_quiet {
-            row.is_some() && self.wind_down(limit, spec, &mut rows, bench)
-        } else {
-            self.share_out(spec, &mut rows, may_shrink, bench)
+        // Where a region has less than the default, its nodes cannot have theirs.
+        let is_tight = rows.room < bench.ledger.unit();
+        let mut again = match () {
+            () if is_quiet && !is_tight => row.is_some() && self.wind_down(limit, spec, &mut rows, bench),
+            () if is_quiet && rows.surplus() == 0 => false,
+            () => self.share_out(spec, &mut rows, may_shrink, bench),
         };
+        let rows = rows.all;
         self.emit(limit, row.is_some(), &rows, bench);
         again |= self.tell(limit, &rows, bench);
         again
     }
 
     /// Every live session with what the ledger and the reports say about it.
-    fn rows(&self, row: Option<&Vec<SliceV1>>, ledger: &Ledger) -> Vec<Row> {
-        let sessions = ledger.sessions.values().map(|session| {
+    fn rows(&self, row: Option<&Vec<SliceV1>>, bench: &Bench<'_>) -> Vec<Row> {
+        // Of what regions share, nodes have nothing from the ledger of all regions.
+        let is_of_regions = bench.number == GLOBAL;
+        let holders = bench.ledger.sessions.values();
+        let sessions = holders.filter(|session| is_region(session.holder) == is_of_regions).map(|session| {
             let by_default = SliceV1 {
                 holder: session.holder,
                 committed: session.unit,
@@ -206,40 +256,49 @@ impl SliceDesk {
         sessions.collect()
     }
 
+    /// What may be shared out of a limit.
+    fn room(&self, limit: u64, ledger: &Ledger) -> u32 {
+        ledger.whole(limit).min(self.goal.unwrap_or(u32::MAX))
+    }
+
     /// Shares by need: where all needs fit, those who ask grow and nobody is touched; where not, in proportion to demand, so
     /// that every holder refuses the same part.
-    fn share_out(&mut self, spec: &Spec, rows: &mut [Row], may_shrink: bool, bench: &Bench<'_>) -> bool {
-        let (count, demand) = (rows.len() as f64, rows.iter().map(|row| row.demand).sum::<f64>());
-        let least = (1.0 / spec.burst.max(1.0)).min(0.01 / count);
+    fn share_out(&mut self, spec: &Spec, rows: &mut Rows, may_shrink: bool, bench: &Bench<'_>) -> bool {
+        let (count, whole) = (rows.all.len() as f64, part(rows.room));
+        let demand = rows.all.iter().map(|row| row.demand).sum::<f64>();
+        let least = (1.0 / spec.burst.max(1.0)).min(0.01 / count).min(whole / count);
         let need = |row: &Row| {
             ((bench.timing.headroom * row.demand + 1.5 * row.demand.sqrt()) / spec.rate).max(least)
         };
-        let needed: f64 = rows.iter().map(need).sum();
-        let asked: f64 = rows.iter().map(|row| (need(row) - part(row.slice.target)).max(0.0)).sum();
-        let pool = pool_of(rows);
-        self.judge(needed > 0.95, needed < 0.8, bench.now_ns);
-        for row in rows.iter_mut() {
+        let needed: f64 = rows.all.iter().map(need).sum();
+        let asked: f64 = rows.all.iter().map(|row| (need(row) - part(row.slice.target)).max(0.0)).sum();
+        let (pool, surplus) = (rows.pool(), rows.surplus());
+        self.judge(needed > 0.95 * whole, needed < 0.8 * whole, bench.now_ns);
+        let scale = Scale { least, whole };
+        for row in &mut rows.all {
             let need = need(row);
             row.wanted = match () {
-                () if needed > 0.95 => least + (1.0 - count * least) * row.demand / demand.max(1e-9),
-                () if asked <= part(pool) => need.max(part(row.slice.target)),
-                () => need + (1.0 - needed) * (0.4 * need / needed + 0.3 / count),
+                () if needed > 0.95 * whole => {
+                    least + (whole - count * least) * row.demand / demand.max(1e-9)
+                }
+                () if surplus == 0 && asked <= part(pool) => need.max(part(row.slice.target)),
+                () => need + (whole - needed) * (0.4 * need / needed + 0.3 / count),
             };
             let is_told = row.slice.contended == self.contended;
             // A holder whose share is about to grow may let requests wait for that; it is told when it has what it will get.
-            let is_final = !self.contended || !is_growing(row, least, bench);
+            let is_final = !self.contended || !is_growing(row, scale, bench);
             if !is_told && is_final && row.is_confirmed && (self.contended || row.slice.version > 0) {
                 row.slice.contended = self.contended;
                 row.change();
             }
         }
-        let grown = self.grow(rows, least, bench);
-        let missing = growth(rows, least, bench) - part(pool_of(rows));
-        if missing <= 1e-6 {
+        let grown = self.grow(rows, scale, bench);
+        let missing = growth(&rows.all, scale, bench) - part(rows.pool());
+        if missing <= 1e-6 && surplus == 0 {
             return grown;
         }
         if may_shrink && bench.now_ns.saturating_sub(self.shrunk_ns) >= bench.timing.shrink_ns {
-            shrink(rows, least, bench);
+            shrink(&mut rows.all, scale, surplus > 0, bench);
             self.shrunk_ns = bench.now_ns;
         }
         true
@@ -256,14 +315,14 @@ impl SliceDesk {
     }
 
     /// Pays growth out of the part that nobody holds; whether something is still missing.
-    fn grow(&mut self, rows: &mut [Row], least: f64, bench: &Bench<'_>) -> bool {
-        let (wanted, pool) = (growth(rows, least, bench), pool_of(rows));
-        if wanted <= 1e-6 || (part(pool) < 0.3 * wanted && part(pool) <= 0.02) {
+    fn grow(&mut self, rows: &mut Rows, of: Scale, bench: &Bench<'_>) -> bool {
+        let (wanted, pool) = (growth(&rows.all, of, bench), rows.pool());
+        if wanted <= 1e-6 || (part(pool) < 0.3 * wanted && part(pool) <= 0.02 * of.whole) {
             return wanted > 1e-6;
         }
         let scale = (part(pool) / wanted).min(1.0);
         let mut left = pool;
-        for row in rows.iter_mut().filter(|row| is_growing(row, least, bench)) {
+        for row in rows.all.iter_mut().filter(|row| is_growing(row, of, bench)) {
             let more = (((row.wanted - part(row.slice.target)) * scale * f64::from(WHOLE)) as u32).min(left);
             if more < 16 {
                 continue;
@@ -281,13 +340,13 @@ impl SliceDesk {
     }
 
     /// Brings every share back to the default; whether that goes on.
-    fn wind_down(&mut self, limit: u64, spec: &Spec, rows: &mut [Row], bench: &mut Bench<'_>) -> bool {
+    fn wind_down(&mut self, limit: u64, spec: &Spec, rows: &mut Rows, bench: &mut Bench<'_>) -> bool {
         self.contended = false;
         let unit = |holder: u64| bench.ledger.sessions.get(&holder).map_or(0, |session| session.unit);
         let mut is_done = true;
-        for at in 0..rows.len() {
-            let left = pool_of(rows);
-            let Some(row) = rows.get_mut(at) else { continue };
+        for at in 0..rows.all.len() {
+            let left = rows.pool();
+            let Some(row) = rows.all.get_mut(at) else { continue };
             let unit = unit(row.slice.holder);
             let is_default = row.slice.implicit && row.slice.target == unit && row.slice.committed == unit;
             is_done &= is_default && row.is_confirmed && !row.is_changed;
@@ -302,10 +361,10 @@ impl SliceDesk {
             (row.slice.implicit, row.slice.contended) = (true, false);
             row.change();
         }
-        let full = part(pool_of(rows)) * spec.burst;
+        let full = part(rows.pool()) * spec.burst;
         if is_done && self.level >= full - 1e-6 {
             bench.changes.push(ChangeV1::Retire { limit });
-            rows.iter_mut().for_each(|row| row.is_changed = false);
+            rows.all.iter_mut().for_each(|row| row.is_changed = false);
             self.holders.clear();
             return false;
         }
@@ -403,24 +462,14 @@ fn part(share: u32) -> f64 {
 }
 
 /// What nobody may be using, as the ledger has it.
-fn free(row: Option<&Vec<SliceV1>>, ledger: &Ledger) -> u32 {
-    let used = match row {
-        Some(row) => row.iter().map(|slice| slice.committed).fold(0, u32::saturating_add),
-        None => ledger.sessions.values().map(|session| session.unit).fold(0, u32::saturating_add),
-    };
-    WHOLE.saturating_sub(used)
+fn free(limit: u64, ledger: &Ledger) -> u32 {
+    ledger.whole(limit).saturating_sub(ledger.out(limit))
 }
 
 /// The same, with what holders were asked to give up: they hand tokens over before it counts as free.
-fn untargeted(row: Option<&Vec<SliceV1>>, ledger: &Ledger) -> u32 {
-    match row {
-        Some(row) => WHOLE.saturating_sub(row.iter().map(|slice| slice.target).fold(0, u32::saturating_add)),
-        None => free(None, ledger),
-    }
-}
-
-fn pool_of(rows: &[Row]) -> u32 {
-    WHOLE.saturating_sub(rows.iter().map(|row| row.slice.committed).fold(0, u32::saturating_add))
+fn untargeted(limit: u64, ledger: &Ledger) -> u32 {
+    let Some(row) = ledger.slices.get(&limit) else { return free(limit, ledger) };
+    ledger.whole(limit).saturating_sub(row.iter().map(|slice| slice.target).fold(0, u32::saturating_add))
 }
 
 fn committed_now(ledger: &Ledger, limit: u64, holder: u64) -> u32 {
@@ -446,28 +495,30 @@ fn confirm(rows: &mut [Row], bench: &Bench<'_>) {
 }
 
 /// Whether a share is off by enough to be moved.
-fn is_off(wanted: f64, share: f64, least: f64, bench: &Bench<'_>) -> bool {
-    (wanted - share).abs() > (bench.timing.hysteresis * wanted).max(0.25 * least).max(STEP_MIN)
+fn is_off(wanted: f64, share: f64, of: Scale, bench: &Bench<'_>) -> bool {
+    let step = (bench.timing.hysteresis * wanted).max(0.25 * of.least).max(STEP_MIN * of.whole);
+    (wanted - share).abs() > step
 }
 
-fn is_growing(row: &Row, least: f64, bench: &Bench<'_>) -> bool {
+fn is_growing(row: &Row, of: Scale, bench: &Bench<'_>) -> bool {
     let share = part(row.slice.target);
-    row.is_confirmed && row.wanted > share && is_off(row.wanted, share, least, bench)
+    row.is_confirmed && row.wanted > share && is_off(row.wanted, share, of, bench)
 }
 
-fn growth(rows: &[Row], least: f64, bench: &Bench<'_>) -> f64 {
+fn growth(rows: &[Row], of: Scale, bench: &Bench<'_>) -> f64 {
     let missing = |row: &Row| {
         let share = part(row.slice.target);
-        if row.wanted > share && is_off(row.wanted, share, least, bench) { row.wanted - share } else { 0.0 }
+        if row.wanted > share && is_off(row.wanted, share, of, bench) { row.wanted - share } else { 0.0 }
     };
     rows.iter().map(missing).sum()
 }
 
-/// Asks those who have more than they need to give it up. It is theirs until they confirm.
-fn shrink(rows: &mut [Row], least: f64, bench: &Bench<'_>) {
+/// Asks those who have more than they need to give it up. It is theirs until they confirm. What the region as a whole has to
+/// give up is asked for to the last bit.
+fn shrink(rows: &mut [Row], of: Scale, has_to: bool, bench: &Bench<'_>) {
     for row in rows.iter_mut() {
         let share = part(row.slice.target);
-        if row.is_confirmed && row.wanted < share && is_off(row.wanted, share, least, bench) {
+        if row.is_confirmed && row.wanted < share && (has_to || is_off(row.wanted, share, of, bench)) {
             row.slice.target = (row.wanted * f64::from(WHOLE)) as u32;
             row.slice.implicit = false;
             row.change();

@@ -7,6 +7,8 @@ use crate::{
     rig::{DAY, Rig},
 };
 
+mod global;
+
 const STRICT: Policy = Policy { strict: true, isolated: Isolated::Closed, scope: Scope::Region };
 
 fn rig(spec: Spec) -> (Rig, Vec<LimitRef>) {

@@ -1,6 +1,6 @@
 //! Shares of large limits in the ledger. Owns their rules: what all holders may be using together is never more than the whole.
 
-use tidegate_proto::ledger::{SliceV1, WHOLE};
+use tidegate_proto::ledger::SliceV1;
 
 use super::{Ledger, Skipped};
 
@@ -10,7 +10,7 @@ impl Ledger {
         if self.slices.contains_key(&limit) {
             return Err(Skipped);
         }
-        let slices = self.sessions.values().map(|session| SliceV1 {
+        let slices = self.sessions.values().filter(|session| session.unit > 0).map(|session| SliceV1 {
             holder: session.holder,
             committed: session.unit,
             target: session.unit,
@@ -22,13 +22,14 @@ impl Ledger {
 
     /// Sets one share. What the holder may be using grows only into what nobody else may be using.
     pub(super) fn set_slice(&mut self, limit: u64, wanted: SliceV1) -> Result<(), Skipped> {
+        let whole = self.whole(limit);
         let row = self.slices.get_mut(&limit).ok_or(Skipped)?;
         if !self.sessions.contains_key(&wanted.holder) || wanted.committed < wanted.target {
             return Err(Skipped);
         }
         let others = row.iter().filter(|slice| slice.holder != wanted.holder);
         let others = others.map(|slice| slice.committed).fold(0, u32::saturating_add);
-        if wanted.committed.saturating_add(others) > WHOLE {
+        if wanted.committed.saturating_add(others) > whole {
             return Err(Skipped);
         }
         let old = row.iter_mut().find(|slice| slice.holder == wanted.holder);
@@ -53,9 +54,12 @@ impl Ledger {
             slice.implicit && slice.committed == slice.target && slice.target == unit
         };
         let all = self.sessions.values().all(|session| {
-            row.iter().any(|slice| slice.holder == session.holder && is_default(slice, session.unit))
+            match row.iter().find(|slice| slice.holder == session.holder) {
+                Some(slice) => is_default(slice, session.unit),
+                None => session.unit == 0,
+            }
         });
-        if !all {
+        if !all || self.whole(limit) < self.unit() {
             return Err(Skipped);
         }
         self.slices.remove(&limit);

@@ -19,7 +19,7 @@ impl Session {
     pub(super) fn open(&mut self, grant: &GrantV1, open: &OpenV1, ground: &mut Ground<'_>) {
         let even = self.even_among(ground);
         (self.epoch, self.epoch_seen, self.term) = (grant.epoch, grant.epoch, grant.term);
-        (self.unit, self.holders) = (open.unit, grant.holders.max(1));
+        (self.unit, self.holders) = (open.unit, self.among(grant, ground));
         self.until_ns = 0;
         self.is_repeat_due = true;
         self.clear_draft();
@@ -50,13 +50,11 @@ impl Session {
         }
         self.chunks.values_mut().filter(|chunk| !chunk.is_quota()).for_each(|chunk| chunk.forfeit(ground));
         self.hurried = self.chunks.keys().chain(self.counts.keys()).copied().collect();
-        ground.bank.connect(self.shard, true);
+        ground.bank.connect(self.ledger, true);
     }
 
     pub(super) fn open_slice(&mut self, limit: u64, grant: &SliceGrantV1, ground: &mut Ground<'_>) {
-        let found = LimitId::new(limit).and_then(|id| ground.index.find(id));
-        let described = found.and_then(|(cell, place)| Some((cell, *ground.index.described(place)?)));
-        let Some((cell, Described { spec, .. })) = described else {
+        let Some((cell, spec)) = self.own(limit, ground) else {
             self.unknown.insert(limit, *grant);
             return;
         };
@@ -102,12 +100,12 @@ impl Session {
     pub(in crate::agent) fn check_lease(&mut self, ground: &mut Ground<'_>) {
         if !self.is_open() && self.hoped_ns.is_some_and(|until| ground.now.boot_ns >= until && until > 0) {
             self.hoped_ns = Some(0);
-            ground.bank.connect(self.shard, false);
+            ground.bank.connect(self.ledger, false);
         }
         if self.is_open() && ground.now.boot_ns >= self.until_ns {
             #[cfg(feature = "seeded-bugs")]
             if ground.timing.bug == Some(crate::timing::Bug::IgnoreExpiry) {
-                ground.bank.extend(self.shard, u64::MAX);
+                ground.bank.extend(self.ledger, u64::MAX);
                 return;
             }
             self.lapse(ground);
@@ -119,11 +117,11 @@ impl Session {
         self.epoch = 0;
         self.until_ns = 0;
         self.lapsed_ns = ground.now.boot_ns;
-        ground.bank.extend(self.shard, 0);
-        ground.bank.connect(self.shard, false);
+        ground.bank.extend(self.ledger, 0);
+        ground.bank.connect(self.ledger, false);
         self.clear_draft();
         self.describe_all(ground);
-        let leased = ground.index.specs().filter(|(_, d)| d.shard == self.shard && d.spec.needs_lease());
+        let leased = ground.index.specs().filter(|(_, d)| d.ledger == self.ledger && d.spec.needs_lease());
         self.may_be_spent = leased.map(|(place, _)| place).collect();
         let limits: Vec<u64> = self.slices.keys().copied().collect();
         for limit in limits {
