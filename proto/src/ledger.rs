@@ -266,6 +266,8 @@ pub struct LevelGrantV1 {
     pub level: i64,
     /// The holder's [`CountReportV1::spent`] that is in it.
     pub spent: u64,
+    /// The part of that which is in the level that the next leader would begin with.
+    pub saved: u64,
     /// Grows with every message of a term.
     pub sequence: u64,
 }

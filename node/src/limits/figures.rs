@@ -13,6 +13,7 @@ pub(super) struct Applied {
     commands: AtomicU64,
     changes: AtomicU64,
     skipped: AtomicU64,
+    levels_ns: AtomicU64,
 }
 
 /// Reports of this node, and grants of the leaders among them that run here.
@@ -30,6 +31,19 @@ impl Applied {
         self.commands.fetch_add(1, Relaxed);
         self.changes.fetch_add(changes as u64, Relaxed);
         self.skipped.fetch_add(skipped as u64, Relaxed);
+    }
+
+    /// Notes that levels of counted limits were saved.
+    pub(super) fn note_levels(&self, now_ns: u64) {
+        self.levels_ns.store(now_ns, Relaxed);
+    }
+
+    /// When levels were last saved, on the clock of leases; `u64::MAX` when this node has not seen that.
+    pub(super) fn levels_ns(&self) -> u64 {
+        match self.levels_ns.load(Relaxed) {
+            0 => u64::MAX,
+            levels_ns => levels_ns,
+        }
     }
 }
 
@@ -109,7 +123,7 @@ impl Shard {
         encoder.gauge("ledger_sessions", "Nodes with a session with the shard", &labels, sessions);
         let help = "Limits whose shares the shard manages one by one";
         encoder.gauge("ledger_managed_limits", help, &labels, managed);
-        let Applied { commands, changes, skipped } = &*self.applied;
+        let Applied { commands, changes, skipped, .. } = &*self.applied;
         let commands = commands.load(Relaxed);
         encoder.counter("ledger_commands", "Commands of the shard that were applied", &labels, commands);
         let changes = changes.load(Relaxed);

@@ -54,7 +54,8 @@ async fn lead(desk: &Arc<Desk>, post: &Post, number: usize, shard: &Shard, term:
         let (ledger, now_ns) = (lock(&shard.ledger), boot_ns());
         match number {
             PART => Keeper::of_part(desk.region, term, &ledger, now_ns, desk.timing),
-            _ => Keeper::new(number, term, &ledger, now_ns, desk.timing),
+            _ => Keeper::new(number, term, &ledger, now_ns, desk.timing)
+                .with_levels_since(shard.applied.levels_ns()),
         }
     };
     *lock(&shard.keeper) = Some(keeper);

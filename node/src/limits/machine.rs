@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tidegate_cluster::{Encode, Machine, MachineError};
-use tidegate_proto::ledger::CommandV1;
+use tidegate_edge::boot_ns;
+use tidegate_proto::ledger::{ChangeV1, CommandV1};
 use tidegate_throttle::Ledger;
 
 use super::{figures::Applied, lock};
@@ -27,6 +28,9 @@ impl Machine for LedgerMachine {
             Ok(command) => {
                 let skipped = lock(&self.ledger).apply(&command);
                 self.applied.count(command.changes.len(), skipped);
+                if command.changes.iter().any(|change| matches!(change, ChangeV1::Level { .. })) {
+                    self.applied.note_levels(boot_ns());
+                }
                 if skipped > 0 {
                     tracing::debug!(index, skipped, "changes of the ledger that break a rule were skipped");
                 }
@@ -58,7 +62,6 @@ impl Machine for LedgerMachine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_proto::ledger::ChangeV1;
 
     #[test]
     fn a_checkpoint_rebuilds_the_ledger_and_junk_changes_nothing() {

@@ -64,6 +64,8 @@ pub struct Keeper {
     dirty: Vec<u64>,
     sequence: u64,
     saved_ns: u64,
+    /// When the levels that the ledger has were saved, or later.
+    levels_ns: u64,
     mail: BTreeMap<u64, Mail>,
     /// In a region's part: its side towards the ledger of all regions.
     capital: Option<Capital>,
@@ -120,6 +122,7 @@ impl Keeper {
             // A leader that begins again in the same term goes on above what it said before.
             sequence: now_ns,
             saved_ns: now_ns,
+            levels_ns: now_ns,
             mail: BTreeMap::new(),
             capital: None,
         };
@@ -127,6 +130,13 @@ impl Keeper {
         inherited.sort_unstable();
         inherited.into_iter().for_each(|limit| keeper.touch(limit));
         keeper
+    }
+
+    /// With the time when this node applied the levels of counted limits that an earlier leader saved, on the clock of leases: they have
+    /// filled since then at least.
+    #[must_use]
+    pub fn with_levels_since(self, levels_ns: u64) -> Self {
+        Self { levels_ns, ..self }
     }
 
     /// The same, for a region's part of the limits that span regions.
@@ -192,7 +202,7 @@ impl Keeper {
         }
         for news in &report.counts {
             if let Some(spec) = known(index, news.limit) {
-                let saved = ledger.levels.get(&news.limit).copied();
+                let saved = ledger.levels.get(&news.limit).map(|level| (*level, self.levels_ns));
                 let desk =
                     self.counts.entry(news.limit).or_insert_with(|| CountDesk::begin(now_ns, &spec, saved));
                 if desk.hear(now_ns, (report.holder, report.incarnation), news, &spec) {

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use tidegate_proto::ledger::CommandV1;
+use tidegate_proto::ledger::{ChangeV1, CommandV1};
 use tidegate_throttle::Ledger;
 
 use crate::flood::moment::MS;
@@ -87,6 +87,8 @@ pub(super) struct Voter {
     base_term: u64,
     committed: u64,
     applied: u64,
+    /// The entry that saved levels last.
+    levels: u64,
     ledger: Ledger,
     role: Role,
     heard_ns: u64,
@@ -109,6 +111,7 @@ impl Voter {
             base_term: 0,
             committed: 0,
             applied: 0,
+            levels: 0,
             ledger: Ledger::default(),
             role: Role::Follower,
             heard_ns: 0,
@@ -131,6 +134,11 @@ impl Voter {
     /// Index of the last entry applied.
     pub(super) fn applied(&self) -> u64 {
         self.applied
+    }
+
+    /// Index of the last entry applied that saved levels of counted limits.
+    pub(super) fn levels(&self) -> u64 {
+        self.levels
     }
 
     /// Its term.
@@ -242,6 +250,9 @@ impl Voter {
             if let Some(command) = self.log.get(at).and_then(|entry| entry.command.as_ref()) {
                 // What breaks a rule is skipped, on every voter alike.
                 let _skipped = self.ledger.apply(command);
+                if command.changes.iter().any(|change| matches!(change, ChangeV1::Level { .. })) {
+                    self.levels = self.applied + 1;
+                }
             }
             self.applied += 1;
         }

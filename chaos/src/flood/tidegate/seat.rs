@@ -24,6 +24,8 @@ pub(super) struct Seat {
     pub(super) voter: Voter,
     keeper: Option<Keeper>,
     pending: Option<Pending>,
+    /// The entry that saved levels last, and when this machine had it.
+    levels: (u64, u64),
     /// Entries it proposed, and the changes in them.
     pub(super) commits: u64,
     pub(super) changes: u64,
@@ -35,11 +37,23 @@ impl Seat {
         if speaker.is_some() {
             voter.begin_with(Ledger::part());
         }
-        Self { number, speaker, voter, keeper: None, pending: None, commits: 0, changes: 0 }
+        Self {
+            number,
+            speaker,
+            voter,
+            keeper: None,
+            pending: None,
+            levels: (0, u64::MAX),
+            commits: 0,
+            changes: 0,
+        }
     }
 
     /// Follows the voter in and out of office; `clock_ns` is the machine's.
     pub(super) fn follow(&mut self, clock_ns: u64, timing: Timing) {
+        if self.levels.0 != self.voter.levels() {
+            self.levels = (self.voter.levels(), clock_ns);
+        }
         if !self.voter.leads()
             || self.keeper.as_ref().is_some_and(|keeper| keeper.term() != self.voter.term())
         {
@@ -49,7 +63,9 @@ impl Seat {
             let (term, ledger) = (self.voter.term(), self.voter.ledger());
             self.keeper = Some(match self.speaker {
                 Some(speaker) => Keeper::of_part(speaker, term, ledger, clock_ns, timing),
-                None => Keeper::new(self.number, term, ledger, clock_ns, timing),
+                None => {
+                    Keeper::new(self.number, term, ledger, clock_ns, timing).with_levels_since(self.levels.1)
+                }
             });
         }
     }

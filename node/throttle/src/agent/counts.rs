@@ -14,6 +14,8 @@ use crate::{
 
 /// An unhurried report of a limit that is far from short.
 const CALM_REPORT_NS: u64 = 500 * MS;
+/// A limit whose level was told within this time is short.
+const SHORT_LATELY_NS: u64 = 3_000 * MS;
 /// A limit with more demand than this, per second, is told about even while nothing is admitted.
 const ASKED: f64 = 0.5;
 
@@ -30,6 +32,8 @@ pub(super) struct ActiveCount {
     /// What a leader that knows nothing needs not count.
     settled: u64,
     reported_ns: u64,
+    /// What of it the next leader would know of, and when this node learned that.
+    saved: (u64, u64),
     sequence: u64,
     is_touched: bool,
 }
@@ -63,6 +67,7 @@ impl ActiveCount {
             reported: before,
             settled: before,
             reported_ns: 0,
+            saved: (0, 0),
             sequence: 0,
             is_touched: true,
         }
@@ -93,9 +98,12 @@ impl ActiveCount {
         &self.spec
     }
 
-    /// Another leader counts now: what was reported is settled.
-    pub(super) fn begin_term(&mut self) {
-        self.settled = self.reported;
+    /// Another leader counts now. What the last one knew and had not saved is counted again while the limit is short; otherwise what
+    /// was reported is settled.
+    pub(super) fn begin_term(&mut self, ground: &Ground<'_>) {
+        let (saved, learned_ns) = self.saved;
+        let is_short = learned_ns != 0 && ground.now.now_ns.saturating_sub(learned_ns) < SHORT_LATELY_NS;
+        self.settled = if is_short { saved.max(self.settled) } else { self.reported };
         self.sequence = 0;
     }
 
@@ -171,6 +179,7 @@ impl ActiveCount {
             return;
         }
         self.sequence = grant.sequence;
+        self.saved = (grant.saved, ground.now.now_ns.max(1));
         let uncounted = self.spent.saturating_sub(grant.spent) as f64;
         let (slice, now) = (bucket(&self.spec, None), ground.now.now_ns.saturating_mul(TICKS_PER_NS));
         let held = (grant.level as f64 / 1e3 - uncounted).min(slice.depth);

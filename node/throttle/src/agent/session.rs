@@ -402,7 +402,7 @@ impl Session {
         if grant.term > self.term {
             self.term = grant.term;
             self.is_repeat_due = true;
-            self.counts.values_mut().for_each(ActiveCount::begin_term);
+            self.counts.values_mut().for_each(|count| count.begin_term(ground));
         }
         self.learn_day(grant.day, ground);
         self.holders = self.among(grant, ground);

@@ -31,16 +31,20 @@ struct Holder {
     holder: u64,
     incarnation: u64,
     spent: u64,
+    /// What of it the next leader knows of.
+    saved: u64,
     demand: f32,
     refused: f32,
     heard_ns: u64,
 }
 
 impl CountDesk {
-    /// `saved` is the level in thousandths that an earlier leader left.
-    pub(super) fn begin(now_ns: u64, spec: &Spec, saved: Option<i64>) -> Self {
-        let level = saved.map_or(spec.burst, |level| (level as f64 / 1e3).min(spec.burst));
-        Self { is_dirty: false, level, level_ns: now_ns, pushed_ns: 0, heard_ns: now_ns, holders: Vec::new() }
+    /// `saved` is the level in thousandths that an earlier leader left, and a time after which it did.
+    pub(super) fn begin(now_ns: u64, spec: &Spec, saved: Option<(i64, u64)>) -> Self {
+        let (level, level_ns) = saved.map_or((spec.burst, now_ns), |(level, saved_ns)| {
+            ((level as f64 / 1e3).min(spec.burst), saved_ns.min(now_ns))
+        });
+        Self { is_dirty: false, level, level_ns, pushed_ns: 0, heard_ns: now_ns, holders: Vec::new() }
     }
 
     /// Counts what a holder admitted; whether others should know.
@@ -58,6 +62,7 @@ impl CountDesk {
                 holder,
                 incarnation,
                 spent: 0,
+                saved: news.settled,
                 demand: 0.0,
                 refused: 0.0,
                 heard_ns: now_ns,
@@ -69,13 +74,14 @@ impl CountDesk {
             return false;
         }
         // A node that was started again counts from nothing.
-        let known = if incarnation == one.incarnation { one.spent } else { 0 };
+        let (known, saved) = if incarnation == one.incarnation { (one.spent, one.saved) } else { (0, 0) };
         let counted = known.max(news.settled);
         let more = news.spent.saturating_sub(counted);
         *one = Holder {
             holder,
             incarnation,
             spent: counted.max(news.spent),
+            saved: saved.max(news.settled),
             demand: news.demand.max(0.0),
             refused: news.refused.max(0.0),
             heard_ns: now_ns,
@@ -102,7 +108,8 @@ impl CountDesk {
         for one in &self.holders {
             let is_involved = bench.now_ns.saturating_sub(one.heard_ns) < INVOLVED_NS;
             if is_involved && bench.ledger.sessions.contains_key(&one.holder) {
-                bench.mail(one.holder).levels.push(LevelGrantV1 { limit, level, spent: one.spent, sequence });
+                let Holder { spent, saved, .. } = *one;
+                bench.mail(one.holder).levels.push(LevelGrantV1 { limit, level, spent, saved, sequence });
             }
         }
         false
@@ -114,6 +121,7 @@ impl CountDesk {
         let (level, full) = ((self.level * 1e3).floor() as i64, (spec.burst * 1e3) as i64);
         let is_short = self.level < SHORT * spec.burst;
         let is_saved = ledger.levels.contains_key(&limit);
+        self.holders.iter_mut().for_each(|one| one.saved = one.spent);
         if is_short {
             return Some(ChangeV1::Level { limit, level, full });
         }

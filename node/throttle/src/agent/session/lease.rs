@@ -45,7 +45,7 @@ impl Session {
                 let spec = *count.spec();
                 let (even, whole) = (counts::bucket(&spec, Some(even)), counts::bucket(&spec, None));
                 count.join(even, whole, is_first, ground);
-                count.begin_term();
+                count.begin_term(ground);
             }
         }
         self.chunks.values_mut().filter(|chunk| !chunk.is_quota()).for_each(|chunk| chunk.forfeit(ground));
