@@ -48,7 +48,7 @@ def in_each(region):
     return [next(node for node in region.nodes if node["region"] == name) for name in ("local-1", "local-2")]
 
 
-@pytest.mark.parametrize("rate, burst", [(50, 100), (20, 3)])
+@pytest.mark.parametrize("rate, burst", [(50, 100), (5, 3)])
 def test_a_strict_rate_holds_over_all_regions(pair, rate, burst):
     region, client, api = pair
     _, _, value = plan(client, api, throttle={"rateLimit": rate, "burstLimit": burst}, tags={"tidegate:strict": "true"})
