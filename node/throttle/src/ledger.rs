@@ -152,7 +152,7 @@ impl Ledger {
         self.slices.len()
     }
 
-    /// What a holder may be using of a limit at most, of [`WHOLE`].
+    /// What a holder may be using of a limit at most, of [`tidegate_proto::ledger::WHOLE`].
     pub fn committed(&self, limit: LimitId, holder: u64) -> u32 {
         match self.slices.get(&limit.number()) {
             Some(slices) => {
