@@ -478,3 +478,6 @@ framed!(
     StateV1 LedgerState STATE_VERSION,
     MessageV1 LedgerMessage MESSAGE_VERSION
 );
+
+#[cfg(test)]
+mod tests;

@@ -212,6 +212,12 @@ mod tests {
         };
         let bytes = sample.encode().unwrap();
         assert_eq!(LimitsV1::decode(&bytes).unwrap(), sample);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            include_str!("../../tests/golden/limits-v1.hex").trim(),
+            "limits-v1 changed on disk: add a version instead of changing this one"
+        );
         assert!(!sample.is_empty() && LimitsV1::default().is_empty());
     }
 }
