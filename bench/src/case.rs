@@ -13,6 +13,9 @@ pub struct Case {
     pub name: String,
     /// The lower decile must be below this, in nanoseconds.
     pub bound_ns: Option<f64>,
+    /// Or below what these cases of the group take together, measured before it in the same run: for what has to visit memory that is
+    /// in no near cache, which takes several times as long where the machine's memory is busy.
+    pub sum_of: &'static [&'static str],
     /// The operation.
     pub run: Run,
 }
@@ -38,11 +41,16 @@ impl Case {
 
     /// A case that prepares and times by itself.
     pub fn timed(name: impl Into<String>, run: impl FnMut(u64) -> Duration + 'static) -> Self {
-        Self { name: name.into(), bound_ns: None, run: Box::new(run) }
+        Self { name: name.into(), bound_ns: None, sum_of: &[], run: Box::new(run) }
     }
 
     /// With a bound on the lower decile, in nanoseconds.
     pub fn below_ns(self, bound_ns: f64) -> Self {
         Self { bound_ns: Some(bound_ns), ..self }
+    }
+
+    /// With another bound, of which one has to be kept: what the cases `names` of the group take together.
+    pub fn or_below_sum(self, names: &'static [&'static str]) -> Self {
+        Self { sum_of: names, ..self }
     }
 }

@@ -35,14 +35,21 @@ pub fn measure(effort: Effort, filter: &str, mut progress: impl FnMut(&Row)) -> 
             if !format!("{}/{}", group.name, case.name).contains(filter) {
                 continue;
             }
-            let measured = quietest(effort, &mut case);
+            let before = rows.iter().filter(|row: &&Row| row.group == group.name);
+            let parts = before.filter(|row| case.sum_of.contains(&row.name.as_str())).map(|row| row.p10_ns);
+            let parts: Vec<f64> = parts.collect();
+            let is_whole = !parts.is_empty() && parts.len() == case.sum_of.len();
+            let sum_ns = is_whole.then(|| parts.iter().sum::<f64>());
+            let limit_ns = case.bound_ns.map(|bound| bound.max(sum_ns.unwrap_or_default()));
+            let measured = quietest(effort, &mut case, limit_ns);
             let row = Row {
                 group: group.name,
                 p10_ns: measured.p10_ns,
                 median_ns: measured.median_ns,
                 p90_ns: measured.p90_ns,
                 bound_ns: case.bound_ns,
-                kept: case.bound_ns.map(|bound| measured.p10_ns < bound),
+                sum_ns,
+                kept: limit_ns.map(|limit| measured.p10_ns < limit),
                 name: case.name,
             };
             progress(&row);
@@ -52,10 +59,10 @@ pub fn measure(effort: Effort, filter: &str, mut progress: impl FnMut(&Row)) -> 
     rows
 }
 
-fn quietest(effort: Effort, case: &mut Case) -> Measured {
+fn quietest(effort: Effort, case: &mut Case, limit_ns: Option<f64>) -> Measured {
     let mut best = effort.measure(case);
     for _ in 1..MEASUREMENTS_MAX {
-        if case.bound_ns.is_none_or(|bound| best.p10_ns < bound) {
+        if limit_ns.is_none_or(|limit| best.p10_ns < limit) {
             break;
         }
         let again = effort.measure(case);

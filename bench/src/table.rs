@@ -16,8 +16,10 @@ pub struct Row {
     pub median_ns: f64,
     /// Nanoseconds per operation, 90th percentile of batches.
     pub p90_ns: f64,
-    /// `p10_ns` must be below this.
+    /// `p10_ns` must be below this, or below `sum_ns`.
     pub bound_ns: Option<f64>,
+    /// Or below this, which other cases of the run take together.
+    pub sum_ns: Option<f64>,
     /// Whether it is; absent without a bound.
     pub kept: Option<bool>,
 }
@@ -35,7 +37,10 @@ pub fn text(rows: &[Row]) -> String {
             Some(true) => "ok",
             Some(false) => "MISSED",
         };
-        let bound = row.bound_ns.map_or(String::new(), |bound| format!("< {}", figure(bound)));
+        let mut bound = row.bound_ns.map_or(String::new(), |bound| format!("< {}", figure(bound)));
+        if let Some(sum_ns) = row.sum_ns {
+            bound += &format!(" or {}", figure(sum_ns));
+        }
         let [p10, median, p90] = [row.p10_ns, row.median_ns, row.p90_ns].map(figure);
         table.add_row([row.group, &row.name, &p10, &median, &p90, &bound, verdict]);
     }

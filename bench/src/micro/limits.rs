@@ -2,7 +2,13 @@
 //! The time of arrival and the limits are given, as the data plane has them already: finding the key is measured with the
 //! decision about a whole request.
 
-use std::{hint::black_box, sync::Arc};
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use tidegate_proto::ledger::{ChunkGrantV1, GrantV1, OpenV1, WHOLE};
 use tidegate_throttle::{
@@ -18,9 +24,27 @@ const DRAWS: usize = 1 << 18;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        decide("five limits, 1,000 keys", 1_000, 60.0),
-        decide("five limits, 1,000,000 keys by Zipf's law", 1_000_000, 90.0),
+        decide(FEW, 1_000, 60.0),
+        visit(1_000_000),
+        decide("five limits, 1,000,000 keys by Zipf's law", 1_000_000, 90.0).or_below_sum(&[FEW, VISIT]),
     ]
+}
+
+const FEW: &str = "five limits, 1,000 keys";
+const VISIT: &str = "one word of 1,000,000 by Zipf's law";
+
+/// What a decision about one of very many keys cannot do without: a visit to its row of memory, one after the other as requests come.
+fn visit(keys: usize) -> Case {
+    let rows: Vec<[AtomicU64; 4]> = (0..keys).map(|_| [const { AtomicU64::new(1) }; 4]).collect();
+    let draws = draws(keys);
+    let (mut at, mut found) = (0, 0);
+    Case::new(VISIT, move || {
+        // Where the next one is depends on what was found, so that no two visits overlap.
+        at = (at + 1 + (found >> 63) as usize) % DRAWS;
+        if let Some([word, ..]) = draws.get(at).and_then(|key| rows.get(*key as usize)) {
+            found = word.fetch_add(1, Relaxed);
+        }
+    })
 }
 
 fn decide(name: &str, keys: usize, bound_ns: f64) -> Case {
