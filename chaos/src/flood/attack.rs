@@ -59,15 +59,13 @@ pub(crate) fn run(seed: u64, threads: usize) -> (String, Vec<String>) {
     (lines.join("\n"), broken)
 }
 
-/// Small limits: every node sees a full bucket once. Large ones: the debt that is allowed until the limit is known to be short, and a
+/// Small limits: every node sees a full bucket once, and what accrues until it hears of the others. Large ones: the debt that is allowed until the limit is known to be short, and a
 /// token for each node.
 fn bound(contestant: Contestant, course: &Course, ending: &Ending) -> f64 {
     let nodes = course.places.nodes() as f64;
     match contestant {
         Contestant::Strict => 0.0,
-        Contestant::Tidegate if ending.burst < 8.0 * nodes.log2().ceil().exp2() => {
-            (nodes - 1.0) * ending.burst
-        }
+        Contestant::Tidegate if ending.burst < 8.0 * nodes.log2().ceil().exp2() => nodes * ending.burst,
         Contestant::Tidegate => nodes.max(ending.burst / 4.0) + nodes,
         _ => f64::INFINITY,
     }
