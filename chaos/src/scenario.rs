@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{region::RegionError, report::Report};
+use crate::{
+    region::{Region, RegionError},
+    report::Report,
+};
 use limits::LimitsReport;
 
 /// A storm.
@@ -62,6 +65,16 @@ impl Found {
             Self::AzOutage(report) => report.kept,
             Self::Limits(report) => report.kept,
         }
+    }
+}
+
+/// Stops a region; its data stays where a promise is broken, a process lingers, or `keep` asks for it.
+async fn put_away(region: Region, keep: bool, is_kept: bool) {
+    let data = region.data().to_owned();
+    if !region.stop().await {
+        eprintln!("not every process of the region ended in time");
+    } else if !keep && is_kept {
+        let _ = std::fs::remove_dir_all(&data);
     }
 }
 

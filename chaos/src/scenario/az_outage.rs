@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Scenario, StormOptions};
+use super::{Scenario, StormOptions, put_away};
 use crate::{
     agreement::Agreement,
     clock::{Clock, Span},
@@ -72,19 +72,13 @@ pub(super) async fn run(options: &StormOptions) -> Result<Report, RegionError> {
     };
     eprintln!("storm az-outage: seed {}, starting a region of {AZS} zones", options.seed);
     let region = Region::start(&region_options).await?;
-    let data = region.data().to_owned();
     let mut run = Run::start(region, options).await?;
     let outcome = run.storm(options).await;
     let report = match outcome {
         Ok(rounds) => Ok(run.conclude(options, rounds).await),
         Err(error) => Err(error),
     };
-    let stopped = run.region.stop().await;
-    if !stopped {
-        eprintln!("not every process of the region ended in time");
-    } else if !options.keep && report.as_ref().is_ok_and(|report| report.kept) {
-        let _ = std::fs::remove_dir_all(&data);
-    }
+    put_away(run.region, options.keep, report.as_ref().is_ok_and(|report| report.kept)).await;
     report
 }
 

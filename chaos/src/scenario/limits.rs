@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Scenario, StormOptions};
+use super::{Scenario, StormOptions, put_away};
 use crate::{
     clock::{Clock, Span},
     exchange::{address, get_once},
@@ -86,7 +86,6 @@ pub(super) async fn run(options: &StormOptions) -> Result<LimitsReport, RegionEr
     };
     eprintln!("storm limits: seed {}, starting a region of {AZS} zones", options.seed);
     let region = Region::start(&region_options).await?;
-    let data = region.data().to_owned();
     let times = Times::new(options.calm_s.unwrap_or(CALM_S));
     let rounds = options.rounds.unwrap_or(ROUNDS);
     let mut run = Run::start(region, limits(times.total(rounds))).await?;
@@ -94,12 +93,7 @@ pub(super) async fn run(options: &StormOptions) -> Result<LimitsReport, RegionEr
         Ok(()) => Ok(run.conclude(options, rounds, &times).await),
         Err(error) => Err(error),
     };
-    let stopped = run.region.stop().await;
-    if !stopped {
-        eprintln!("not every process of the region ended in time");
-    } else if !options.keep && report.as_ref().is_ok_and(|report| report.kept) {
-        let _ = std::fs::remove_dir_all(&data);
-    }
+    put_away(run.region, options.keep, report.as_ref().is_ok_and(|report| report.kept)).await;
     report
 }
 

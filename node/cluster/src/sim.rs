@@ -84,7 +84,7 @@ fn storms_lose_nothing() {
     for seed in seeds(20) {
         let started = std::time::Instant::now();
         let setting =
-            Setting { land: Land::OneRegion(3 + seed % 3), time: Duration::from_secs(45), disks_lie: false };
+            Setting { land: Land::OneRegion(3 + seed % 3), time: Duration::from_secs(60), disks_lie: false };
         let report = run(seed, setting);
         println!("seed {seed} {:?} in {:?}", report, started.elapsed());
         assert!(report.violations.is_empty(), "TIDEGATE_SIM_SEED={seed} {setting:?}: {report:?}");

@@ -23,6 +23,7 @@ const RETRY: Duration = Duration::from_millis(50);
 pub(super) async fn run(desk: Arc<Desk>, post: Post, number: usize) {
     let Some(shard) = desk.shards.get(number) else { return };
     let Ok(mut terms) = post.handle().leadership(shard.group) else { return };
+    let mut earlier = None;
     loop {
         let term = *terms.borrow_and_update();
         let Some(term) = term else {
@@ -32,13 +33,13 @@ pub(super) async fn run(desk: Arc<Desk>, post: Post, number: usize) {
             continue;
         };
         let led = tokio::select! {
-            led = lead(&desk, &post, number, shard, term) => led,
+            led = lead(&desk, &post, (number, shard), term, &mut earlier) => led,
             changed = terms.wait_for(|now| *now != Some(term)) => match changed {
                 Ok(_) => Ok(()),
                 Err(_) => return,
             },
         };
-        *lock(&shard.keeper) = None;
+        earlier = lock(&shard.keeper).take().or(earlier);
         if let Err(error) = led {
             tracing::debug!(shard = number, term, %error, "a leader of the ledger begins again");
             tokio::time::sleep(RETRY).await;
@@ -47,7 +48,13 @@ pub(super) async fn run(desk: Arc<Desk>, post: Post, number: usize) {
 }
 
 /// Leads in one term; ends with the first tick that is not agreed on.
-async fn lead(desk: &Arc<Desk>, post: &Post, number: usize, shard: &Shard, term: u64) -> Result<(), Error> {
+async fn lead(
+    desk: &Arc<Desk>,
+    post: &Post,
+    (number, shard): (usize, &Shard),
+    term: u64,
+    earlier: &mut Option<Keeper>,
+) -> Result<(), Error> {
     // Everything that this node proposed before is applied when an entry after it is.
     propose(post, shard, term, &CommandV1::default()).await?;
     let keeper = {
@@ -58,7 +65,10 @@ async fn lead(desk: &Arc<Desk>, post: &Post, number: usize, shard: &Shard, term:
                 .with_levels_since(shard.applied.levels_ns()),
         }
     };
-    *lock(&shard.keeper) = Some(keeper);
+    *lock(&shard.keeper) = Some(match earlier.take() {
+        Some(mut earlier) => keeper.after(&mut earlier),
+        None => keeper,
+    });
     tracing::debug!(shard = number, term, "leading the ledger");
     loop {
         let Some(tick) = tick(desk, shard) else { return Ok(()) };

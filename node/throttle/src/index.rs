@@ -8,7 +8,7 @@ use tidegate_proto::limits::{LIMIT_SPECS_MAX, LIMITS_MAX};
 
 use crate::{
     bank::{LimitRef, NONE},
-    limit::{Holders, Kind, LimitId, Name, Scope, Spec},
+    limit::{Holders, Kind, LEDGERS, LimitId, Name, Scope, Spec},
 };
 
 #[cfg(test)]
@@ -31,6 +31,8 @@ pub struct Index {
     idle_cells: Vec<(u64, u32)>,
     idle_specs: Vec<(u64, u32)>,
     holders: Holders,
+    /// By ledger.
+    uses: [bool; LEDGERS],
     /// Declarations that found no room.
     dropped: usize,
 }
@@ -145,7 +147,7 @@ impl Index {
 
     /// Whether nodes have leases of any limit from `ledger`.
     pub fn uses(&self, ledger: usize) -> bool {
-        self.specs.iter().flatten().any(|described| described.ledger == ledger)
+        self.uses.get(ledger).is_some_and(|uses| *uses)
     }
 
     /// Cell and place of the specification of a limit.
@@ -240,6 +242,7 @@ impl Builder {
             }
             next.idle_specs.push((now_ns, place));
         }
+        next.uses = std::array::from_fn(|ledger| next.spec_places.keys().any(|key| key.ledger == ledger));
         let entries = &next.entries;
         next.order.sort_unstable_by_key(|cell| entries.get(*cell as usize).and_then(|entry| entry.key));
         next.order.dedup();

@@ -139,6 +139,16 @@ impl Keeper {
         Self { levels_ns, ..self }
     }
 
+    /// With what an earlier keeper of the same term has counted: holders do not know that another one counts now.
+    #[must_use]
+    pub fn after(mut self, earlier: &mut Self) -> Self {
+        if earlier.term == self.term {
+            self.counts = std::mem::take(&mut earlier.counts);
+            self.counts.values_mut().for_each(CountDesk::resume);
+        }
+        self
+    }
+
     /// The same, for a region's part of the limits that span regions.
     pub fn of_part(region: Region, term: u64, ledger: &Ledger, now_ns: u64, timing: Timing) -> Self {
         let mut keeper = Self::new(PART, term, ledger, now_ns, timing);
@@ -200,7 +210,9 @@ impl Keeper {
                 self.touch(news.limit);
             }
         }
-        for news in &report.counts {
+        // Who does not know yet that another leader counts will say what that one needs not count.
+        let counts = if report.term == self.term { report.counts.as_slice() } else { &[] };
+        for news in counts {
             if let Some(spec) = known(index, news.limit) {
                 let saved = ledger.levels.get(&news.limit).map(|level| (*level, self.levels_ns));
                 let desk =
@@ -249,10 +261,11 @@ impl Keeper {
         }
         self.mail.clear();
         self.turn_to_session(now_ns, ledger);
-        let (terms, may_shrink) = (self.terms(now_ns, ledger, index), self.may_shrink(now_ns, ledger));
+        let (allotment, may_shrink) =
+            (self.allotment(now_ns, ledger, index), self.may_shrink(now_ns, ledger));
         let Self { number, timing, watches, slices, counts, escrows, mail, capital, .. } = self;
         let mut bench = Bench { number: *number, now_ns, timing, ledger, changes: &mut changes, mail };
-        sessions::tend(watches, terms, &mut bench);
+        sessions::tend(watches, allotment, &mut bench);
         // A session that is the first of its holder takes its share out of what nobody has used; one that ends leaves a share of
         // which nobody knows what was used.
         let ends = |change: &ChangeV1| match change {
@@ -268,13 +281,14 @@ impl Keeper {
             moved = capital.tend(slices, index, &mut bench);
         }
         let (mut left, mut dirty) = (Vec::new(), std::mem::take(&mut self.dirty));
-        for (limit, desk) in
-            slices.iter_mut().filter_map(|(limit, desk)| desk.take_hurry().then_some((limit, desk)))
-        {
-            dirty.extend((!std::mem::replace(&mut desk.is_dirty, true)).then_some(*limit));
+        if capital.is_some() {
+            for (limit, desk) in slices.iter_mut() {
+                let is_new = desk.take_hurry() && !std::mem::replace(&mut desk.is_dirty, true);
+                dirty.extend(is_new.then_some(*limit));
+            }
         }
         for limit in dirty {
-            if bench.changes.len() >= LEDGER_CHANGES_MAX || moved.contains(&limit) {
+            if bench.changes.len() >= LEDGER_CHANGES_MAX || moved.binary_search(&limit).is_ok() {
                 left.push(limit);
                 continue;
             }
@@ -319,7 +333,7 @@ impl Keeper {
     }
 
     /// What sessions are given at this moment.
-    fn terms(&self, now_ns: u64, ledger: &Ledger, index: &Index) -> sessions::Terms {
+    fn allotment(&self, now_ns: u64, ledger: &Ledger, index: &Index) -> sessions::Allotment {
         let regions = ledger.sessions.keys().filter(|holder| is_region(**holder)).count();
         let nodes = ledger.sessions.len() - regions;
         let (holders, implicit) = (index.holders(), self.timing.implicit);
@@ -327,7 +341,7 @@ impl Keeper {
             GLOBAL => 0,
             _ => sessions::even(ledger.unit(), implicit, nodes.max(holders.region)),
         };
-        sessions::Terms {
+        sessions::Allotment {
             node,
             region: sessions::even(ledger.unit(), implicit, regions.max(holders.regions)),
             is_open: self.capital.as_ref().is_none_or(|capital| capital.lease_ns(now_ns) > 0),

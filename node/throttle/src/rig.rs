@@ -70,6 +70,13 @@ impl Rig {
         self.keepers[at] = lead(at, self.holders.region, number, term, &self.ledgers[at], self.now_ns);
     }
 
+    /// The leader of the ledger at a place begins again in its term.
+    pub(crate) fn resume(&mut self, at: usize) {
+        let (term, number) = (self.keepers[at].term(), self.number(at));
+        let keeper = lead(at, self.holders.region, number, term, &self.ledgers[at], self.now_ns);
+        self.keepers[at] = keeper.after(&mut self.keepers[at]);
+    }
+
     fn number(&self, at: usize) -> usize {
         if at + 1 == self.ledgers.len() { GLOBAL } else { at % (SHARDS + 1) }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_gateway::Level;
 use tidegate_proto::{limits::LIMITS_TOP_COUNT_MAX, status::LimitsTop};
 
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
 
 /// Limits that are listed where the question does not say how many.
 const COUNT: usize = 20;
-const LEVELS: [&str; 6] = ["plan", "plan-method", "quota", "method", "stage", "account"];
 
 /// Limits that nobody counts.
 #[derive(Debug)]
@@ -30,6 +30,11 @@ pub(crate) async fn top(limits: &Arc<dyn Limits>, query: &Query) -> Result<serde
     Ok(print(&limits.top(question(query)?).await))
 }
 
+/// Levels that nodes share; what only protects one node is no leader's business.
+fn levels() -> impl Iterator<Item = &'static str> {
+    Level::ALL.into_iter().filter(|level| *level != Level::Node).map(Level::name)
+}
+
 fn question(query: &Query) -> Result<TopQuestion, ApiError> {
     let mut question = TopQuestion { count: COUNT, ..TopQuestion::default() };
     for (name, value) in query.pairs() {
@@ -44,9 +49,9 @@ fn question(query: &Query) -> Result<TopQuestion, ApiError> {
             }
             "api" => question.api = Some(value.to_owned()),
             "stage" => question.stage = Some(value.to_owned()),
-            "level" if LEVELS.contains(&value) => question.level = Some(value.to_owned()),
+            "level" if levels().any(|level| level == value) => question.level = Some(value.to_owned()),
             "level" => {
-                let levels = LEVELS.join(", ");
+                let levels = levels().collect::<Vec<_>>().join(", ");
                 return Err(ApiError::bad_request(format!(
                     "Invalid level '{value}', must be one of {levels}"
                 )));

@@ -163,7 +163,7 @@ impl Capital {
         }
     }
 
-    /// Writes down what was granted; returns the limits whose shares wait for that.
+    /// Writes down what was granted; returns the limits whose shares wait for that, in order.
     pub(super) fn tend(
         &mut self,
         desks: &mut IdMap<SliceDesk>,
@@ -271,7 +271,8 @@ impl Capital {
     }
 
     fn news(&mut self, of: &Upward<'_>, desks: &IdMap<SliceDesk>, is_full: bool) -> Vec<SliceReportV1> {
-        let due = std::mem::take(&mut self.due);
+        let mut due = std::mem::take(&mut self.due);
+        due.sort_unstable();
         let is_time = of.now_ns.saturating_sub(self.measured_ns) >= self.timing.report_ns;
         if !is_time && !is_full && due.is_empty() {
             return Vec::new();
@@ -291,7 +292,8 @@ impl Capital {
             let has_moved = is_managed && (demand - said).abs() > noise.max(0.004 * spec.rate);
             let is_asking = is_short && (said_ns == 0 || of.now_ns.saturating_sub(said_ns) > ASK_AGAIN_NS);
             let has_gone = is_managed && demand == 0.0 && said > 0.0;
-            if has_moved || is_asking || has_gone || is_full && is_managed || due.contains(limit) {
+            if has_moved || is_asking || has_gone || is_full && is_managed || due.binary_search(limit).is_ok()
+            {
                 self.said.insert(*limit, (demand, of.now_ns.max(1)));
                 let (version, returned) = whole.map_or((0, 0), |whole| (whole.version, whole.returned));
                 #[cfg(feature = "seeded-bugs")]

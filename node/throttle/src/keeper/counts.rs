@@ -47,6 +47,12 @@ impl CountDesk {
         Self { is_dirty: false, level, level_ns, pushed_ns: 0, heard_ns: now_ns, holders: Vec::new() }
     }
 
+    /// Goes on under a keeper that does not know what was agreed on and said of it.
+    pub(super) fn resume(&mut self) {
+        (self.is_dirty, self.pushed_ns) = (false, 0);
+        self.holders.iter_mut().for_each(|one| one.saved = 0);
+    }
+
     /// Counts what a holder admitted; whether others should know.
     pub(super) fn hear(
         &mut self,

@@ -32,7 +32,7 @@ pub(super) struct Watch {
 
 /// What sessions are given.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct Allotment {
     /// Default share of a node.
     pub(super) node: u32,
     /// Default share of a region.
@@ -43,7 +43,7 @@ pub(super) struct Terms {
     pub(super) is_closing: bool,
 }
 
-impl Terms {
+impl Allotment {
     fn unit(&self, holder: u64) -> u32 {
         if is_region(holder) { self.region } else { self.node }
     }
@@ -132,15 +132,15 @@ pub(super) fn are_heard(watches: &BTreeMap<u64, Watch>, ledger: &Ledger) -> bool
 }
 
 /// Opens, replaces and ends sessions.
-pub(super) fn tend(watches: &mut BTreeMap<u64, Watch>, terms: Terms, bench: &mut Bench<'_>) {
+pub(super) fn tend(watches: &mut BTreeMap<u64, Watch>, allotment: Allotment, bench: &mut Bench<'_>) {
     let mut has_room_gone = false;
     for (holder, watch) in watches.iter_mut() {
         let session = bench.ledger.sessions.get(holder).copied();
         if let Some((incarnation, epoch_seen)) = watch.joining {
             watch.is_full = false;
             match session {
-                _ if terms.is_open => {
-                    join(*holder, incarnation, epoch_seen, terms.unit(*holder), session, bench);
+                _ if allotment.is_open => {
+                    join(*holder, incarnation, epoch_seen, allotment.unit(*holder), session, bench);
                 }
                 // It uses nothing of it any more.
                 Some(session) => {
@@ -157,14 +157,14 @@ pub(super) fn tend(watches: &mut BTreeMap<u64, Watch>, terms: Terms, bench: &mut
         let Some(session) = session else { continue };
         if bench.now_ns.saturating_sub(watch.heard_ns) > bench.timing.expiry_ns() {
             bench.changes.push(ChangeV1::Close { holder: *holder, epoch: session.epoch });
-        } else if terms.is_closing {
+        } else if allotment.is_closing {
             bench.mail(*holder).reopen = Some(session.epoch);
         } else {
-            has_room_gone |= session.unit < terms.unit(*holder) / 2;
+            has_room_gone |= session.unit < allotment.unit(*holder) / 2;
         }
     }
     let is_uneven = |session: &SessionV1| {
-        let unit = terms.unit(session.holder);
+        let unit = allotment.unit(session.holder);
         session.unit > unit + unit / 8 || (session.unit < unit / 2 && free(bench.ledger) >= unit / 2)
     };
     if has_room_gone {
