@@ -144,11 +144,12 @@ impl Agent {
         let is_time = now.now_ns.saturating_sub(self.measured_ns) >= self.timings[0].report_ns;
         let identity = self.identity;
         let (sessions, mut ground) = self.split(now);
+        // What was used is told apart before the terms of its use change.
+        wake(sessions, &mut ground, Mark::Touched);
         for session in sessions.iter_mut() {
             ground.turn_to(session);
             session.check_lease(&mut ground);
         }
-        wake(sessions, &mut ground, Mark::Touched);
         wake(sessions, &mut ground, Mark::Urgent);
         let mut out = Vec::new();
         for session in sessions.iter_mut() {
@@ -168,6 +169,9 @@ impl Agent {
     pub fn take_in(&mut self, now: Now, ledger: usize, grant: &GrantV1) {
         let identity = self.identity;
         let (sessions, mut ground) = self.split(now);
+        if grant.open.is_some() || grant.reopen {
+            wake(sessions, &mut ground, Mark::Touched);
+        }
         if let Some(session) = sessions.get_mut(ledger) {
             ground.turn_to(session);
             session.take_in(identity, grant, &mut ground);

@@ -31,6 +31,8 @@ pub(crate) mod flag {
     pub(crate) const EXHAUSTED: u32 = 8;
     /// The limit as a whole is short: waiting for a larger share is in vain.
     pub(crate) const CONTENDED: u32 = 16;
+    /// What its counted rate admitted was reported before: only what comes after that is new.
+    pub(crate) const COUNTED: u32 = 32;
 }
 
 /// The state of one limit: a rate, a quota, or both of one API key.

@@ -111,6 +111,15 @@ impl Rig {
 
     /// Ten milliseconds pass.
     pub(crate) fn step(&mut self) {
+        self.ask_ledgers();
+        if (self.now_ns / (10 * MS)).is_multiple_of(2) {
+            self.answer();
+        }
+        self.check();
+    }
+
+    /// Nodes look at their limits and say what they need.
+    pub(crate) fn ask_ledgers(&mut self) {
         self.now_ns += 10 * MS;
         let now = self.now();
         for node in 0..self.nodes.len() {
@@ -128,10 +137,15 @@ impl Rig {
                 self.keepers[at].take_in(now.now_ns, &report, &self.ledgers[at], &index);
             }
         }
-        if (self.now_ns / (10 * MS)).is_multiple_of(2) {
-            (0..self.keepers.len()).for_each(|at| self.tick(at));
-            self.speak_for_regions();
-        }
+    }
+
+    /// Leaders decide and answer.
+    pub(crate) fn answer(&mut self) {
+        (0..self.keepers.len()).for_each(|at| self.tick(at));
+        self.speak_for_regions();
+    }
+
+    fn check(&self) {
         for ledger in &self.ledgers {
             ledger.check().unwrap();
         }

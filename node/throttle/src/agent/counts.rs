@@ -56,8 +56,10 @@ impl ActiveCount {
             .cells
             .get(cell)
             .map_or((0, 0, 0), |cell| (cell.offered(), cell.spent(), cell.refused(true)));
-        // What made the cell known is not counted yet.
-        let before = u64::from(spent.saturating_sub(1));
+        // What made the cell known is not counted yet; of a cell that was never counted, nothing is.
+        let is_counted = |cell: &Cell| cell.set(flag::COUNTED) & flag::COUNTED != 0;
+        let was_counted = ground.bank.cells.get(cell).is_some_and(is_counted);
+        let before = if was_counted { u64::from(spent.saturating_sub(1)) } else { 0 };
         Self {
             cell,
             spec,

@@ -40,3 +40,28 @@ fn what_was_used_just_now_is_not_forgotten() {
         assert!((90..=103).contains(&admitted), "{admitted}");
     }
 }
+
+/// Requests that a node admits before it has heard of its ledger, just before, and after: together they are one burst.
+#[test]
+fn what_was_used_before_the_first_session_counts() {
+    for (early, late) in [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (1, 1)] {
+        let mut rig = Rig::new(3);
+        let limits = rig.configure(&[("one", Some(Spec::rate(0.01, 6.0, Policy::default(), 3)), None)]);
+        let mut admitted = rig.ask(1, &limits, early);
+        while !rig.nodes[1].agent.is_open(limits_ledger()) {
+            rig.ask_ledgers();
+            // Nothing has looked at the limit since.
+            admitted += rig.ask(1, &limits, late.min(2 - admitted.min(2)));
+            rig.answer();
+        }
+        admitted += rig.ask(1, &limits, 20);
+        rig.run(1_000);
+        admitted += rig.ask(1, &limits, 20);
+        assert_eq!(admitted, 6, "{early} and {late} before the session");
+    }
+}
+
+fn limits_ledger() -> usize {
+    let kind = Spec::rate(0.01, 6.0, Policy::default(), 3).kind;
+    crate::Name::of("one").limit(kind).ledger()
+}
