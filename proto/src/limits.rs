@@ -163,6 +163,14 @@ pub const CACHE_KEY_BYTES_MAX: usize = 16 * 1024;
 pub const CACHE_PURGES_MAX: usize = 100;
 /// Names in a Vary header beyond which an answer is not cached.
 pub const CACHE_VARY_NAMES_MAX: usize = 16;
+/// Calls under way for cached answers, each with requests that may wait for it; further ones are made for one request each.
+pub const CACHE_FLIGHTS_MAX: usize = 1 << 16;
+/// Stored answers that a shard has in its own view; beyond it the view begins anew.
+pub const CACHE_VIEW_ENTRIES_MAX: usize = 1 << 16;
+/// How long requests for a key whose answer was not fit for storing do not wait for each other, in milliseconds.
+pub const CACHE_UNFIT_MS: u64 = 10_000;
+/// Bytes of cached answers that a node holds in memory unless its options say otherwise.
+pub const CACHE_MEMORY_BYTES_DEFAULT: u64 = 512 * 1024 * 1024;
 /// Tags of one cached answer; further ones are not remembered.
 pub const CACHE_TAGS_MAX: usize = 64;
 

@@ -8,12 +8,20 @@
 mod decide;
 mod errand;
 mod exchange;
+mod fetch;
+mod recall;
 mod report;
 
-use std::{future::poll_fn, io, pin::Pin, rc::Rc, task::Poll};
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::Poll,
+};
 
 use tidegate_listener::{
-    Refusal,
+    Body, Refusal,
     direct::{Direct, Handover, Input, Line, Stream},
 };
 
@@ -54,6 +62,8 @@ enum Verdict {
     Answer(Ready),
     /// The errand has a call to make.
     Call(Call),
+    /// The pipeline has the answer.
+    Fetch(Option<Box<http::Request<Body>>>),
 }
 
 /// What is being waited for.
@@ -90,6 +100,10 @@ impl Direct for DirectPath {
                     Verdict::Late => Box::pin(talk.refuse(Refusal::Timeout)).await,
                     Verdict::Answer(ready) => talk.answer(ready).await,
                     Verdict::Call(call) => talk.exchange(call).await,
+                    Verdict::Fetch(request) => match request.take() {
+                        Some(request) => Box::pin(talk.fetch(*request)).await,
+                        None => Next::Gone,
+                    },
                 };
                 match next {
                     Next::Again => {}
@@ -175,6 +189,11 @@ impl<S: Stream> Talk<S> {
                 errand.used = 0;
                 Verdict::Call(call)
             }
+            Decision::Fetch(request) => {
+                self.input.consume(errand.used, &self.line.desk.buffers);
+                errand.used = 0;
+                Verdict::Fetch(Some(request))
+            }
         };
         self.errand.hold(errand);
         Some(verdict)
@@ -195,23 +214,32 @@ impl<S: Stream> Talk<S> {
 
     /// Sends an answer that is known, and notes it.
     async fn answer(&mut self, ready: &mut Ready) -> Next {
-        let sent = self.send(&ready.out).await;
+        let body = std::mem::take(&mut ready.body);
+        let sent = self.send(&ready.out, &body).await;
         self.line.desk.buffers.recycle(std::mem::take(&mut ready.out));
         self.finish(ready.body_bytes, sent.is_ok())
     }
 
-    /// Writes all of `bytes` to the client, under the bound for clients that do not read.
-    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut sent = 0;
+    /// Writes all of `head` and `body` to the client, under the bound for clients that do not read.
+    async fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let (mut sent, head_bytes) = (0, head.len());
         let mut is_timed = false;
         let Line { stream, alarm, desk, .. } = &mut self.line;
         let outcome = poll_fn(|cx| {
             let waiting = loop {
-                let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) else {
+                let stream = Pin::new(&mut *stream);
+                let head = head.get(sent..).unwrap_or_default();
+                let body = body.get(sent.saturating_sub(head_bytes)..).unwrap_or_default();
+                let written = match (head.is_empty(), body.is_empty()) {
                     // An encrypted stream takes bytes before the socket does.
-                    break Pin::new(&mut *stream).poll_flush(cx);
+                    (true, true) => break stream.poll_flush(cx),
+                    (false, true) => stream.poll_write(cx, head),
+                    (true, false) => stream.poll_write(cx, body),
+                    (false, false) => {
+                        stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
+                    }
                 };
-                match Pin::new(&mut *stream).poll_write(cx, rest) {
+                match written {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     Poll::Ready(Ok(count)) => (sent, is_timed) = (sent + count, false),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -249,7 +277,7 @@ impl<S: Stream> Talk<S> {
     async fn refuse(&mut self, refusal: Refusal) -> Next {
         self.line.desk.note_refusal(refusal);
         let answer = refusal.raw(std::str::from_utf8(&*self.shard.date.borrow()).ok());
-        match self.send(answer.as_bytes()).await {
+        match self.send(answer.as_bytes(), &[]).await {
             Ok(()) => Next::Close,
             Err(_) => Next::Gone,
         }

@@ -58,6 +58,11 @@ impl Taken {
         }
     }
 
+    /// Whether a body is on its way.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
     fn sending(&mut self, body: CallBody) -> Sending {
         match body {
             CallBody::Empty => Sending::Bytes(None),

@@ -5,6 +5,7 @@
 
 mod body;
 mod budget;
+mod cache;
 mod certificates;
 mod direct;
 mod identity;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use tidegate_proto::limits::SHARDS_MAX;
+use tidegate_proto::limits::{CACHE_MEMORY_BYTES_DEFAULT, SHARDS_MAX};
 
 use crate::Error;
 
@@ -20,6 +20,8 @@ pub struct Options {
     /// Whether plain HTTP/1 requests take the short line, without the HTTP server between. Off, every request takes the
     /// general line: slower, and otherwise the same. For comparing the two, and for an emergency.
     pub direct: bool,
+    /// Bytes of stored answers that this node holds in memory, over all stages.
+    pub cache_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -30,6 +32,7 @@ impl Default for Options {
             shards: 0,
             requests_per_second_max: None,
             direct: true,
+            cache_bytes_max: CACHE_MEMORY_BYTES_DEFAULT,
         }
     }
 }

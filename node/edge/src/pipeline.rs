@@ -11,6 +11,7 @@ use tidegate_listener::{Body, Connection};
 
 use crate::{
     budget::Budget,
+    cache,
     integrate::{self, Answer, Taken},
     limiter::is_starved,
     respond::{self, Outgoing},
@@ -34,7 +35,12 @@ pub(crate) fn serve(
 }
 
 /// What is rare or slow anyway has its memory apart: every request under way pays for this future's size.
-async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> Result<Answer, Rejection> {
+async fn answer(
+    shard: &Rc<Shard>,
+    visit: &Visit,
+    body: Body,
+    trail: &mut Trail,
+) -> Result<Answer, Rejection> {
     let request = visit.request();
     let admitted = match admit(shard, visit, &request, trail).await {
         Ok(admitted) => admitted,
@@ -45,18 +51,33 @@ async fn answer(shard: &Shard, visit: &Visit, body: Body, trail: &mut Trail) -> 
             return Err(rejection);
         }
     };
+    if admitted.cache_rule().is_some_and(|rule| rule.answers(request.verb)) && body.is_end_stream() {
+        return Box::pin(cache::serve(shard, visit, &request, &admitted, trail)).await;
+    }
     let intake = admitted.intake(&request)?;
     let mut taken = match intake {
         Intake::Nothing if body.is_end_stream() => Taken::nothing(),
         intake => Box::pin(Taken::take(intake, body)).await?,
     };
-    let Some(wired) = forward(shard, visit, &request, &admitted) else {
-        return Box::pin(map(shard, &request, &admitted, &mut taken, trail)).await;
+    call(shard, visit, &request, &admitted, &mut taken, trail).await
+}
+
+/// Makes the call of an admitted request.
+pub(crate) async fn call(
+    shard: &Shard,
+    visit: &Visit,
+    request: &Request<'_>,
+    admitted: &Admitted<'_>,
+    taken: &mut Taken,
+    trail: &mut Trail,
+) -> Result<Answer, Rejection> {
+    let Some(wired) = forward(shard, visit, request, admitted) else {
+        return Box::pin(map(shard, request, admitted, taken, trail)).await;
     };
-    let body = if intake == Intake::Stream { CallBody::Stream } else { CallBody::Empty };
+    let body = if taken.is_stream() { CallBody::Stream } else { CallBody::Empty };
     // Everything before the call is one decision, and timed as one.
     trail.phases.route_us = trail.lap_us();
-    let reply = integrate::integrate(&shard.upstream, wired, body, &mut taken, trail).await;
+    let reply = integrate::integrate(&shard.upstream, wired, body, taken, trail).await;
     trail.phases.integrate_us = trail.lap_us();
     Ok(Answer::forwarded(reply?))
 }

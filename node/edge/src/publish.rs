@@ -16,12 +16,17 @@ use arc_swap::{ArcSwap, Guard};
 use tidegate_gateway::{Answer, Snapshot, StageTable, Target};
 use tidegate_telemetry::metrics::{Registry, RouteLabels, RouteMetrics};
 
-use crate::upstream::{Kind, Shelf, Upstream};
+use crate::{
+    cache::{Cache, Store, Stores},
+    upstream::{Kind, Shelf, Upstream},
+};
 
 /// A snapshot with the meters of its routes, resolved before any request needs them.
 pub(crate) struct Published {
     snapshot: Arc<Snapshot>,
     meters: Box<[Meters]>,
+    /// By stage; empty where nothing is cached.
+    stores: Stores,
 }
 
 type Meters = Arc<[Arc<RouteMetrics>]>;
@@ -81,6 +86,7 @@ pub(crate) struct Publisher {
     /// Counts publications, so that a shard sees with one load that nothing is new.
     generation: AtomicU64,
     registry: Registry,
+    cache: Arc<Cache>,
 }
 
 impl Published {
@@ -92,6 +98,12 @@ impl Published {
         Arc::clone(&self.snapshot)
     }
 
+    /// What is stored of a stage's answers.
+    #[inline]
+    pub(crate) fn store(&self, stage: usize) -> Option<&Arc<Store>> {
+        self.stores.get(stage)?.as_ref()
+    }
+
     /// The meter of a method, by the places of its stage and itself.
     pub(crate) fn meter(&self, stage: usize, method: usize) -> Option<&RouteMetrics> {
         self.meters.get(stage)?.get(method).map(|meter| &**meter)
@@ -99,10 +111,16 @@ impl Published {
 }
 
 impl Publisher {
-    pub(crate) fn new(registry: Registry, first: Arc<Snapshot>) -> Self {
+    pub(crate) fn new(registry: Registry, cache: Arc<Cache>, first: Arc<Snapshot>) -> Self {
         let meters = first.stages().iter().map(|stage| resolve(&registry, stage)).collect();
-        let current = ArcSwap::from_pointee(Published { snapshot: first, meters });
-        Self { current, retired: Mutex::default(), generation: AtomicU64::new(0), registry }
+        let stores = cache.stores(first.caches(), first.stages().len(), &[]);
+        let current = ArcSwap::from_pointee(Published { snapshot: first, meters, stores });
+        Self { current, retired: Mutex::default(), generation: AtomicU64::new(0), registry, cache }
+    }
+
+    /// What all shards share of the cache.
+    pub(crate) fn cache(&self) -> &Arc<Cache> {
+        &self.cache
     }
 
     /// Changes with every publication.
@@ -129,7 +147,8 @@ impl Publisher {
             .stages()
             .iter()
             .map(|stage| take_over(stage).unwrap_or_else(|| resolve(&self.registry, stage)));
-        let published = Published { meters: meters.collect(), snapshot };
+        let stores = self.cache.stores(snapshot.caches(), snapshot.stages().len(), &before.stores);
+        let published = Published { meters: meters.collect(), snapshot, stores };
         retired.push(self.current.swap(Arc::new(published)));
         self.generation.fetch_add(1, Release);
         drop(before);

@@ -131,7 +131,7 @@ pub(crate) fn respond(
             status: trail.status,
             latency_us: trail.latency_us,
             integration_us,
-            ..Observation::default()
+            cache: trail.cache,
         });
     }
     let line = shard.log.clone().map(|log| Box::new(Line { log, visit, trail, bytes: 0 }));

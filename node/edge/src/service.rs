@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Options,
+    cache::Cache,
     certificates::Keeper,
     direct::DirectPath,
     limiter::{Admission, Limiter},
@@ -101,8 +102,9 @@ impl Service {
             let rate = u64::from(rate.get());
             Arc::new(Bucket::new(rate, rate))
         });
+        let cache = Arc::new(Cache::new(options.cache_bytes_max, &registry));
         let handle = Handle {
-            publisher: Arc::new(Publisher::new(registry.clone(), first)),
+            publisher: Arc::new(Publisher::new(registry.clone(), cache, first)),
             certificates,
             listeners: handles(&listeners),
             tls_listeners: handles(&tls_listeners),

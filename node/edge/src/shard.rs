@@ -8,12 +8,14 @@ use std::{
 };
 
 use crate::{
+    cache::{Cache, Local},
     direct::Boxes,
     identity::Generator,
     limiter::Admission,
     publish::{Publisher, View},
     respond::{DATE_BYTES, Log, Pages},
     upstream::Upstream,
+    visit::Visit,
 };
 
 /// How often a shard looks after itself.
@@ -27,6 +29,9 @@ pub(crate) struct Shard {
     pub(crate) identities: RefCell<Generator>,
     pub(crate) upstream: Rc<Upstream>,
     pub(crate) admission: Admission,
+    pub(crate) cache: Arc<Cache>,
+    /// What this shard knows of the stored answers.
+    pub(crate) local: Local,
     /// Requests count references to it in memory of their own thread.
     pub(crate) log: Option<Rc<Log>>,
     pub(crate) pages: Pages,
@@ -51,6 +56,7 @@ impl Shard {
         seed: u64,
     ) -> Rc<Self> {
         let generation = publisher.generation();
+        let cache = Arc::clone(publisher.cache());
         let view = RefCell::new(View::new(Arc::clone(&publisher.load())));
         let shard = Self {
             publisher,
@@ -58,6 +64,8 @@ impl Shard {
             identities: RefCell::new(Generator::new(seed)),
             upstream: Rc::new(upstream),
             admission,
+            local: Local::new(cache.seed().clone()),
+            cache,
             log: log.map(Rc::new),
             pages: Pages::new(),
             errands: Boxes::default(),
@@ -112,7 +120,13 @@ impl Shard {
             self.view();
             self.correct_wall_clock();
             self.upstream.sweep();
+            self.local.sweep(self.now_ns());
         }
+    }
+
+    /// Whether the request is signed by a caller of the account.
+    pub(crate) fn is_signed(&self, _visit: &Visit) -> bool {
+        false
     }
 
     fn correct_wall_clock(&self) {

@@ -9,7 +9,10 @@ use std::{
 use http::{Version, header, request::Parts};
 use tidegate_gateway::{Facts, Known, Rejection, Request, Routed, Snapshot, address, verb};
 use tidegate_listener::{Body, Connection, Scheme};
-use tidegate_telemetry::access_log::{PhaseTimes, Record};
+use tidegate_telemetry::{
+    access_log::{PhaseTimes, Record},
+    metrics::CacheOutcome,
+};
 
 use crate::{
     budget::Budget,
@@ -19,6 +22,7 @@ use crate::{
 };
 
 /// A request and the facts the edge established about it.
+#[derive(Clone)]
 pub(crate) struct Visit {
     pub(crate) view: View,
     pub(crate) head: Parts,
@@ -34,6 +38,7 @@ pub(crate) struct Visit {
 }
 
 /// An address as text.
+#[derive(Clone)]
 struct AddressText {
     bytes: [u8; ADDRESS_BYTES_MAX],
     length: usize,
@@ -58,6 +63,8 @@ pub(crate) struct Trail {
     pub(crate) known: Option<Known>,
     /// What is left of its limits, where the answer says so.
     pub(crate) quota: Option<Box<Budget>>,
+    /// What the cache did.
+    pub(crate) cache: CacheOutcome,
     pub(crate) status: u16,
     pub(crate) latency_us: u64,
 }
@@ -245,6 +252,7 @@ impl Trail {
             rejection: None,
             known: None,
             quota: None,
+            cache: CacheOutcome::Off,
             status: 0,
             latency_us: 0,
         }

@@ -3,6 +3,7 @@
 
 mod address;
 mod archive;
+mod caches;
 mod compile;
 mod direct;
 mod limits;
@@ -17,6 +18,7 @@ mod testing;
 mod transform;
 
 pub use address::{Address, address};
+pub use caches::{Asked, Caches, KeyHeaders, KeyParts, Plainness, Rule, StageCache};
 pub use compile::{CompileError, compile};
 pub use direct::{
     Answer, Forward, NotDirect, Plan, RawHead, Sender, Target, push_number, reply_headers,
@@ -26,7 +28,7 @@ pub use limits::{
     Gate, KeyTable, Known, Level, Limits, Shortage, Subject, holders, plan_limit_name,
     subjects as limit_subjects,
 };
-pub use phase::{Admitted, Authorized, Routed, Turnstile, authorize, throttle};
+pub use phase::{Admitted, Authorized, Pass, Routed, Turnstile, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};
 pub use request::{Facts, Request, common_log_time, verb};
 pub use router::{PathRanges, known_verb, verb_index};

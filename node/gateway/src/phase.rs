@@ -130,6 +130,29 @@ fn authorize_key<'s>(routed: Routed<'s>, header: Option<&str>) -> Result<Authori
     known.map(|known| Authorized { routed, known: Some(known) }).ok_or(Rejection::InvalidApiKey)
 }
 
+/// The evidence of an admission without what it borrows: for a call that outlives the request it is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    revision: u64,
+    applied: u64,
+    stage_index: usize,
+    method_index: u32,
+    parameters: PathRanges,
+}
+
+impl Snapshot {
+    /// The admission that a pass stands for; `None` in another snapshot.
+    pub fn readmit(&self, pass: Pass) -> Option<Admitted<'_>> {
+        let Pass { revision, applied, stage_index, method_index, parameters } = pass;
+        if (revision, applied) != (self.revision(), self.applied()) {
+            return None;
+        }
+        let stage = self.stages().get(stage_index)?;
+        let method = stage.method(method_index)?;
+        Some(Admitted(Routed { snapshot: self, stage, stage_index, method, method_index, parameters }))
+    }
+}
+
 /// What a node decides about limits with.
 #[derive(Clone, Copy, Debug)]
 pub struct Turnstile<'a> {
@@ -217,6 +240,13 @@ impl<'s> Admitted<'s> {
     /// What was routed.
     pub fn routed(&self) -> &Routed<'s> {
         &self.0
+    }
+
+    /// The same evidence without what it borrows.
+    pub fn pass(&self) -> Pass {
+        let Routed { snapshot, stage_index, method_index, parameters, .. } = self.0;
+        let (revision, applied) = (snapshot.revision(), snapshot.applied());
+        Pass { revision, applied, stage_index, method_index, parameters }
     }
 }
 

@@ -7,11 +7,14 @@ use std::{cmp::Ordering, sync::Arc};
 
 use rkyv::rancor;
 use tidegate_proto::{
-    compiled::{ArchivedSnapshotV1, CertificateV1, CertificatesV1, SnapshotV1, VERSION, limits::LimitsV1},
+    compiled::{
+        ArchivedSnapshotV1, CertificateV1, CertificatesV1, SnapshotV1, VERSION, caches::CachesV1,
+        limits::LimitsV1,
+    },
     frame::{self, FrameError, HEADER_BYTES, Kind},
 };
 
-use crate::{Limits, LoadError, StageTable, router};
+use crate::{Caches, Limits, LoadError, StageTable, router};
 
 /// The compiled configuration of a node. Unchanged stages are shared between snapshots.
 pub struct Snapshot {
@@ -25,6 +28,7 @@ pub struct Snapshot {
     certificates: Box<[Arc<CertificateV1>]>,
     ticket_secret: Option<[u8; 32]>,
     limits: Arc<Limits>,
+    caches: Arc<Caches>,
 }
 
 impl Snapshot {
@@ -48,6 +52,7 @@ impl Snapshot {
             certificates: Box::default(),
             ticket_secret: None,
             limits: Arc::default(),
+            caches: Arc::default(),
         }
     }
 
@@ -61,6 +66,18 @@ impl Snapshot {
     /// Who may call how much.
     pub fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    /// The same snapshot with caches, which must have been built for [`Self::stages`].
+    #[must_use]
+    pub fn with_caches(mut self, caches: Arc<Caches>) -> Self {
+        self.caches = caches;
+        self
+    }
+
+    /// Which answers may come from a cache.
+    pub fn caches(&self) -> &Arc<Caches> {
+        &self.caches
     }
 
     /// The same snapshot with the certificates of the data plane, and the secret behind its session tickets.
@@ -154,13 +171,22 @@ impl Snapshot {
         let mut out = frame::seal(Kind::Snapshot, VERSION, &rkyv::to_bytes::<rancor::Error>(&head)?)?;
         frames.iter().for_each(|frame| out.extend_from_slice(frame));
         let limits = self.limits.compiled();
-        if self.ticket_secret.is_some() || !self.certificates.is_empty() || !limits.is_empty() {
+        let caches = self.caches.compiled();
+        // What stands last may be absent; whatever stands before it may not.
+        if self.ticket_secret.is_some()
+            || !self.certificates.is_empty()
+            || !limits.is_empty()
+            || !caches.is_empty()
+        {
             let certificates = self.certificates.iter().map(|certificate| CertificateV1::clone(certificate));
             let ticket_secret = self.ticket_secret;
             out.extend(CertificatesV1 { ticket_secret, certificates: certificates.collect() }.encode()?);
         }
-        if !limits.is_empty() {
+        if !limits.is_empty() || !caches.is_empty() {
             out.extend(limits.encode()?);
+        }
+        if !caches.is_empty() {
+            out.extend(caches.encode()?);
         }
         Ok(out)
     }
@@ -185,11 +211,19 @@ impl Snapshot {
             }
         };
         let CertificatesV1 { ticket_secret, certificates } = certificates;
-        let limits = if rest.is_empty() { LimitsV1::default() } else { LimitsV1::decode(rest)? };
+        let (limits, rest) = match rest {
+            [] => (LimitsV1::default(), rest),
+            more => {
+                let (frame, rest) = split_frame(more)?;
+                (LimitsV1::decode(frame)?, rest)
+            }
+        };
+        let caches = if rest.is_empty() { CachesV1::default() } else { CachesV1::decode(rest)? };
         let (revision, applied) = (head.revision.to_native(), head.applied.to_native());
         let snapshot = Self::new(revision, applied, head.region.as_str(), head.account.as_str(), stages);
         let certificates = certificates.into_iter().map(Arc::new).collect();
-        Ok((snapshot.with_certificates(certificates, ticket_secret), limits))
+        let caches = Arc::new(Caches::build(Arc::new(caches), snapshot.stages()));
+        Ok((snapshot.with_certificates(certificates, ticket_secret).with_caches(caches), limits))
     }
 }
 

@@ -20,11 +20,16 @@ pub struct BodyError(#[from] hyper::Error);
 
 /// The body of a request, read from the connection as it is polled. Unbounded: the reader sets the limit.
 #[derive(Debug)]
-pub struct Body(Incoming);
+pub struct Body(Option<Incoming>);
 
 impl Body {
     pub(crate) fn new(incoming: Incoming) -> Self {
-        Self(incoming)
+        Self(Some(incoming))
+    }
+
+    /// The body of a request that has none.
+    pub fn empty() -> Self {
+        Self(None)
     }
 }
 
@@ -36,15 +41,18 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.0).poll_frame(cx).map_err(BodyError)
+        match &mut self.0 {
+            Some(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BodyError),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.0.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 

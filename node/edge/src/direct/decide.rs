@@ -1,18 +1,27 @@
 //! From the bytes of a head to what must be done, in one go: no wait, no allocation, no lock, nothing looked up by hash.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
+
+use bytes::Bytes;
 
 use tidegate_gateway::{
     Address, Answer, Forward, Plan, RawHead, Rejection, Sender, address, authorize, known_verb,
 };
-use tidegate_listener::direct::{
-    ChunkScanner, Desk,
-    head::{self, Fields, Framing, Head, Reading},
+use tidegate_listener::{
+    Body,
+    direct::{
+        ChunkScanner, Desk,
+        head::{self, Fields, Framing, Head, Reading},
+    },
 };
 use tidegate_proto::limits::{BODY_BYTES_MAX, COALESCE_BYTES_MAX};
 
-use super::errand::{Caller, Errand, Marks, Place};
+use super::{
+    errand::{Caller, Errand, Marks, Place},
+    recall::{fetch, stored},
+};
 use crate::{
+    cache::Entry,
     limiter::is_starved,
     publish::View,
     relay::{Relay, Span},
@@ -34,11 +43,15 @@ pub(super) enum Decision {
     Answer(Ready),
     /// Call upstream.
     Call(Call),
+    /// Let the pipeline answer, and stay.
+    Fetch(Box<http::Request<Body>>),
 }
 
 /// An answer that needs no upstream.
 pub(super) struct Ready {
     pub(super) out: Vec<u8>,
+    /// What follows `out`, and is not copied.
+    pub(super) body: Bytes,
     pub(super) body_bytes: u64,
 }
 
@@ -63,10 +76,12 @@ pub(super) struct Site<'a> {
 }
 
 /// Why a request is not served by a call.
-enum Turn {
+pub(super) enum Turn {
     Hand,
     Reject(Rejection),
     Answer(u32),
+    Stored(Arc<Entry>),
+    Fetch,
 }
 
 impl From<Rejection> for Turn {
@@ -76,12 +91,12 @@ impl From<Rejection> for Turn {
 }
 
 /// A head, its address, and how much of its body is there.
-struct Sight<'b, 's> {
-    head: Head<'b, 's>,
-    address: Option<Address<'b>>,
-    marks: Marks<'b>,
+pub(super) struct Sight<'b, 's> {
+    pub(super) head: Head<'b, 's>,
+    pub(super) address: Option<Address<'b>>,
+    pub(super) marks: Marks<'b>,
     /// The body, when all of it is there.
-    body: Option<&'b [u8]>,
+    pub(super) body: Option<&'b [u8]>,
 }
 
 impl Site<'_> {
@@ -118,6 +133,11 @@ impl Site<'_> {
                 let Some(answer) = view.answer(errand.route, index) else { return Decision::Hand };
                 Decision::Answer(self.ready(answer, &sight, errand))
             }
+            Err(Turn::Stored(entry)) => Decision::Answer(stored(self, &entry, &sight, errand)),
+            Err(Turn::Fetch) => match fetch(&sight.head) {
+                Some(request) => Decision::Fetch(request),
+                None => return Decision::Hand,
+            },
         };
         errand.view = Some(view);
         self.desk.note_request();
@@ -142,6 +162,7 @@ impl Site<'_> {
         errand.status = 0;
         errand.integration_status = None;
         errand.decide_us = None;
+        errand.is_hit = false;
         errand.integrate_us = None;
         errand.latency_us = None;
     }
@@ -153,6 +174,9 @@ impl Site<'_> {
         errand.route = Some((routed.stage_index(), routed.method_index()));
         let authorized = authorize(routed, || sight.marks.api_key())?;
         errand.known = authorized.known();
+        if let Some(rule) = routed.cache_rule().filter(|rule| rule.answers(method)) {
+            return Err(self.recall(sight, view, errand, authorized, rule));
+        }
         let plan = routed.plan();
         let has_body = !matches!(sight.head.framing, Framing::Empty | Framing::Length(0));
         let fits = match plan {
@@ -242,7 +266,7 @@ impl Site<'_> {
         let mut out = self.desk.buffers.output();
         let is_head = sight.head.method == "HEAD";
         let body_bytes = write_answer(self.shard, answer, errand, is_head, &mut out);
-        Ready { out, body_bytes }
+        Ready { out, body: Bytes::new(), body_bytes }
     }
 }
 

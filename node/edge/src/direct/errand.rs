@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use tidegate_gateway::Rejection;
+use tidegate_gateway::{Plainness, Rejection};
 use tidegate_listener::{
     direct::{Buffers, Line},
     limits::INPUT_BYTES,
@@ -87,6 +87,8 @@ pub(crate) struct Errand {
     pub(super) status: u16,
     pub(super) integration_status: Option<u16>,
     pub(super) integration_error: Option<String>,
+    /// Whether a stored answer was found.
+    pub(super) is_hit: bool,
     /// From arrival to the decision, where the log shows it.
     pub(super) decide_us: Option<u64>,
     /// From arrival to the upstream's answer.
@@ -103,6 +105,7 @@ pub(super) struct Marks<'b> {
     content_type: Option<&'b [u8]>,
     pub(super) user_agent: Option<Place>,
     trace: Option<&'b [u8]>,
+    plainness: Plainness,
 }
 
 impl<'b> Marks<'b> {
@@ -110,6 +113,7 @@ impl<'b> Marks<'b> {
     pub(super) fn of(fields: &[Field<'b>], raw: &[u8]) -> Self {
         let mut marks = Self::default();
         for field in fields {
+            marks.plainness.see(field);
             match field.known {
                 Known::ApiKey if marks.api_key.is_none() => marks.api_key = Some(field.value),
                 Known::ContentType if marks.content_type.is_none() => {
@@ -123,6 +127,11 @@ impl<'b> Marks<'b> {
             }
         }
         marks
+    }
+
+    /// Whether it says nothing to caches.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plainness.is_plain()
     }
 
     /// The API key, if it is text.

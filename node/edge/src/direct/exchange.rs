@@ -368,7 +368,7 @@ impl<S: Stream> Talk<S> {
         let body_bytes =
             pages.with(&rejection, |page| write_answer(&self.shard, page, errand, call.is_head, &mut out));
         errand.rejection = Some(rejection);
-        let sent = self.send(&out).await;
+        let sent = self.send(&out, &[]).await;
         self.line.desk.buffers.recycle(out);
         self.finish(body_bytes, sent.is_ok())
     }

@@ -3,7 +3,7 @@
 use tidegate_gateway::{Rejection, Route, Shortage, Snapshot, StageTable};
 use tidegate_telemetry::{
     access_log::{Facts, Value, Variable},
-    metrics::Observation,
+    metrics::{CacheOutcome, Observation},
 };
 
 use super::errand::{Caller, Errand};
@@ -21,7 +21,7 @@ pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u
             status: errand.status,
             latency_us,
             integration_us: errand.integrate_us,
-            ..Observation::default()
+            cache: if errand.is_hit { CacheOutcome::Hit } else { CacheOutcome::Off },
         });
     }
     let Some(log) = &shard.log else { return };
@@ -145,10 +145,11 @@ impl Facts for Report<'_> {
             Variable::ErrorResponseType => Value::text(self.response_type()),
             Variable::XrayTraceId => self.trace(),
             // The decision is made in one go, and timed as one.
+            Variable::Cache => Value::text(errand.is_hit.then_some("hit")),
             Variable::RouteUs => Value::number(errand.decide_us),
             Variable::IntegrateUs => Value::number(errand.integrate_us),
             Variable::RespondUs => Value::number(self.respond_us()),
-            // Nothing of the short line is authorized, cached or mapped, and what is the node's is in the format already.
+            // Nothing of the short line is authorized or mapped, and what is the node's is in the format already.
             Variable::Caller
             | Variable::User
             | Variable::UserArn
@@ -170,7 +171,6 @@ impl Facts for Report<'_> {
             | Variable::Region
             | Variable::Az
             | Variable::Node
-            | Variable::Cache
             | Variable::AuthorizeUs
             | Variable::ThrottleUs
             | Variable::CacheUs

@@ -137,6 +137,8 @@ pub(crate) struct UpstreamBody {
     buffers: Rc<Buffers>,
     patience: Duration,
     stall: Option<Pin<Box<Sleep>>>,
+    /// What was read of it before and goes first.
+    begun: Bytes,
 }
 
 impl Upstream {
@@ -173,6 +175,7 @@ impl Upstream {
                 buffers: Rc::clone(&self.buffers),
                 patience: Duration::from_millis(wired.timeout_ms.into()),
                 stall: None,
+                begun: Bytes::new(),
             })),
         };
         Ok(Reply { status, headers, bare_length, body })
@@ -358,6 +361,16 @@ impl Outbound {
 }
 
 impl UpstreamBody {
+    /// Puts what was read of it back.
+    pub(crate) fn begin_with(&mut self, begun: Bytes) {
+        self.begun = begun;
+    }
+
+    /// Whether its end cannot be told from a broken connection (RFC 9112 §8).
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        matches!(self.span, Span::UntilClose)
+    }
+
     fn release_if_ended(&mut self) {
         if !matches!(self.span, Span::Length(0)) {
             return;
@@ -428,6 +441,9 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let this = &mut *self;
+        if !this.begun.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.begun)))));
+        }
         this.send_on(cx);
         loop {
             match this.take_data() {
@@ -457,12 +473,12 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.span, Span::Length(0))
+        matches!(self.span, Span::Length(0)) && self.begun.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.span {
-            Span::Length(left) => SizeHint::with_exact(left),
+            Span::Length(left) => SizeHint::with_exact(left + self.begun.len() as u64),
             Span::Chunked(_) | Span::UntilClose => SizeHint::default(),
         }
     }

@@ -1,0 +1,116 @@
+//! Stored answers: looked for before an upstream is asked, filled by one call for all who wait. Owns what is stored on this node and the
+//! order in which it is looked for; what may be stored and reused is decided elsewhere.
+
+mod entry;
+mod fill;
+mod flight;
+mod hash;
+mod hit;
+mod local;
+mod serve;
+mod store;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use tidegate_gateway::{Caches, Rule};
+use tidegate_telemetry::metrics::{Counter, Registry};
+
+pub(crate) use entry::Entry;
+pub(crate) use hash::Seed;
+pub(crate) use hit::{Hit, Place, find};
+pub(crate) use local::Local;
+pub(crate) use serve::serve;
+pub(crate) use store::Store;
+
+use flight::{Boarding, Flights};
+
+/// What all shards share of the cache.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    flights: Arc<Flights>,
+    seed: Seed,
+    /// Bytes that all stages may hold together.
+    bytes_max: u64,
+    /// Until when this node knows that nothing was flushed without its knowledge, on the clock of the shards.
+    current_until_ns: AtomicU64,
+    counters: Counters,
+}
+
+/// What the cache counts besides hits and misses, which are counted per method.
+#[derive(Debug)]
+struct Counters {
+    coalesced: Counter,
+    stored: Counter,
+    unfit: Counter,
+}
+
+impl Cache {
+    pub(crate) fn new(bytes_max: u64, registry: &Registry) -> Self {
+        let counter = |name, help| registry.counter(name, help, &[]);
+        let counters = Counters {
+            coalesced: counter("cache_coalesced", "Requests that waited for the call of another one"),
+            stored: counter("cache_stored", "Answers that were stored"),
+            unfit: counter("cache_unfit", "Answers of cached methods that were not fit for storing"),
+        };
+        let (flights, seed) = (Arc::default(), Seed::default());
+        Self { flights, seed, bytes_max, current_until_ns: AtomicU64::new(u64::MAX), counters }
+    }
+
+    /// Takes part in the call for a key.
+    fn board(&self, hash: u64, key: &[u8]) -> Boarding {
+        self.flights.board(hash, key)
+    }
+
+    fn note_coalesced(&self) {
+        self.counters.coalesced.increment();
+    }
+
+    fn note_kept(&self, is_stored: bool) {
+        let counter = if is_stored { &self.counters.stored } else { &self.counters.unfit };
+        counter.increment();
+    }
+
+    pub(crate) fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    /// Sets until when this node knows of every flush.
+    pub(crate) fn set_current_until(&self, until_ns: u64) {
+        self.current_until_ns.store(until_ns, Relaxed);
+    }
+
+    /// Whether stored answers may be served: nothing was flushed without this node's knowledge, or the stage does not mind.
+    #[inline]
+    pub(crate) fn is_current(&self, rule: &Rule, now_ns: u64) -> bool {
+        now_ns < self.current_until_ns.load(Relaxed) || rule.serves_isolated
+    }
+
+    /// The stores of a snapshot's stages, by place; those of caches that go on are taken over.
+    pub(crate) fn stores(&self, caches: &Caches, stages: usize, before: &[Option<Arc<Store>>]) -> Stores {
+        let wanted = |place: usize| caches.stage(place).map(|cache| cache.bytes_max);
+        let asked: u64 = (0..stages).filter_map(wanted).fold(0, u64::saturating_add);
+        // Together they stay within what the node has.
+        let part = |bytes: u64| match asked > self.bytes_max {
+            true => (u128::from(bytes) * u128::from(self.bytes_max) / u128::from(asked.max(1))) as u64,
+            false => bytes,
+        };
+        let store = |place: usize| {
+            let cache = caches.stage(place)?;
+            let bytes_max = part(cache.bytes_max);
+            let same = before.iter().flatten().find(|store| store.is_of(cache));
+            let store = match same {
+                Some(store) => Arc::clone(store),
+                None => Arc::new(Store::new(Arc::clone(&cache.scope), bytes_max)),
+            };
+            store.resize(bytes_max);
+            Some(store)
+        };
+        if caches.is_empty() { Box::default() } else { (0..stages).map(store).collect() }
+    }
+}
+
+/// What is stored, by the place of the stage.
+pub(crate) type Stores = Box<[Option<Arc<Store>>]>;

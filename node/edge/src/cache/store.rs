@@ -1,0 +1,209 @@
+//! The answers of one stage in memory, shared by all shards. Owns the bound on their bytes and which go first when it is reached
+//! (S3-FIFO, which a scan does not flush); must never be asked on the way of a hit that a shard has in its own view.
+
+use std::sync::Arc;
+
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
+use tidegate_gateway::StageCache;
+use tidegate_proto::{compiled::caches::PurgeV1, limits::CACHE_BODY_BYTES_MAX};
+
+use super::entry::Entry;
+
+/// Bytes that an entry takes on average, for the first size of tables.
+const ENTRY_BYTES: u64 = 8 * 1024;
+/// A part of the store must hold some of the largest entries, or it would refuse them.
+const PART_BYTES_MIN: u64 = 8 * CACHE_BODY_BYTES_MAX as u64;
+const PARTS_MAX: u64 = 16;
+/// Weight of what is remembered about a key that has no answer.
+const NOTE_BYTES: u64 = 256;
+
+/// What is kept under a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Kept {
+    /// An answer.
+    Answer(Arc<Entry>),
+    /// There is an answer per variant.
+    Variants(Arc<Variants>),
+    /// Answers were not fit for storing.
+    Unfit(Arc<Unfit>),
+}
+
+/// The headers that choose among the answers of a key.
+#[derive(Debug)]
+pub(crate) struct Variants {
+    pub(crate) key: Box<[u8]>,
+    /// Names, in lower case and sorted.
+    pub(crate) names: Box<[Box<str>]>,
+}
+
+/// A key whose answers are not stored for a while: requests for it do not wait for each other.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    pub(crate) key: Box<[u8]>,
+    pub(crate) until_ns: u64,
+}
+
+/// The answers of a stage.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// See [`StageCache::scope`].
+    scope: Arc<[u8]>,
+    cache: Cache<u64, Kept, Weight, DefaultHashBuilder, Farewell>,
+}
+
+#[derive(Clone, Debug)]
+struct Weight;
+
+impl Weighter<u64, Kept> for Weight {
+    fn weight(&self, _: &u64, kept: &Kept) -> u64 {
+        match kept {
+            Kept::Answer(entry) => entry.weight(),
+            Kept::Variants(variants) => NOTE_BYTES + variants.key.len() as u64,
+            Kept::Unfit(unfit) => NOTE_BYTES + unfit.key.len() as u64,
+        }
+    }
+}
+
+/// Tells views that an entry is not in the store any more.
+#[derive(Clone, Debug)]
+struct Farewell;
+
+impl Lifecycle<u64, Kept> for Farewell {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: u64, kept: Kept) {
+        kept.let_go();
+    }
+}
+
+impl Kept {
+    pub(crate) fn key(&self) -> &[u8] {
+        match self {
+            Self::Answer(entry) => &entry.key,
+            Self::Variants(variants) => &variants.key,
+            Self::Unfit(unfit) => &unfit.key,
+        }
+    }
+
+    /// Whether it is not in the store any more, or says nothing any more.
+    pub(crate) fn is_gone(&self, now_ns: u64) -> bool {
+        match self {
+            Self::Answer(entry) => entry.is_gone(),
+            Self::Variants(_) => false,
+            Self::Unfit(unfit) => unfit.until_ns <= now_ns,
+        }
+    }
+
+    fn let_go(&self) {
+        if let Self::Answer(entry) = self {
+            entry.let_go();
+        }
+    }
+}
+
+impl Store {
+    /// An empty store of at most `bytes_max`, but of room for some of the largest answers at least.
+    pub(crate) fn new(scope: Arc<[u8]>, bytes_max: u64) -> Self {
+        let bytes_max = bytes_max.max(PART_BYTES_MIN);
+        let parts = (bytes_max / PART_BYTES_MIN).clamp(1, PARTS_MAX);
+        let items = usize::try_from(bytes_max / ENTRY_BYTES).unwrap_or(usize::MAX);
+        let mut options = OptionsBuilder::new();
+        options.weight_capacity(bytes_max).estimated_items_capacity(items.clamp(1_000, 1 << 20));
+        options.shards(parts as usize);
+        let cache = match options.build() {
+            Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), Farewell),
+            // Only absent options fail.
+            Err(_) => Cache::with(items, bytes_max, Weight, DefaultHashBuilder::default(), Farewell),
+        };
+        Self { scope, cache }
+    }
+
+    /// Whether it is the store of this cache; a flush or another deployment makes it another cache.
+    pub(crate) fn is_of(&self, cache: &StageCache) -> bool {
+        self.scope == cache.scope
+    }
+
+    /// Changes the bound.
+    pub(crate) fn resize(&self, bytes_max: u64) {
+        let bytes_max = bytes_max.max(PART_BYTES_MIN);
+        if self.cache.capacity() != bytes_max {
+            self.cache.set_capacity(bytes_max);
+        }
+    }
+
+    /// What is kept under a key.
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Kept> {
+        self.cache.get(&hash).filter(|kept| kept.key() == key)
+    }
+
+    /// Tells that a key is in use, so that it stays.
+    pub(crate) fn touch(&self, hash: u64) {
+        self.cache.get(&hash);
+    }
+
+    /// Keeps something under its key, in the place of what was there.
+    pub(crate) fn keep(&self, hash: u64, kept: Kept) {
+        let before = self.cache.peek(&hash);
+        self.cache.insert(hash, kept);
+        if let Some(before) = before {
+            before.let_go();
+        }
+    }
+
+    /// Takes out what is under a key.
+    pub(crate) fn remove(&self, hash: u64) -> bool {
+        let removed = self.cache.remove(&hash);
+        removed.map(|(_, kept)| kept.let_go()).is_some()
+    }
+
+    /// Takes out what does not pass.
+    pub(crate) fn retain(&self, passes: impl Fn(&Entry) -> bool) {
+        self.cache.retain(|_, kept| match kept {
+            Kept::Answer(entry) => {
+                let stays = passes(entry);
+                if !stays {
+                    entry.let_go();
+                }
+                stays
+            }
+            Kept::Variants(_) | Kept::Unfit(_) => true,
+        });
+    }
+
+    /// All answers.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        let answers = self.cache.iter().filter_map(|(_, kept)| match kept {
+            Kept::Answer(entry) => Some(entry),
+            Kept::Variants(_) | Kept::Unfit(_) => None,
+        });
+        answers.collect()
+    }
+
+    /// Answers, notes included.
+    pub(crate) fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Bytes that they take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.cache.iter().for_each(|(_, kept)| kept.let_go());
+    }
+}
+
+/// Whether an entry was taken out by a purge that came after it. Asked only when there was a purge since it was last asked.
+pub(crate) fn is_purged(entry: &Entry, purges: &[PurgeV1]) -> bool {
+    let survived = entry.survived();
+    purges.iter().filter(|purge| purge.sequence > survived).any(|purge| {
+        let origin = &entry.origin;
+        (purge.verb.is_empty() || *purge.verb == *origin.verb)
+            && (purge.resource.is_empty() || *purge.resource == *origin.resource)
+            && origin.path.starts_with(purge.prefix.as_str())
+            && (purge.tag.is_empty() || origin.tags.iter().any(|tag| **tag == *purge.tag))
+    })
+}

@@ -1,0 +1,126 @@
+//! Keys of stored answers: every part is preceded by its length, so that no two lists of parts look alike. Parts are the bytes of
+//! the request as they came: two spellings of one address have two keys, and never each other's answer.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+use tidegate_proto::{
+    compiled::caches::{KeyParameterV1, MethodCacheV1, StageCacheV1},
+    limits::CACHE_KEY_BYTES_MAX,
+};
+
+use super::Rule;
+
+/// What of a request's first line is in its key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyParts<'r> {
+    /// The path after the stage, as it came.
+    pub rest: &'r str,
+    /// The query without the question mark, as it came.
+    pub query: Option<&'r str>,
+}
+
+/// Looks the values of a header up.
+pub trait KeyHeaders {
+    /// Calls `each` with every value of `name`, in order; the name is in lower case.
+    fn each(&self, name: &str, each: &mut dyn FnMut(&[u8]));
+}
+
+impl KeyHeaders for http::HeaderMap {
+    fn each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        self.get_all(name).iter().for_each(|value| each(value.as_bytes()));
+    }
+}
+
+impl KeyHeaders for [tidegate_proto::field::Field<'_>] {
+    fn each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        let same = self.iter().filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()));
+        same.for_each(|field| each(field.value));
+    }
+}
+
+impl Rule {
+    /// Appends the key of a request; `false` when it would be too long, and `out` is then of no use.
+    #[inline]
+    pub fn write_key(
+        &self,
+        parts: KeyParts<'_>,
+        headers: &(impl KeyHeaders + ?Sized),
+        out: &mut Vec<u8>,
+    ) -> bool {
+        out.extend_from_slice(&self.prefix);
+        push(parts.rest.as_bytes(), out);
+        if self.is_http() {
+            // No query and an empty one are two addresses.
+            out.push(u8::from(parts.query.is_some()));
+            push(parts.query.unwrap_or_default().as_bytes(), out);
+        } else {
+            for parameter in &self.parameters {
+                push_parameter(parameter, parts.query, headers, out);
+            }
+        }
+        out.len() <= CACHE_KEY_BYTES_MAX
+    }
+}
+
+/// Appends all values of a parameter, and how many they are.
+fn push_parameter(
+    parameter: &KeyParameterV1,
+    query: Option<&str>,
+    headers: &(impl KeyHeaders + ?Sized),
+    out: &mut Vec<u8>,
+) {
+    let mut count = 0_u32;
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    match parameter {
+        KeyParameterV1::Query(wanted) => {
+            for pair in query.unwrap_or_default().split('&') {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                if decoded(name).as_ref() == wanted.as_bytes() {
+                    push(value.as_bytes(), out);
+                    count += 1;
+                }
+            }
+        }
+        KeyParameterV1::Header(name) => headers.each(name, &mut |value| {
+            push(value, out);
+            count += 1;
+        }),
+    }
+    if let Some(place) = out.get_mut(at..at + 4) {
+        place.copy_from_slice(&count.to_le_bytes());
+    }
+}
+
+/// The name of a parameter, as mappings read it.
+fn decoded(name: &str) -> Cow<'_, [u8]> {
+    match name.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        false => Cow::Borrowed(name.as_bytes()),
+        true => percent_decode(name.replace('+', " ").as_bytes()).collect::<Vec<u8>>().into(),
+    }
+}
+
+/// What makes the cache of a stage another cache.
+pub(super) fn scope(own: &StageCacheV1, deployment: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for part in [&own.api, &own.stage, deployment] {
+        push(part.as_bytes(), &mut out);
+    }
+    out.extend_from_slice(&own.epoch.to_le_bytes());
+    out
+}
+
+/// What every key of a method begins with.
+pub(super) fn prefix(scope: &[u8], method: &MethodCacheV1, verb: &str) -> Box<[u8]> {
+    let mut out = scope.to_vec();
+    out.push(method.mode as u8);
+    push(method.namespace.as_bytes(), &mut out);
+    push(verb.as_bytes(), &mut out);
+    out.into()
+}
+
+fn push(part: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(part.len() as u32).to_le_bytes());
+    out.extend_from_slice(part);
+}
