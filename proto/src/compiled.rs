@@ -8,6 +8,7 @@
     reason = "the archive derive emits undocumented fields for enum variants; the sources are documented"
 )]
 
+pub mod caches;
 pub mod limits;
 
 use rkyv::{Archive, Deserialize, Serialize, rancor};

@@ -6,6 +6,7 @@
 mod account;
 mod api;
 mod api_key;
+pub mod cache;
 mod certificate;
 mod cluster;
 mod deployment;
@@ -19,6 +20,7 @@ mod usage;
 pub use account::Account;
 pub use api::{ApiKeySource, EndpointConfiguration, Model, Resource, RestApi};
 pub use api_key::{ApiKey, ApiKeyValue};
+pub use cache::{CacheGeneration, CacheMode, CachePolicy, CachePurge};
 pub use certificate::{Certificate, TicketSecret};
 pub use cluster::{Authority, Drain, JoinTokenRecord, LedgerFounder, NodeCounter};
 pub use deployment::{ApiDefinition, Deployment};

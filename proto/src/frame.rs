@@ -38,10 +38,12 @@ pub enum Kind {
     LedgerMessage = 10,
     /// The [`crate::compiled::limits::LimitsV1`] behind a serving snapshot.
     Limits = 11,
+    /// The [`crate::compiled::caches::CachesV1`] behind a serving snapshot.
+    Caches = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Transaction,
         Self::Outcome,
         Self::State,
@@ -53,6 +55,7 @@ impl Kind {
         Self::LedgerState,
         Self::LedgerMessage,
         Self::Limits,
+        Self::Caches,
     ];
 }
 

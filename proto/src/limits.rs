@@ -153,6 +153,19 @@ pub const JOIN_TOKEN_TTL_S: i64 = 3_600;
 /// Unused join tokens kept at a time.
 pub const JOIN_TOKENS_MAX: usize = 100;
 
+/// Largest body of an answer that is cached, in bytes (*AWS*: 1 MiB).
+pub const CACHE_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Longest life of a cached answer that a stage may ask for, in seconds (*AWS*: 3,600).
+pub const CACHE_TTL_S_MAX: i64 = 3_600;
+/// Longest key of a cached answer, in bytes; a request with a longer one is not answered from the cache.
+pub const CACHE_KEY_BYTES_MAX: usize = 16 * 1024;
+/// Purges of a part that a stage remembers; one more flushes everything.
+pub const CACHE_PURGES_MAX: usize = 100;
+/// Names in a Vary header beyond which an answer is not cached.
+pub const CACHE_VARY_NAMES_MAX: usize = 16;
+/// Tags of one cached answer; further ones are not remembered.
+pub const CACHE_TAGS_MAX: usize = 64;
+
 /// Rate limits and quotas that one node holds the state of; an API key with both counts once.
 pub const LIMITS_MAX: usize = 1 << 22;
 /// Different specifications of limits that one node holds: one per usage plan, limited method, stage and account.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Map, Other};
+use super::{CacheMode, Map, Other};
 
 /// A verb on a resource. AWS: `Method`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Method {
     /// Declared responses by status code.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub method_responses: Map<MethodResponse>,
+    /// By which rules answers are cached, where it is not left to the stage. Not AWS's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tidegate_cache: Option<CacheMode>,
     /// What is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method_integration: Option<Integration>,

@@ -148,12 +148,12 @@ impl StageLimits {
     }
 }
 
-fn flag(tags: &Map<String>, tag: &'static str) -> Result<bool, TagError> {
+pub(super) fn flag(tags: &Map<String>, tag: &'static str) -> Result<bool, TagError> {
     let set = [("true", true), ("false", false)];
     Ok(choice(tags, tag, &set, "must be true or false")?.unwrap_or_default())
 }
 
-fn choice<T: Copy>(
+pub(super) fn choice<T: Copy>(
     tags: &Map<String>,
     tag: &'static str,
     set: &[(&str, T)],

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Map, MethodSetting, Other};
+use super::{CacheGeneration, Document, Map, MethodSetting, Other};
 
 /// A named pointer to a deployment. AWS: `Stage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,15 @@ pub struct Stage {
     /// Settings of methods, named as the client wrote them; [`super::MethodPath`] reads the names.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub method_settings: Map<MethodSetting>,
-    /// Tags; [`super::LimitPolicy`] and [`super::StageLimits`] read some of them.
+    /// Whether there is a cache cluster.
+    pub cache_cluster_enabled: bool,
+    /// Its size in GB, one of [`super::cache::CACHE_SIZES`]; kept while it is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_cluster_size: Option<String>,
+    /// What was taken out of the cache; clients do not see it.
+    #[serde(skip_serializing_if = "is_untouched")]
+    pub tidegate_cache: CacheGeneration,
+    /// Tags; [`super::LimitPolicy`], [`super::StageLimits`] and [`super::CachePolicy`] read some of them.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub tags: Map<String>,
     /// Seconds since the Unix epoch.
@@ -35,6 +43,10 @@ pub struct Stage {
 
 impl Document for Stage {
     const NOUN: &'static str = "Stage";
+}
+
+fn is_untouched(generation: &CacheGeneration) -> bool {
+    *generation == CacheGeneration::default()
 }
 
 /// An access key and what it may sign as.
