@@ -161,6 +161,12 @@ pub const CACHE_TTL_S_MAX: i64 = 3_600;
 pub const CACHE_KEY_BYTES_MAX: usize = 16 * 1024;
 /// Purges of a part that a stage remembers; one more flushes everything.
 pub const CACHE_PURGES_MAX: usize = 100;
+/// Longest value of a field of a purge, in bytes; [`CACHE_PURGES_MAX`] of them stay small beside what is deployed.
+pub const CACHE_PURGE_BYTES_MAX: usize = 1_024;
+/// How long a flush waits for every node of the region to serve it, in milliseconds; healthy ones take a few rounds of agreement.
+pub const CACHE_SETTLE_TIMEOUT_MS: u64 = 5_000;
+/// Cached answers that are named in an answer to an operator.
+pub const CACHE_TOP_COUNT_MAX: usize = 500;
 /// Names in a Vary header beyond which an answer is not cached.
 pub const CACHE_VARY_NAMES_MAX: usize = 16;
 /// Tags of one cached answer; further ones are not remembered.
