@@ -19,7 +19,7 @@ use crate::{
     input::Input,
     query::Query,
     rest::unsupported::Shape,
-    store::{BoxFuture, Cluster, ClusterError, Limits, Store, StoreError},
+    store::{BoxFuture, Caches, Cluster, ClusterError, Limits, Store, StoreError},
 };
 
 /// Prefix of every path of this API.
@@ -41,6 +41,8 @@ pub(crate) struct Own {
     pub cluster: Arc<dyn Cluster>,
     /// The limits.
     pub limits: Arc<dyn Limits>,
+    /// The cached answers.
+    pub caches: Arc<dyn Caches>,
     /// Whether this is a development node.
     pub dev: bool,
     /// The wall clock, in seconds since the Unix epoch.

@@ -18,6 +18,7 @@ mod model;
 mod resource;
 mod rest_api;
 mod stage;
+mod stage_cache;
 mod tags;
 pub(crate) mod unsupported;
 pub(crate) mod usage;
@@ -56,6 +57,8 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::DeleteStage => stage::delete(call),
         Operation::DeleteUsagePlan => usage_plan::delete(call),
         Operation::DeleteUsagePlanKey => usage_plan_key::delete(call),
+        Operation::FlushStageAuthorizersCache => stage_cache::flush_authorizers(call),
+        Operation::FlushStageCache => stage_cache::flush(call),
         Operation::GetAccount => account::get(call),
         Operation::GetApiKey => api_key::get(call),
         Operation::GetApiKeys => api_key::list(call),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tidegate_proto::{
-    document::{Method, Resource, RestApi},
+    document::{Method, Resource, RestApi, Stage},
     key,
     transaction::TransactionV1,
 };
@@ -53,7 +53,12 @@ impl<'a> Draft<'a> {
         self.transaction.put(key::resource(&self.api.id, &resource.id), resource);
     }
 
-    /// The transaction, for records other than resources.
+    /// Writes a stage.
+    pub(crate) fn put_stage(&mut self, stage: &Stage) {
+        self.transaction.put(key::stage(&self.api.id, &stage.stage_name), stage);
+    }
+
+    /// The transaction, for records other than resources and stages.
     pub(crate) fn transaction(&mut self) -> &mut TransactionV1 {
         &mut self.transaction
     }
