@@ -6,6 +6,7 @@
 mod answer;
 mod auth;
 mod cache;
+mod cache_key;
 mod call;
 mod core;
 mod driver;
