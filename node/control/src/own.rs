@@ -1,5 +1,6 @@
-//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates, busy limits. Owns those routes; must never know how the cluster works.
+//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates, busy limits, cached answers. Owns those routes; must never know how the cluster works.
 
+mod cache;
 mod certificate;
 mod checkpoint;
 pub(crate) mod limits;
@@ -89,6 +90,14 @@ impl Own {
             }
             ("GET", ["limits"]) => {
                 Ok(fresh(limits::top(&self.limits, &Query::parse(query.unwrap_or_default())).await?))
+            }
+            ("POST", ["cache", "purge"]) => cache::purge(&self.store, &*self.caches, body).await,
+            ("GET", ["cache", what @ ("top" | "entry")]) => {
+                let query = Query::parse(query.unwrap_or_default());
+                Ok(fresh(match *what {
+                    "top" => cache::top(&*self.caches, &query).await?,
+                    _ => cache::look(&*self.caches, &query).await?,
+                }))
             }
             ("GET", ["certificates"]) => self.read(certificate::list).await,
             ("GET", ["certificates", name]) => self.read(|view| certificate::get(view, name)).await,

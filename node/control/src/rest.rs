@@ -27,6 +27,7 @@ mod usage_plan_key;
 mod variables;
 
 pub(crate) use definition::check as check_compiles;
+pub(crate) use stage_cache::purge as purge_stage;
 pub(crate) use tags::{check_policy as check_plan_tags, check_stage as check_stage_tags};
 
 use crate::{

@@ -1,16 +1,21 @@
 //! The cache of a stage: its cluster, and when everything or a part is taken out of it. Owns those rules; must never store an answer.
 
-use tidegate_proto::document::{
-    Stage,
-    cache::{CACHE_SIZE_DEFAULT, CACHE_SIZES, cache_bytes},
+use tidegate_proto::{
+    document::{
+        CachePurge, Stage,
+        cache::{CACHE_SIZE_DEFAULT, CACHE_SIZES, cache_bytes},
+    },
+    status::CachePurged,
 };
+use tidegate_state::State;
 
 use super::{
+    deployment::no_deployment,
     draft::Draft,
     stage::{find, no_stage},
 };
 use crate::{
-    answer::Answer,
+    answer::{Answer, print},
     call::{Call, Outcome, read as answer},
     error::ApiError,
     input::Input,
@@ -84,6 +89,30 @@ pub(crate) fn flush(call: &Call<'_>) -> Outcome {
     stage.tidegate_cache.flush();
     draft.put_stage(&stage);
     draft.commit(Answer::accepted())
+}
+
+/// Takes a part of a stage's cache out, or all of it where `purge` names no part.
+///
+/// # Errors
+/// 404 when there is no such API, stage or resource.
+pub(crate) fn purge(view: &State, api: &str, name: &str, purge: CachePurge) -> Outcome {
+    let mut draft = Draft::of(view, api)?.ok_or_else(no_stage)?;
+    let mut stage = match name.contains('/') {
+        true => None,
+        false => view.stage(api, name)?.map(|found| found.document),
+    }
+    .ok_or_else(no_stage)?;
+    if let Some(path) = &purge.resource {
+        let deployment = view.deployment(api, &stage.deployment_id)?.ok_or_else(no_deployment)?.document;
+        if !deployment.definition.resources.iter().any(|resource| resource.path == *path) {
+            return Err(ApiError::not_found(format!("Stage {name} has no resource '{path}'")));
+        }
+    }
+    let is_part = stage.tidegate_cache.purge(purge);
+    let purged = if is_part { "part" } else { "all" }.to_owned();
+    let sequence = stage.tidegate_cache.sequence;
+    draft.put_stage(&stage);
+    draft.commit(Answer::ok(print(&CachePurged { purged, sequence })))
 }
 
 /// `FlushStageAuthorizersCache`: this version has no authorizers whose answers could be kept.

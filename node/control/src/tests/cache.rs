@@ -1,10 +1,13 @@
 //! The cache of a stage: its cluster, and what takes answers out of it.
 
 use serde_json::{Value, json};
-use tidegate_proto::document::Stage;
+use tidegate_proto::{
+    document::Stage,
+    status::{CacheEntry, CacheFound, CacheLook, CacheStage, CacheTop},
+};
 
 use super::rig::{Rig, replace, text};
-use crate::Store;
+use crate::{CacheQuestion, CacheRequest, Store};
 
 const SIZES: &str = "[0.5, 1.6, 6.1, 13.5, 28.4, 58.2, 118, 237]";
 
@@ -202,4 +205,142 @@ fn a_stage_that_is_made_again_has_no_older_answers() {
     assert_eq!(rig.signed("PUT", "/_tidegate/cluster/checkpoint", saved.body().to_vec()).status(), 200);
     seen.push(record(&rig, &api).tidegate_cache.epoch);
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
+}
+
+#[test]
+fn a_part_is_taken_out() {
+    let (rig, api, _) = staged();
+    let purge = |more: Value| {
+        let mut body = json!({ "api": api, "stage": "s" });
+        for (field, value) in more.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        rig.expect(200, "POST", "/_tidegate/cache/purge", body)
+    };
+    let first = record(&rig, &api).tidegate_cache;
+    let cases = [
+        (json!({ "tag": "t1" }), "part", json!({ "tag": "t1" })),
+        (
+            json!({ "method": "GET", "resource": "/pets" }),
+            "part",
+            json!({ "verb": "GET", "resource": "/pets" }),
+        ),
+        (json!({ "prefix": "/pets/a%20b", "tag": null }), "part", json!({ "prefix": "/pets/a%20b" })),
+    ];
+    for (number, (part, purged, mut expect)) in cases.into_iter().enumerate() {
+        let sequence = first.sequence + 1 + number as u64;
+        assert_eq!(purge(part), json!({ "purged": purged, "sequence": sequence }));
+        expect["sequence"] = json!(sequence);
+        let newest = record(&rig, &api).tidegate_cache.purges.pop().unwrap();
+        assert_eq!(serde_json::to_value(newest).unwrap(), expect);
+        let settled = format!("settled {}", rig.store.view().revision());
+        assert_eq!(rig.caches.asked.lock().unwrap().last(), Some(&settled));
+    }
+    let kept = record(&rig, &api).tidegate_cache;
+    assert_eq!((kept.epoch, kept.purges.len()), (first.epoch, 3));
+    assert_eq!(purge(json!({})), json!({ "purged": "all", "sequence": kept.sequence + 1 }));
+    let flushed = record(&rig, &api).tidegate_cache;
+    assert_eq!((flushed.epoch, flushed.purges.len()), (first.epoch + 1, 0));
+    *rig.caches.behind.lock().unwrap() = vec![2];
+    let body = json!({ "api": api, "stage": "s", "tag": "t" });
+    let (status, answer) = rig.call("POST", "/_tidegate/cache/purge", body);
+    assert_eq!(status, 503);
+    assert!(answer["detail"].as_str().unwrap().contains("node 2 has not confirmed"), "{answer}");
+}
+
+#[test]
+fn wrong_questions_and_purges() {
+    let (rig, api, _) = staged();
+    let before = rig.store.view().revision();
+    let purge = |field: &str, value: Value| {
+        let mut body = json!({ "api": api, "stage": "s" });
+        body[field] = value;
+        ("POST", "/_tidegate/cache/purge".to_owned(), body)
+    };
+    let ask = |target: &str| ("GET", format!("/_tidegate/cache/{target}"), json!(null));
+    let long = "x".repeat(1_025);
+    let cases = [
+        (purge("api", json!("nope")), 404, "Invalid Stage identifier specified"),
+        (purge("stage", json!("nope")), 404, "Invalid Stage identifier specified"),
+        (purge("stage", json!(null)), 400, "1 validation error detected: Value null at 'purgeInput.stage'"),
+        (purge("resource", json!("/nope")), 404, "Stage s has no resource '/nope'"),
+        (purge("resource", json!("pets")), 400, "Invalid resource 'pets', must begin with /"),
+        (purge("method", json!("get")), 400, "Invalid method 'get', must be one of "),
+        (purge("prefix", json!("/a b")), 400, "Invalid prefix '/a b', must begin with /"),
+        (purge("tag", json!("a,b")), 400, "Invalid tag 'a,b', must be printable ASCII"),
+        (purge("tag", json!("")), 400, "Invalid tag of 0 bytes, must have 1 to 1024"),
+        (purge("tag", json!(long)), 400, "Invalid tag of 1025 bytes"),
+        (purge("tag", json!(1)), 400, "class com.amazon"),
+        (
+            purge("path", json!("/pets")),
+            400,
+            "This field is not supported by this version of Tidegate: field path",
+        ),
+        (ask("top?count=0"), 400, "Invalid count '0', must be a whole number from 1 to 500"),
+        (ask("top?count=501"), 400, "Invalid count '501'"),
+        (ask("top?sort=hits"), 400, "Unknown parameter 'sort', must be one of api, stage, count"),
+        (ask("entry"), 400, "Invalid api '', must be given"),
+        (ask("entry?api=a"), 400, "Invalid stage '', must be given"),
+        (ask("entry?api=a&stage=s"), 400, "Invalid path '', must begin with /"),
+        (ask("entry?api=a&stage=s&path=/&verb=GET"), 400, "Unknown parameter 'verb'"),
+        (ask("nope"), 404, "No operation matches GET /_tidegate/cache/nope"),
+    ];
+    for ((verb, target, body), status, detail) in cases {
+        let shown = body.to_string();
+        let (found, answer) = rig.call(verb, &target, body);
+        assert_eq!(found, status, "{target} {shown}: {answer}");
+        assert!(answer["detail"].as_str().unwrap().starts_with(detail), "{target} {shown}: {answer}");
+    }
+    assert_eq!(rig.store.view().revision(), before);
+    assert!(rig.caches.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn operators_ask_what_is_held() {
+    let rig = Rig::new();
+    let entry = CacheEntry {
+        api: "a".into(),
+        stage: "s".into(),
+        verb: "GET".into(),
+        resource: "/pets/{id}".into(),
+        path: "/pets/1".into(),
+        status: 200,
+        bytes: 9,
+        age_s: 3,
+        ttl_s: -1,
+        hits: 7,
+        tags: vec!["t".into()],
+    };
+    let shown = json!({
+        "api": "a", "stage": "s", "verb": "GET", "resource": "/pets/{id}", "path": "/pets/1", "status": 200,
+        "bytes": 9, "age_s": 3, "ttl_s": -1, "hits": 7, "tags": ["t"],
+    });
+    let stage = CacheStage { api: "a".into(), stage: "s".into(), hits: 7, ..CacheStage::default() };
+    *rig.caches.top.lock().unwrap() =
+        CacheTop { stages: vec![stage], entries: vec![entry.clone()], silent: vec![3] };
+    *rig.caches.look.lock().unwrap() =
+        CacheLook { found: vec![CacheFound { node: 2, entry }], silent: vec![] };
+    let top = rig.expect(200, "GET", "/_tidegate/cache/top?count=5&stage=s", json!(null));
+    let figures = json!({
+        "api": "a", "stage": "s", "entries": 0, "bytes": 0, "hits": 7, "misses": 0, "stale": 0, "coalesced": 0,
+    });
+    assert_eq!(top, json!({ "stages": [figures], "entries": [shown], "silent": [3] }));
+    let target = "/_tidegate/cache/entry?api=a&stage=s&path=%2Fpets%2F1&query=q%3D1%262";
+    let mut found = shown;
+    found["node"] = json!(2);
+    assert_eq!(rig.expect(200, "GET", target, json!(null)), json!({ "found": [found], "silent": [] }));
+    let asked = rig.caches.asked.lock().unwrap().clone();
+    let expect = [
+        format!("{:?}", CacheQuestion { count: 5, api: None, stage: Some("s".into()) }),
+        format!(
+            "{:?}",
+            CacheRequest {
+                api: "a".into(),
+                stage: "s".into(),
+                path: "/pets/1".into(),
+                query: "q=1&2".into()
+            }
+        ),
+    ];
+    assert_eq!(asked, expect);
 }
