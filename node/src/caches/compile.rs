@@ -173,7 +173,8 @@ impl Site<'_> {
     }
 }
 
-/// Verbs that API Gateway caches: by a setting for all methods only GET. `ANY` stands for its GET requests.
+/// Verbs that API Gateway caches: by a setting for all methods only GET, and PUT, PATCH and DELETE never. `ANY` stands for its GET
+/// requests.
 fn is_cacheable(verb: &str, is_own: bool) -> bool {
     match verb {
         "GET" | "ANY" => true,

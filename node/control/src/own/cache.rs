@@ -106,34 +106,33 @@ impl Asked {
             tag: input.string("tag")?,
         };
         input.finish(Shape::Tags)?;
-        let is_tag = |tag: &str| tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
-        let is_path = |path: &str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
-        let path = "must begin with / and be printable ASCII without blanks";
-        let checks: [(&str, &Option<String>, &dyn Fn(&str) -> bool, String); 4] = [
-            (
-                "method",
-                &part.verb,
-                &|verb| VERBS.contains(&verb),
-                format!("must be one of {}", VERBS.join(", ")),
-            ),
-            ("resource", &part.resource, &|path| path.starts_with('/'), "must begin with /".into()),
-            ("prefix", &part.prefix, &is_path, path.into()),
-            ("tag", &part.tag, &is_tag, "must be printable ASCII without blanks and commas".into()),
-        ];
-        for (name, value, is_good, rule) in checks {
-            let Some(value) = value else { continue };
-            if value.is_empty() || value.len() > CACHE_PURGE_BYTES_MAX {
-                return Err(ApiError::bad_request(format!(
-                    "Invalid {name} of {} bytes, must have 1 to {CACHE_PURGE_BYTES_MAX}; leave it out to purge whatever it is",
-                    value.len()
-                )));
-            }
-            if !is_good(value) {
-                return Err(invalid(name, value, &rule));
-            }
-        }
+        let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_path = |path: &str| path.starts_with('/');
+        let verbs = format!("must be one of {}", VERBS.join(", "));
+        check("method", &part.verb, |verb| VERBS.contains(&verb), &verbs)?;
+        check("resource", &part.resource, is_path, "must begin with /")?;
+        let rule = "must begin with / and be printable ASCII without blanks";
+        check("prefix", &part.prefix, |prefix| is_path(prefix) && is_word(prefix), rule)?;
+        let rule = "must be printable ASCII without blanks and commas";
+        check("tag", &part.tag, |tag| is_word(tag) && !tag.contains(','), rule)?;
         Ok(Self { api, stage, part })
     }
+}
+
+fn check(
+    name: &str,
+    value: &Option<String>,
+    is_good: impl Fn(&str) -> bool,
+    rule: &str,
+) -> Result<(), ApiError> {
+    let Some(value) = value else { return Ok(()) };
+    if value.is_empty() || value.len() > CACHE_PURGE_BYTES_MAX {
+        return Err(ApiError::bad_request(format!(
+            "Invalid {name} of {} bytes, must have 1 to {CACHE_PURGE_BYTES_MAX}; leave it out to purge whatever it is",
+            value.len()
+        )));
+    }
+    if is_good(value) { Ok(()) } else { Err(invalid(name, value, rule)) }
 }
 
 fn invalid(name: &str, value: &str, rule: &str) -> ApiError {
