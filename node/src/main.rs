@@ -2,6 +2,8 @@
 
 mod admin;
 mod args;
+#[cfg(test)]
+mod caches;
 mod dev;
 mod enroll;
 mod founding;

@@ -144,8 +144,6 @@ UNSUPPORTED = [
     ("put_method", lambda t: t.at("/pets", "PUT") | {"authorizationType": "NONE", "requestValidatorId": "abc"}, ("requestValidatorId", "abc")),
     ("create_rest_api", lambda t: {"name": "x", "minimumCompressionSize": 10}, ("minimumCompressionSize", "10")),
     ("create_rest_api", lambda t: {"name": "x", "policy": '{"Version":"2012-10-17"}'}, ("policy",)),
-    ("create_deployment", lambda t: {"restApiId": t.id, "stageName": "c", "cacheClusterEnabled": True, "cacheClusterSize": "0.5"}, ("cacheCluster",)),
-    ("create_stage", lambda t: {"restApiId": t.id, "stageName": "c", "deploymentId": t.deployment, "cacheClusterEnabled": True}, ("cacheClusterEnabled", "true")),
     ("create_stage", lambda t: {"restApiId": t.id, "stageName": "c", "deploymentId": t.deployment, "tracingEnabled": True}, ("tracingEnabled", "true")),
     ("create_stage", lambda t: {"restApiId": t.id, "stageName": "c", "deploymentId": t.deployment, "canarySettings": {"percentTraffic": 5.0}}, ("canarySettings",)),
     ("update_stage", lambda t: {"restApiId": t.id, "stageName": "dev",

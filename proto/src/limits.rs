@@ -171,6 +171,14 @@ pub const CACHE_VIEW_ENTRIES_MAX: usize = 1 << 16;
 pub const CACHE_UNFIT_MS: u64 = 10_000;
 /// Bytes of cached answers that a node holds in memory unless its options say otherwise.
 pub const CACHE_MEMORY_BYTES_DEFAULT: u64 = 512 * 1024 * 1024;
+/// Longest value of a field of a purge, in bytes; [`CACHE_PURGES_MAX`] of them stay small beside what is deployed.
+pub const CACHE_PURGE_BYTES_MAX: usize = 1_024;
+/// How long a flush waits for every node of the region to serve it, in milliseconds; healthy ones take a few rounds of agreement.
+pub const CACHE_SETTLE_TIMEOUT_MS: u64 = 5_000;
+/// Cached answers that are named in an answer to an operator.
+pub const CACHE_TOP_COUNT_MAX: usize = 500;
+/// Names in a Vary header beyond which an answer is not cached.
+pub const CACHE_VARY_NAMES_MAX: usize = 16;
 /// Tags of one cached answer; further ones are not remembered.
 pub const CACHE_TAGS_MAX: usize = 64;
 

@@ -225,3 +225,90 @@ pub struct LimitHolder {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub share_percent: Option<f64>,
 }
+
+/// The most used cached answers of a region, as [`CACHE_TOP_COUNT_MAX`](crate::limits::CACHE_TOP_COUNT_MAX) bounds them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheTop {
+    /// Stages that cache something, by API and name; figures of all nodes together.
+    pub stages: Vec<CacheStage>,
+    /// Most used first.
+    pub entries: Vec<CacheEntry>,
+    /// Nodes that did not answer: what they hold is missing.
+    pub silent: Vec<u64>,
+}
+
+/// What the cache of a stage did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheStage {
+    /// Id of the API.
+    pub api: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// Answers held.
+    pub entries: u64,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Requests that a stored answer was sent for.
+    pub hits: u64,
+    /// Requests that went to the integration.
+    pub misses: u64,
+    /// Requests that a stored answer was sent for although its life was over.
+    pub stale: u64,
+    /// Requests that waited for the answer of another one.
+    pub coalesced: u64,
+}
+
+/// One cached answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheEntry {
+    /// Id of the API.
+    pub api: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// Verb of the request.
+    pub verb: String,
+    /// Path of the resource, with braces.
+    pub resource: String,
+    /// Path after the stage, as it came.
+    pub path: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Bytes it takes.
+    pub bytes: u64,
+    /// Seconds since it was made.
+    pub age_s: u64,
+    /// Seconds that are left of its life; negative when it is over.
+    pub ttl_s: i64,
+    /// Requests that it was sent for.
+    pub hits: u64,
+    /// Its tags, by which it can be purged.
+    pub tags: Vec<String>,
+}
+
+/// What the nodes of a region would answer a request with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheLook {
+    /// Stored answers, by node.
+    pub found: Vec<CacheFound>,
+    /// Nodes that did not answer: whether they hold one is not known.
+    pub silent: Vec<u64>,
+}
+
+/// A cached answer where it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheFound {
+    /// The node.
+    pub node: u64,
+    /// What it holds.
+    #[serde(flatten)]
+    pub entry: CacheEntry,
+}
+
+/// What was taken out of a cache.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CachePurged {
+    /// `all` or `part`; too many parts are everything.
+    pub purged: String,
+    /// Its number.
+    pub sequence: u64,
+}

@@ -10,6 +10,7 @@ use tidegate_proto::limits::{CONTROL_BODY_BYTES_MAX, FRAME_BYTES_MAX};
 
 use crate::{
     auth::{self, Caller, Clocks},
+    cache,
     call::Site,
     driver::{self, Inputs, Reply},
     error::ApiError,
@@ -18,7 +19,7 @@ use crate::{
     own::{self, Own},
     query::Query,
     respond,
-    store::{Cluster, Limits, Store, Usage},
+    store::{Caches, Cluster, Limits, Store, Usage},
     sts, usage,
 };
 
@@ -62,7 +63,8 @@ impl Core {
     ) -> Self {
         let site = Site { region: options.region.clone(), account: options.account_id.clone() };
         let limits = Arc::new(own::limits::NoLimits);
-        let own = Own { store: Arc::clone(&store), cluster, limits, dev: options.dev, now_s };
+        let caches = Arc::new(cache::NoCaches);
+        let own = Own { store: Arc::clone(&store), cluster, limits, caches, dev: options.dev, now_s };
         Self { options, site, store, usage, own, random: Mutex::new(SmallRng::from_os_rng()), now_s }
     }
 
@@ -74,6 +76,11 @@ impl Core {
     /// The same control plane with limits to ask about.
     pub(crate) fn with_limits(self, limits: Arc<dyn Limits>) -> Self {
         Self { own: Own { limits, ..self.own }, ..self }
+    }
+
+    /// The same control plane with caches to ask about and to wait for.
+    pub(crate) fn with_caches(self, caches: Arc<dyn Caches>) -> Self {
+        Self { own: Own { caches, ..self.own }, ..self }
     }
 
     /// The largest body that a request with this path may have, in bytes.
@@ -189,6 +196,7 @@ impl Core {
         };
         match target {
             Target::Now(operation) => driver::run(&self.store, operation, inputs, verb == "GET").await,
+            Target::Settled(operation) => cache::run(&self.store, &*self.own.caches, operation, inputs).await,
             Target::Metered(operation) => usage::run(&self.store, &*self.usage, operation, &inputs).await,
             Target::Later(name) => Err(ApiError::not_implemented(name)),
         }

@@ -85,14 +85,25 @@ pub(crate) async fn run(
     inputs: Inputs,
     is_read: bool,
 ) -> Result<Reply, ApiError> {
+    let (reply, _) = run_to(store, operation, inputs, is_read).await?;
+    Ok(reply)
+}
+
+/// As [`run`], with the revision of what was committed, if anything.
+pub(crate) async fn run_to(
+    store: &Arc<dyn Store>,
+    operation: Operation,
+    inputs: Inputs,
+    is_read: bool,
+) -> Result<(Reply, Option<u64>), ApiError> {
     let stale = match barrier(store).await {
         Ok(()) => false,
         Err(_) if is_read => true,
         Err(error) => return Err(error),
     };
     let inputs = Arc::new(inputs);
-    let answer = retry(store, || decide(store, operation, &inputs)).await?;
-    Ok(Reply { answer, stale })
+    let (answer, revision) = retry_to(store, || decide(store, operation, &inputs)).await?;
+    Ok((Reply { answer, stale }, revision))
 }
 
 /// Commits what `decide` decides on the current view, deciding again on a newer one after every conflict.
@@ -100,13 +111,25 @@ pub(crate) async fn retry<F>(store: &Arc<dyn Store>, decide: impl Fn() -> F) -> 
 where
     F: Future<Output = Outcome>,
 {
+    let (answer, _) = retry_to(store, decide).await?;
+    Ok(answer)
+}
+
+/// As [`retry`], with the revision of what was committed, if anything.
+pub(crate) async fn retry_to<F>(
+    store: &Arc<dyn Store>,
+    decide: impl Fn() -> F,
+) -> Result<(Answer, Option<u64>), ApiError>
+where
+    F: Future<Output = Outcome>,
+{
     for _ in 0..COMMIT_ATTEMPTS_MAX {
         let (transaction, answer) = decide().await?;
         if transaction.is_empty() {
-            return Ok(answer);
+            return Ok((answer, None));
         }
         match commit(store, transaction).await? {
-            OutcomeV1::Committed { .. } => return Ok(answer),
+            OutcomeV1::Committed { revision } => return Ok((answer, Some(revision))),
             OutcomeV1::Conflict { .. } => barrier(store).await?,
             OutcomeV1::Refused { reason } => return Err(ApiError::bad_request(reason)),
         }

@@ -5,6 +5,8 @@
 
 mod answer;
 mod auth;
+mod cache;
+mod cache_key;
 mod call;
 mod core;
 mod driver;
@@ -32,6 +34,6 @@ pub use core::Core;
 pub use options::{Error, Options};
 pub use service::{Handle, Service};
 pub use store::{
-    BoxFuture, Cluster, ClusterError, DayUsage, KeyUsage, Limits, Store, StoreError, TopQuestion, Usage,
-    UsageError,
+    BoxFuture, CacheQuestion, CacheRequest, Caches, Cluster, ClusterError, DayUsage, KeyUsage, Limits,
+    StillServed, Store, StoreError, TopQuestion, Usage, UsageError,
 };

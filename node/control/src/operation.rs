@@ -29,6 +29,8 @@ pub(crate) enum Operation {
     DeleteStage,
     DeleteUsagePlan,
     DeleteUsagePlanKey,
+    FlushStageAuthorizersCache,
+    FlushStageCache,
     GetAccount,
     GetApiKey,
     GetApiKeys,
@@ -88,6 +90,8 @@ pub(crate) enum Metered {
 pub(crate) enum Target {
     /// An operation of this version.
     Now(Operation),
+    /// An operation of this version that is answered once every node of the region serves what it changed.
+    Settled(Operation),
     /// An operation of this version that the counters answer.
     Metered(Metered),
     /// An operation of AWS's API that this version does not have.
@@ -199,6 +203,20 @@ mod tests {
                 "resource_arn=arn:aws:apigateway:x::/restapis/a/stages/s",
             ),
             ("GET", "/apikeys", "", Target::Now(O::GetApiKeys), ""),
+            (
+                "DELETE",
+                "/restapis/a/stages/s/cache/data",
+                "",
+                Target::Settled(O::FlushStageCache),
+                "stage_name=s",
+            ),
+            (
+                "DELETE",
+                "/restapis/a/stages/s/cache/authorizers",
+                "",
+                Target::Now(O::FlushStageAuthorizersCache),
+                "stage_name=s",
+            ),
             ("POST", "/apikeys", "", Target::Now(O::CreateApiKey), ""),
             ("POST", "/apikeys", "mode=import&format=csv", Target::Now(O::ImportApiKeys), ""),
             ("GET", "/usageplans/p/usage", "", Target::Metered(Metered::GetUsage), "usageplanId=p"),

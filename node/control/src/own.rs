@@ -1,5 +1,6 @@
-//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates, busy limits. Owns those routes; must never know how the cluster works.
+//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates, busy limits, cached answers. Owns those routes; must never know how the cluster works.
 
+mod cache;
 mod certificate;
 mod checkpoint;
 pub(crate) mod limits;
@@ -19,7 +20,7 @@ use crate::{
     input::Input,
     query::Query,
     rest::unsupported::Shape,
-    store::{BoxFuture, Cluster, ClusterError, Limits, Store, StoreError},
+    store::{BoxFuture, Caches, Cluster, ClusterError, Limits, Store, StoreError},
 };
 
 /// Prefix of every path of this API.
@@ -41,6 +42,8 @@ pub(crate) struct Own {
     pub cluster: Arc<dyn Cluster>,
     /// The limits.
     pub limits: Arc<dyn Limits>,
+    /// The cached answers.
+    pub caches: Arc<dyn Caches>,
     /// Whether this is a development node.
     pub dev: bool,
     /// The wall clock, in seconds since the Unix epoch.
@@ -87,6 +90,14 @@ impl Own {
             }
             ("GET", ["limits"]) => {
                 Ok(fresh(limits::top(&self.limits, &Query::parse(query.unwrap_or_default())).await?))
+            }
+            ("POST", ["cache", "purge"]) => cache::purge(&self.store, &*self.caches, body).await,
+            ("GET", ["cache", what @ ("top" | "entry")]) => {
+                let query = Query::parse(query.unwrap_or_default());
+                Ok(fresh(match *what {
+                    "top" => cache::top(&*self.caches, &query).await?,
+                    _ => cache::look(&*self.caches, &query).await?,
+                }))
             }
             ("GET", ["certificates"]) => self.read(certificate::list).await,
             ("GET", ["certificates", name]) => self.read(|view| certificate::get(view, name)).await,

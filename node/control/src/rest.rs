@@ -18,6 +18,7 @@ mod model;
 mod resource;
 mod rest_api;
 mod stage;
+mod stage_cache;
 mod tags;
 pub(crate) mod unsupported;
 pub(crate) mod usage;
@@ -26,6 +27,7 @@ mod usage_plan_key;
 mod variables;
 
 pub(crate) use definition::check as check_compiles;
+pub(crate) use stage_cache::purge as purge_stage;
 pub(crate) use tags::{check_policy as check_plan_tags, check_stage as check_stage_tags};
 
 use crate::{
@@ -56,6 +58,8 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::DeleteStage => stage::delete(call),
         Operation::DeleteUsagePlan => usage_plan::delete(call),
         Operation::DeleteUsagePlanKey => usage_plan_key::delete(call),
+        Operation::FlushStageAuthorizersCache => stage_cache::flush_authorizers(call),
+        Operation::FlushStageCache => stage_cache::flush(call),
         Operation::GetAccount => account::get(call),
         Operation::GetApiKey => api_key::get(call),
         Operation::GetApiKeys => api_key::list(call),

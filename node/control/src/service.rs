@@ -18,7 +18,7 @@ use crate::{
     error::ApiError,
     options::{Error, Options},
     respond,
-    store::{Cluster, Limits, Store, Usage},
+    store::{Caches, Cluster, Limits, Store, Usage},
     usage::NoUsage,
 };
 
@@ -57,6 +57,12 @@ impl Service {
     #[must_use]
     pub fn with_limits(self, limits: Arc<dyn Limits>) -> Self {
         Self { core: self.core.with_limits(limits), ..self }
+    }
+
+    /// Connects those who hold cached answers; without them nothing is waited for and none is listed.
+    #[must_use]
+    pub fn with_caches(self, caches: Arc<dyn Caches>) -> Self {
+        Self { core: self.core.with_caches(caches), ..self }
     }
 
     /// A handle that outlives `run`.

@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use tidegate_proto::{
-    status::{ClusterStatus, JoinTokenIssued, LeaderTransferred, LimitsTop},
+    status::{CacheLook, CacheTop, ClusterStatus, JoinTokenIssued, LeaderTransferred, LimitsTop},
     transaction::{OutcomeV1, TransactionV1},
 };
 use tidegate_state::State;
@@ -92,6 +92,51 @@ pub struct TopQuestion {
     pub stage: Option<String>,
     /// Only limits of this level.
     pub level: Option<String>,
+}
+
+/// The cached answers of the region.
+pub trait Caches: Send + Sync + 'static {
+    /// Waits until every node of the region serves the configuration of `revision` or a newer one, for
+    /// [`CACHE_SETTLE_TIMEOUT_MS`](tidegate_proto::limits::CACHE_SETTLE_TIMEOUT_MS) at most.
+    fn settled(&self, revision: u64) -> BoxFuture<'_, Result<(), StillServed>>;
+
+    /// The most used answers that a question is about. Takes bounded time and names who did not answer.
+    fn top(&self, question: CacheQuestion) -> BoxFuture<'_, CacheTop>;
+
+    /// What each node would answer a request with. Takes bounded time and names who did not answer.
+    fn look(&self, request: CacheRequest) -> BoxFuture<'_, CacheLook>;
+}
+
+/// Nodes that did not say in time that they serve a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("nodes {nodes:?} did not say in time that they serve the configuration")]
+pub struct StillServed {
+    /// Their ids; none where it is not known which.
+    pub nodes: Vec<u64>,
+}
+
+/// Which cached answers an operator asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheQuestion {
+    /// How many at most.
+    pub count: usize,
+    /// Only answers of this API.
+    pub api: Option<String>,
+    /// Only answers of stages of this name.
+    pub stage: Option<String>,
+}
+
+/// A request whose cached answers an operator asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheRequest {
+    /// Id of the API.
+    pub api: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// Path after the stage, as a caller writes it.
+    pub path: String,
+    /// Query without its question mark, as a caller writes it.
+    pub query: String,
 }
 
 /// What one API key used of a usage plan.

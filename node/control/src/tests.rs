@@ -2,6 +2,7 @@
 
 mod account;
 mod auth;
+mod cache;
 mod certificate;
 mod cluster;
 mod deployment;

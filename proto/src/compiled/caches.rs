@@ -139,3 +139,58 @@ impl CachesV1 {
         rkyv::from_bytes::<Self, rancor::Error>(&body).map_err(|e| FrameError::Invalid(e.to_string()))
     }
 }
+<<<<<<< HEAD
+=======
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caches_travel() {
+        let method = MethodCacheV1 {
+            path: "/pets/{id}".into(),
+            verb: "GET".into(),
+            mode: CacheModeV1::Aws,
+            ttl_s: 300,
+            is_encrypted: true,
+            namespace: "abc123".into(),
+            parameters: vec![KeyParameterV1::Query("page".into()), KeyParameterV1::Header("accept".into())],
+            refresh: RefreshV1::SignedOrRefused,
+        };
+        let purge = PurgeV1 {
+            sequence: 8,
+            verb: "GET".into(),
+            resource: "/pets/{id}".into(),
+            prefix: "/pets".into(),
+            tag: "t".into(),
+        };
+        let sample = CachesV1 {
+            stages: vec![StageCacheV1 {
+                api: "a".into(),
+                stage: "prod".into(),
+                bytes_max: 500_000_000,
+                epoch: 4,
+                sequence: 9,
+                purges: vec![purge],
+                serves_isolated: true,
+                tells_always: false,
+                shares_cookies: true,
+                methods: vec![
+                    method.clone(),
+                    MethodCacheV1 { mode: CacheModeV1::Http, refresh: RefreshV1::Anyone, ..method },
+                ],
+            }],
+        };
+        let bytes = sample.encode().unwrap();
+        assert_eq!(CachesV1::decode(&bytes).unwrap(), sample);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            include_str!("../../tests/golden/caches-v1.hex").trim(),
+            "caches-v1 changed on disk: add a version instead of changing this one"
+        );
+        assert!(!sample.is_empty() && CachesV1::default().is_empty());
+    }
+}
+>>>>>>> cachectl

@@ -7,6 +7,10 @@ use super::{
     Map,
     policy::{TagError, choice, flag},
 };
+<<<<<<< HEAD
+=======
+use crate::limits::CACHE_PURGES_MAX;
+>>>>>>> cachectl
 
 /// Tag of stages: by which rules answers are cached.
 pub const CACHE: &str = "tidegate:cache";
@@ -50,7 +54,12 @@ pub struct CachePolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CacheGeneration {
+<<<<<<< HEAD
     /// Counts flushes of everything.
+=======
+    /// Counts flushes of everything, from the revision at which the stage was made: a stage of the same name that was deleted stays
+    /// behind it.
+>>>>>>> cachectl
     pub epoch: u64,
     /// Number of the newest purge.
     pub sequence: u64,
@@ -79,7 +88,48 @@ pub struct CachePurge {
     pub tag: Option<String>,
 }
 
+<<<<<<< HEAD
 impl CacheMode {
+=======
+impl CacheGeneration {
+    /// Of a stage that is made by the change after this revision.
+    pub fn after(revision: u64) -> Self {
+        let next = revision.saturating_add(1);
+        Self { epoch: next, sequence: next, purges: Vec::new() }
+    }
+
+    /// Takes everything out.
+    pub fn flush(&mut self) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.sequence = self.sequence.saturating_add(1);
+        self.purges.clear();
+    }
+
+    /// Takes a part out, or everything where `purge` names no part or there are [`CACHE_PURGES_MAX`] of them already. Says whether
+    /// it was a part.
+    pub fn purge(&mut self, purge: CachePurge) -> bool {
+        let is_part = CachePurge { sequence: 0, ..purge.clone() } != CachePurge::default();
+        if !is_part || self.purges.len() >= CACHE_PURGES_MAX {
+            self.flush();
+            return false;
+        }
+        self.sequence = self.sequence.saturating_add(1);
+        self.purges.push(CachePurge { sequence: self.sequence, ..purge });
+        true
+    }
+}
+
+impl CacheMode {
+    /// Its name, as [`CacheMode::parse`] reads it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Rfc9111 => "rfc9111",
+            Self::Off => "off",
+        }
+    }
+
+>>>>>>> cachectl
     /// Reads the value of [`CACHE`], or of `x-tidegate-cache` in an OpenAPI document.
     pub fn parse(text: &str) -> Option<Self> {
         MODES.iter().find(|(name, _)| *name == text).map(|(_, mode)| *mode)
@@ -145,6 +195,33 @@ mod tests {
     }
 
     #[test]
+<<<<<<< HEAD
+=======
+    fn too_many_purges_are_a_flush() {
+        let mut generation = CacheGeneration::after(6);
+        let purge = CachePurge { tag: Some("a".into()), ..CachePurge::default() };
+        for count in 1..=CACHE_PURGES_MAX as u64 {
+            assert!(generation.purge(purge.clone()));
+            assert_eq!((generation.epoch, generation.sequence), (7, 7 + count));
+        }
+        let newest = generation.purges.last().map(|purge| purge.sequence);
+        assert_eq!(newest, Some(generation.sequence));
+        assert!(!generation.purge(purge.clone()));
+        assert_eq!((generation.epoch, generation.purges.len()), (8, 0));
+        let before = generation.sequence;
+        assert!(generation.purge(purge) && !generation.purge(CachePurge::default()));
+        assert_eq!((generation.epoch, generation.sequence, generation.purges.len()), (9, before + 2, 0));
+    }
+
+    #[test]
+    fn modes_have_names() {
+        assert!(
+            MODES.iter().all(|(name, mode)| mode.name() == *name && CacheMode::parse(name) == Some(*mode))
+        );
+    }
+
+    #[test]
+>>>>>>> cachectl
     fn sizes_are_those_of_aws() {
         assert_eq!((cache_bytes("0.5"), cache_bytes("237")), (Some(500_000_000), Some(237_000_000_000)));
         assert_eq!((cache_bytes("1"), cache_bytes("")), (None, None));

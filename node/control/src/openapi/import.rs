@@ -12,12 +12,15 @@ mod settings;
 use serde_json::Value;
 
 use self::reading::Reading;
-use super::{INVALID_INPUT, ImportError, ImportOptions, Imported, source};
+use super::{INVALID_INPUT, ImportError, ImportOptions, Imported, limits::NOTES_MAX, source};
+use crate::cache_key;
 
 /// Reads bytes.
 pub(crate) fn import(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     let document = source::read(bytes).map_err(|error| garbage(&error.0))?;
-    read(&document, options)
+    let imported = read(&document, options)?;
+    let wrong = wrong_cache_keys(&imported);
+    if wrong.is_empty() { Ok(imported) } else { Err(ImportError::Invalid { messages: wrong }) }
 }
 
 /// Reads a document that is already parsed.
@@ -39,6 +42,19 @@ pub(crate) fn read(document: &Value, options: &ImportOptions) -> Result<Imported
     }
     imported.warnings = warnings;
     Ok(imported)
+}
+
+/// Cache key parameters that their methods do not have. Not part of [`read`], as a method may have parameters that only
+/// `x-tidegate-method` says, which the exporter does not add before it has read its own document.
+fn wrong_cache_keys(imported: &Imported) -> Vec<String> {
+    let methods = imported.resources.iter().flat_map(|resource| {
+        resource.methods.iter().map(move |(verb, method)| (&resource.path, verb, method))
+    });
+    let wrong = methods.filter_map(|(path, verb, method)| {
+        let fault = cache_key::check(method.method_integration.as_ref()?, method).err()?;
+        Some(format!("Unable to put integration on '{verb}' for resource at path '{path}': {fault}"))
+    });
+    wrong.take(NOTES_MAX).collect()
 }
 
 /// The message of a refused import: API Gateway's own line for garbage, a list for the rest.

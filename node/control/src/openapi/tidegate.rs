@@ -1,6 +1,6 @@
 //! `x-tidegate-*`: what a definition holds and OpenAPI cannot say, so that export and import lose nothing.
 //!
-//! The exporter writes these only where reading its own document would give something else.
+//! The exporter writes these only where reading its own document would give something else, and [`CACHE`] where a method has one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,6 +10,8 @@ use super::schema;
 
 /// Extension of an operation.
 pub(crate) const METHOD: &str = "x-tidegate-method";
+/// Extension of an operation, and of a document for all its operations: by which rules answers are cached.
+pub(crate) const CACHE: &str = "x-tidegate-cache";
 /// Extension of a schema.
 pub(crate) const MODEL: &str = "x-tidegate-model";
 /// Extension of a path parameter that the method itself does not declare.

@@ -90,12 +90,17 @@ pub(super) const TABLE: &[Row] = &[
     now("DELETE", "/usageplans/{usageplanId}", Operation::DeleteUsagePlan),
     now("DELETE", "/usageplans/{usageplanId}/keys/{keyId}", Operation::DeleteUsagePlanKey),
     later("DELETE", "/vpclinks/{vpclink_id}", "DeleteVpcLink"),
-    later(
+    now(
         "DELETE",
         "/restapis/{restapi_id}/stages/{stage_name}/cache/authorizers",
-        "FlushStageAuthorizersCache",
+        Operation::FlushStageAuthorizersCache,
     ),
-    later("DELETE", "/restapis/{restapi_id}/stages/{stage_name}/cache/data", "FlushStageCache"),
+    Row {
+        verb: "DELETE",
+        path: "/restapis/{restapi_id}/stages/{stage_name}/cache/data",
+        mode: None,
+        target: Target::Settled(Operation::FlushStageCache),
+    },
     later("POST", "/clientcertificates", "GenerateClientCertificate"),
     now("GET", "/account", Operation::GetAccount),
     now("GET", "/apikeys/{api_Key}", Operation::GetApiKey),

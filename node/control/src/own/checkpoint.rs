@@ -2,8 +2,8 @@
 //! checkpoint may bring; must never let in a configuration that does not compile.
 
 use tidegate_proto::{
-    document::{ApiKey, Certificate},
-    key::{self, CREDENTIAL_PREFIX, SEAL_SECRET, USER_PREFIXES},
+    document::{ApiKey, CacheGeneration, Certificate, Document, Stage},
+    key::{self, CREDENTIAL_PREFIX, Key, SEAL_SECRET, USER_PREFIXES},
     limits::TRANSACTION_OPERATIONS_MAX,
     transaction::{PutV1, TransactionV1},
 };
@@ -40,10 +40,20 @@ pub(crate) fn restore(view: &State, image: &State) -> (TransactionV1, usize) {
         transaction.delete(key);
     }
     for (key, record) in image.prefix("").filter(|(key, _)| is_restored(key)) {
-        transaction.puts.push(PutV1 { key: key.to_owned(), bytes: record.bytes.to_vec() });
+        match emptied(key, &record.bytes, view.revision()) {
+            Some(stage) => drop(transaction.put(key, &stage)),
+            None => transaction.puts.push(PutV1 { key: key.to_owned(), bytes: record.bytes.to_vec() }),
+        }
     }
     let records = transaction.puts.len();
     (transaction, records)
+}
+
+/// A stage with nothing in its cache: its count of flushes goes back with it, and older answers would be served again.
+fn emptied(name: &str, bytes: &[u8], revision: u64) -> Option<Stage> {
+    let Key::Stage { .. } = Key::parse(name) else { return None };
+    let stage = Stage::decode(bytes).ok()?;
+    Some(Stage { tidegate_cache: CacheGeneration::after(revision), ..stage })
 }
 
 /// Requires that every API can be read and every stage can be served.

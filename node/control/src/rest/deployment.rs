@@ -12,7 +12,7 @@ use tidegate_proto::{
 use super::{
     definition,
     draft::{Draft, require_api},
-    stage,
+    stage, stage_cache,
     unsupported::Shape,
     variables,
 };
@@ -35,9 +35,13 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
     let stage_description = input.string("stageDescription")?;
     let description = input.string("description")?.filter(|text| !text.is_empty());
     let given = input.string_map("variables")?;
+    let cluster = stage_cache::read(&mut input)?;
     input.finish(Shape::Deployment)?;
-    if stage_name.is_none() && (stage_description.is_some() || !given.is_empty()) {
-        return Err(ApiError::bad_request("stageDescription and variables need a stageName"));
+    let concerns_stage = stage_description.is_some() || !given.is_empty() || cluster.is_wanted();
+    if stage_name.is_none() && concerns_stage {
+        return Err(ApiError::bad_request(
+            "stageDescription, variables, cacheClusterEnabled and cacheClusterSize need a stageName",
+        ));
     }
     let mut draft = Draft::open(call)?;
     if call.view.prefix(&key::deployment_prefix(call.api_id())).count() >= DEPLOYMENTS_PER_API_MAX {
@@ -57,14 +61,16 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
         Some(name) => {
             variables::check_stage_name(&name)?;
             variables::check(&given)?;
-            let mut stage = stage::existing_or_new(call, &name)?;
-            stage.deployment_id.clone_from(&deployment.id);
+            let found = stage::existing_or_new(call, &name)?;
+            let mut stage = Stage { deployment_id: deployment.id.clone(), ..found.clone() };
+            cluster.apply(&mut stage);
+            stage_cache::follow(&found, &mut stage);
             stage.description = stage_description.filter(|text| !text.is_empty()).or(stage.description);
             if !given.is_empty() {
                 stage.variables = given;
             }
             stage.last_updated_date = call.stamps.now_s;
-            draft.transaction().put(key::stage(call.api_id(), &name), &stage);
+            draft.put_stage(&stage);
             stage
         }
     };

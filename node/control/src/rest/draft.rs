@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tidegate_proto::{
-    document::{Method, Resource, RestApi},
+    document::{Method, Resource, RestApi, Stage},
     key,
     transaction::TransactionV1,
 };
@@ -35,10 +35,15 @@ impl<'a> Draft<'a> {
 
     /// Opens the API of the path; operations further down answer its absence with a text of their own.
     pub(crate) fn open_or(call: &Call<'a>, absent: ApiError) -> Result<Self, ApiError> {
-        let Versioned { revision, document } = find_api(call, call.api_id())?.ok_or(absent)?;
+        Self::of(call.view, call.api_id())?.ok_or(absent)
+    }
+
+    /// Opens an API by its id, for changes that are not operations of AWS's.
+    pub(crate) fn of(view: &'a State, api: &str) -> Result<Option<Self>, ApiError> {
+        let Some(Versioned { revision, document }) = find(view, api)? else { return Ok(None) };
         let mut transaction = TransactionV1::default();
-        transaction.compare(key::rest_api(call.api_id()), revision);
-        Ok(Self { view: call.view, api: document, transaction })
+        transaction.compare(key::rest_api(api), revision);
+        Ok(Some(Self { view, api: document, transaction }))
     }
 
     /// A resource of the API; it is compared as well.
@@ -53,7 +58,12 @@ impl<'a> Draft<'a> {
         self.transaction.put(key::resource(&self.api.id, &resource.id), resource);
     }
 
-    /// The transaction, for records other than resources.
+    /// Writes a stage.
+    pub(crate) fn put_stage(&mut self, stage: &Stage) {
+        self.transaction.put(key::stage(&self.api.id, &stage.stage_name), stage);
+    }
+
+    /// The transaction, for records other than resources and stages.
     pub(crate) fn transaction(&mut self) -> &mut TransactionV1 {
         &mut self.transaction
     }
@@ -67,7 +77,11 @@ impl<'a> Draft<'a> {
 
 /// A REST API by id; an id with a slash would name a record of another kind and is nobody's.
 pub(crate) fn find_api(call: &Call<'_>, id: &str) -> Result<Option<Versioned<RestApi>>, ApiError> {
-    if id.contains('/') { Ok(None) } else { Ok(call.view.rest_api(id)?) }
+    find(call.view, id)
+}
+
+fn find(view: &State, id: &str) -> Result<Option<Versioned<RestApi>>, ApiError> {
+    if id.contains('/') { Ok(None) } else { Ok(view.rest_api(id)?) }
 }
 
 /// Requires the API of the path, for reads of what is below it.

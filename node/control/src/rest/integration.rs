@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     answer::{Answer, print},
+    cache_key,
     call::{Call, Outcome, read},
     error::ApiError,
     input::Input,
@@ -192,7 +193,8 @@ fn check(integration: &Integration, method: &Method) -> Result<(), ApiError> {
     expression::check_templates(
         integration.request_templates.iter().map(|(content_type, text)| (content_type, Some(text.as_str()))),
     )?;
-    expression::check_request_mappings(&integration.request_parameters, method)
+    expression::check_request_mappings(&integration.request_parameters, method)?;
+    cache_key::check(integration, method).map_err(ApiError::bad_request)
 }
 
 fn check_endpoint(integration: &Integration) -> Result<(), ApiError> {

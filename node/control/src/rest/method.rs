@@ -1,6 +1,6 @@
 //! Methods. Owns their rules and patches; must never look inside integrations.
 
-use tidegate_proto::document::Method;
+use tidegate_proto::document::{CacheMode, Method, cache::CACHE_MODE_RULE};
 
 use super::{
     draft::{self, Draft, change_method, no_method},
@@ -12,7 +12,7 @@ use crate::{
     call::{Call, Outcome, read},
     error::ApiError,
     input::Input,
-    patch::{self, ADD_REMOVE, ADD_REMOVE_REPLACE, Kind, REPLACE, Rule, Style, Table},
+    patch::{self, ADD_REMOVE, ADD_REMOVE_REPLACE, Kind, Op, REPLACE, Rule, Style, Table},
 };
 use serde_json::json;
 use tidegate_proto::compiled::VERBS;
@@ -45,6 +45,7 @@ const PATCHES: Table = Table {
             ops: ADD_REMOVE,
             kind: Kind::Later(Shape::Method, "authorizationScopes"),
         },
+        Rule { path: "/tidegateCache", ops: &[Op::Replace, Op::Remove], kind: Kind::Text },
     ],
 };
 
@@ -88,6 +89,7 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
     change_method(call, Answer::ok, |method, _, _| {
         let mut form = print(method);
         patch::apply(&PATCHES, &mut form, &patches)?;
+        check_cache(&form["tidegateCache"])?;
         *method = reread(form)?;
         method.operation_name = method.operation_name.take().filter(|name| !name.is_empty());
         check(method, call)?;
@@ -119,6 +121,15 @@ pub(crate) fn check_verb(verb: &str) -> Result<(), ApiError> {
 pub(crate) fn reread<T: serde::de::DeserializeOwned>(form: serde_json::Value) -> Result<T, ApiError> {
     serde_json::from_value(form)
         .map_err(|error| ApiError::bad_request(format!("Invalid patch value: {error}")))
+}
+
+fn check_cache(mode: &serde_json::Value) -> Result<(), ApiError> {
+    match mode.as_str().filter(|mode| CacheMode::parse(mode).is_none()) {
+        None => Ok(()),
+        Some(wrong) => Err(ApiError::bad_request(format!(
+            "Invalid value '{wrong}' specified for tidegateCache, {CACHE_MODE_RULE}"
+        ))),
+    }
 }
 
 fn check(method: &Method, call: &Call<'_>) -> Result<(), ApiError> {

@@ -4,7 +4,7 @@
 use serde_json::json;
 use tidegate_proto::{
     document::{Map, MethodPath, MethodSetting},
-    limits::METHOD_SETTINGS_MAX,
+    limits::{CACHE_TTL_S_MAX, METHOD_SETTINGS_MAX},
 };
 
 use super::unsupported;
@@ -19,6 +19,11 @@ enum Field {
     BurstLimit,
     RateLimit,
     LoggingLevel,
+    CachingEnabled,
+    CacheTtl,
+    CacheEncrypted,
+    CacheAuthorization,
+    CacheStrategy,
     /// A field of a later version: only the value that every setting begins with is taken.
     Fixed(&'static str),
 }
@@ -30,12 +35,16 @@ const FIELDS: [(&str, Field); 10] = [
     ("/logging/loglevel", Field::LoggingLevel),
     ("/logging/dataTrace", Field::Fixed("false")),
     ("/metrics/enabled", Field::Fixed("false")),
-    ("/caching/enabled", Field::Fixed("false")),
-    ("/caching/ttlInSeconds", Field::Fixed("300")),
-    ("/caching/dataEncrypted", Field::Fixed("false")),
-    ("/caching/requireAuthorizationForCacheControl", Field::Fixed("true")),
-    ("/caching/unauthorizedCacheControlHeaderStrategy", Field::Fixed("SUCCEED_WITH_RESPONSE_HEADER")),
+    ("/caching/enabled", Field::CachingEnabled),
+    ("/caching/ttlInSeconds", Field::CacheTtl),
+    ("/caching/dataEncrypted", Field::CacheEncrypted),
+    ("/caching/requireAuthorizationForCacheControl", Field::CacheAuthorization),
+    ("/caching/unauthorizedCacheControlHeaderStrategy", Field::CacheStrategy),
 ];
+
+/// What a caller gets who may not have a cached answer replaced.
+const STRATEGIES: [&str; 3] =
+    ["FAIL_WITH_403", "SUCCEED_WITH_RESPONSE_HEADER", "SUCCEED_WITHOUT_RESPONSE_HEADER"];
 
 /// Carries out a patch if it is one of method settings, and says whether it was. As at AWS, the first value that is set brings the
 /// whole setting, and only whole settings are removed.
@@ -68,22 +77,43 @@ pub(super) fn apply(settings: &mut Map<MethodSetting>, patch: &Patch) -> Result<
 
 fn set(setting: &mut MethodSetting, field: Field, patch: &Patch) -> Result<(), ApiError> {
     let value = patch.value.as_deref().unwrap_or_default();
-    let invalid = |what: &str, rule: &str| {
-        ApiError::bad_request(format!(
-            "Invalid value '{value}' specified for {what}, must be {rule} of at least 0, or -1 for no limit"
-        ))
+    let flag = |what: &str| match value {
+        _ if value.eq_ignore_ascii_case("true") => Ok(true),
+        _ if value.eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(invalid(value, what, "true or false")),
     };
     match field {
         Field::BurstLimit => {
             let burst = value.parse::<i64>().ok().filter(|burst| (-1..=i64::from(u32::MAX)).contains(burst));
+            let rule = "a whole number of at least 0, or -1 for no limit";
             setting.throttling_burst_limit =
-                burst.ok_or_else(|| invalid("throttling burst limit", "a whole number"))?;
+                burst.ok_or_else(|| invalid(value, "throttling burst limit", rule))?;
         }
         Field::RateLimit => {
             let is_rate = |rate: &f64| rate.is_finite() && (*rate >= 0.0 || *rate == -1.0);
+            let rule = "a number of at least 0, or -1 for no limit";
             let rate = value.parse::<f64>().ok().filter(is_rate);
             setting.throttling_rate_limit =
-                rate.ok_or_else(|| invalid("throttling rate limit", "a number"))?;
+                rate.ok_or_else(|| invalid(value, "throttling rate limit", rule))?;
+        }
+        Field::CachingEnabled => setting.caching_enabled = flag("caching enabled")?,
+        Field::CacheTtl => {
+            let ttl = value.parse::<i64>().ok().filter(|ttl| (0..=CACHE_TTL_S_MAX).contains(ttl));
+            let rule = || format!("a whole number of seconds from 0 to {CACHE_TTL_S_MAX}");
+            setting.cache_ttl_in_seconds =
+                ttl.ok_or_else(|| invalid(value, "caching ttlInSeconds", &rule()))?;
+        }
+        Field::CacheEncrypted => setting.cache_data_encrypted = flag("caching dataEncrypted")?,
+        Field::CacheAuthorization => {
+            setting.require_authorization_for_cache_control =
+                flag("caching requireAuthorizationForCacheControl")?;
+        }
+        Field::CacheStrategy if STRATEGIES.contains(&value) => {
+            value.clone_into(&mut setting.unauthorized_cache_control_header_strategy);
+        }
+        Field::CacheStrategy => {
+            let rule = format!("one of [{}]", STRATEGIES.join(", "));
+            return Err(invalid(value, "caching unauthorizedCacheControlHeaderStrategy", &rule));
         }
         Field::LoggingLevel if value == "OFF" => setting.logging_level = Some(value.to_owned()),
         Field::Fixed(only) if value.eq_ignore_ascii_case(only) => {}
@@ -92,6 +122,10 @@ fn set(setting: &mut MethodSetting, field: Field, patch: &Patch) -> Result<(), A
         }
     }
     Ok(())
+}
+
+fn invalid(value: &str, what: &str, rule: &str) -> ApiError {
+    ApiError::bad_request(format!("Invalid value '{value}' specified for {what}, must be {rule}"))
 }
 
 fn wrong_name(name: &str, patch: &Patch) -> ApiError {

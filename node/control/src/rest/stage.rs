@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tidegate_proto::{
-    document::{ApiStage, Stage},
+    document::{ApiStage, CacheGeneration, Stage},
     key,
     limits::STAGES_PER_API_MAX,
 };
@@ -12,7 +12,7 @@ use super::{
     deployment::no_deployment,
     draft::{Draft, require_api},
     method::reread,
-    method_settings, tags,
+    method_settings, stage_cache, tags,
     unsupported::Shape,
     usage_plan, variables,
 };
@@ -37,8 +37,8 @@ const PATCHES: Table = Table {
         Rule { path: "/deploymentId", ops: &[Op::Replace, Op::Copy], kind: Kind::Text },
         Rule { path: "/description", ops: REPLACE_REMOVE, kind: Kind::Text },
         Rule { path: "/variables/{}", ops: SET_REMOVE_COPY, kind: Kind::TextEntry(None) },
-        later("/cacheClusterEnabled", "cacheClusterEnabled"),
-        later("/cacheClusterSize", "cacheClusterSize"),
+        Rule { path: "/cacheClusterEnabled", ops: REPLACE, kind: Kind::Flag },
+        Rule { path: "/cacheClusterSize", ops: REPLACE, kind: Kind::Text },
         later("/clientCertificateId", "clientCertificateId"),
         later("/tracingEnabled", "tracingEnabled"),
         later("/documentationVersion", "documentationVersion"),
@@ -62,6 +62,7 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
     let (stage_name, deployment_id) = (input.required("stageName")?, input.required("deploymentId")?);
     let description = input.string("description")?.filter(|text| !text.is_empty());
     let (given, tags) = (input.string_map("variables")?, input.string_map("tags")?);
+    let cluster = stage_cache::read(&mut input)?;
     input.finish(Shape::Stage)?;
     let mut draft = Draft::open(call)?;
     variables::check_stage_name(&stage_name)?;
@@ -70,9 +71,10 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
         return Err(ApiError::conflict("Stage already exists"));
     }
     let fresh = existing_or_new(call, &stage_name)?;
-    let stage = Stage { deployment_id, description, variables: given, tags, ..fresh };
+    let mut stage = Stage { deployment_id, description, variables: given, tags, ..fresh };
+    cluster.apply(&mut stage);
     check(&stage, call)?;
-    draft.transaction().put(key::stage(call.api_id(), &stage.stage_name), &stage);
+    draft.put_stage(&stage);
     draft.commit(Answer::created(printed(&stage)))
 }
 
@@ -108,12 +110,15 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
             patch::apply(&PATCHES, &mut form, std::slice::from_ref(patch))?;
         }
     }
+    let before = stage;
     let mut stage: Stage = reread(form)?;
     stage.method_settings = settings;
+    stage_cache::complete(&mut stage);
+    stage_cache::follow(&before, &mut stage);
     stage.description = stage.description.take().filter(|text| !text.is_empty());
     stage.last_updated_date = call.stamps.now_s;
     check(&stage, call)?;
-    draft.transaction().put(key::stage(call.api_id(), &stage.stage_name), &stage);
+    draft.put_stage(&stage);
     draft.commit(Answer::ok(printed(&stage)))
 }
 
@@ -143,6 +148,7 @@ pub(crate) fn existing_or_new(call: &Call<'_>, name: &str) -> Result<Stage, ApiE
     }
     Ok(Stage {
         stage_name: name.to_owned(),
+        tidegate_cache: CacheGeneration::after(call.view.revision()),
         created_date: call.stamps.now_s,
         last_updated_date: call.stamps.now_s,
         ..Stage::default()
@@ -163,8 +169,10 @@ pub(crate) fn no_stage() -> ApiError {
 /// What AWS prints of a stage, with the settings that this version keeps at their defaults.
 pub(crate) fn printed(stage: &Stage) -> Value {
     let mut value = print(stage);
-    value["cacheClusterEnabled"] = json!(false);
-    value["cacheClusterStatus"] = json!("NOT_AVAILABLE");
+    if let Some(fields) = value.as_object_mut() {
+        fields.shift_remove("tidegateCache");
+    }
+    value["cacheClusterStatus"] = json!(stage_cache::status(stage));
     value["methodSettings"] = json!(stage.method_settings);
     value["tracingEnabled"] = json!(false);
     value
@@ -172,6 +180,7 @@ pub(crate) fn printed(stage: &Stage) -> Value {
 
 fn check(stage: &Stage, call: &Call<'_>) -> Result<(), ApiError> {
     variables::check(&stage.variables)?;
+    stage_cache::check(stage)?;
     let found = call.view.deployment(call.api_id(), &stage.deployment_id)?.ok_or_else(no_deployment)?;
     definition::check(&found.document.definition, stage)
 }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use tidegate_proto::{
-    document::{LimitPolicy, Map, RestApi, StageLimits, TagError},
+    document::{CachePolicy, LimitPolicy, Map, RestApi, StageLimits, TagError},
     id::is_pinnable,
     key,
     limits::TAGS_MAX,
@@ -99,10 +99,11 @@ pub(crate) fn pinned_id(tags: &Map<String>) -> Result<Option<&str>, ApiError> {
     }
 }
 
-/// Checks the tags of a stage, and what they say about its limits.
+/// Checks the tags of a stage, and what they say about its limits and its cache.
 pub(crate) fn check_stage(tags: &Map<String>) -> Result<(), ApiError> {
     check(tags)?;
     check_policy(tags)?;
+    CachePolicy::from_tags(tags).map_err(refusal)?;
     StageLimits::from_tags(tags).map(drop).map_err(refusal)
 }
 
@@ -136,7 +137,7 @@ fn change(call: &Call<'_>, edit: impl FnOnce(&mut Map<String>)) -> Outcome {
             let mut stage = call.view.stage(&api, &name)?.ok_or_else(no_stage)?.document;
             edit(&mut stage.tags);
             check_stage(&stage.tags)?;
-            draft.transaction().put(key::stage(&api, &name), &stage);
+            draft.put_stage(&stage);
             return draft.commit(Answer::no_content());
         }
         Target::UsagePlan(id) => {

@@ -113,6 +113,8 @@ fn creation_is_refused() {
         (mapped("integration.request.path.id", json!(true)), "class java.lang.Boolean can not be converted to an String".into()),
         (mapped("integration.request.body", json!("'x'")), mapping("Invalid mapping expression specified: integration.request.body")),
         (mapped("integration.request.path.id", json!("method.request.path.other")), mapping("Invalid mapping expression parameter specified: method.request.path.other")),
+        (with("cacheKeyParameters", json!(["method.request.path.id", "method.request.querystring.undeclared"])), "Invalid cache key parameter specified: method.request.querystring.undeclared".into()),
+        (with("cacheKeyParameters", json!(["integration.request.path.id"])), "Invalid cache key parameter specified: integration.request.path.id".into()),
         (mapped("integration.request.path.id", json!("method.request.cookie.a")), mapping("Invalid mapping expression specified: method.request.cookie.a")),
     ];
     for (body, message) in cases {
@@ -191,6 +193,16 @@ fn updates() {
             "Invalid patch operation specified. Must be one of: [replace]",
         ),
         (replace("/requestTemplates/text~1xml", "x"), 404, "Content-Type specified was not found"),
+        (
+            patch("add", "/cacheKeyParameters/method.request.header.undeclared", json!(null)),
+            400,
+            "Invalid cache key parameter specified: method.request.header.undeclared",
+        ),
+        (
+            patch("add", "/cacheKeyParameters/integration.request.header.z", json!(null)),
+            400,
+            "Invalid cache key parameter specified: integration.request.header.z",
+        ),
         (
             patch("remove", "/requestParameters/integration.request.path.z", json!(null)),
             404,

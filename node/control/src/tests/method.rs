@@ -156,6 +156,16 @@ fn updates_as_recorded() {
             "Method authorization is not supported by this version of Tidegate: field authorizationType, value AWS_IAM",
         ),
         (patch("remove", "/requestParameters/x", json!(null)), 404, "Invalid parameter name specified"),
+        (
+            replace("/tidegateCache", "on"),
+            400,
+            "Invalid value 'on' specified for tidegateCache, must be aws, rfc9111 or off",
+        ),
+        (
+            patch("add", "/tidegateCache", json!("aws")),
+            400,
+            "Invalid patch operation specified. Must be 'replace'|'remove'",
+        ),
     ];
     for (body, status, message) in cases {
         rig.refused("PATCH", &method, body, status, message);
@@ -173,6 +183,27 @@ fn updates_as_recorded() {
         json!({}),
         404,
         "Invalid Resource identifier specified",
+    );
+}
+
+#[test]
+fn rules_of_caching() {
+    let (rig, method, _) = fixture();
+    let plain = rig.expect(201, "PUT", &method, json!({ "authorizationType": "NONE" }));
+    for mode in ["aws", "rfc9111", "off"] {
+        let updated = rig.expect(200, "PATCH", &method, replace("/tidegateCache", mode));
+        assert_eq!(updated["tidegateCache"], mode);
+        assert_eq!(rig.expect(200, "GET", &method, json!(null)), updated);
+    }
+    let removed = patch("remove", "/tidegateCache", json!(null));
+    assert_eq!(rig.expect(200, "PATCH", &method, removed), plain);
+    let other = method.replace("ANY", "GET");
+    rig.refused(
+        "PUT",
+        &other,
+        json!({ "authorizationType": "NONE", "tidegateCache": "aws" }),
+        400,
+        "This field is not supported by this version of Tidegate: field tidegateCache, value aws",
     );
 }
 

@@ -9,13 +9,14 @@ use tidegate_iam::sigv4::{Credential as Key, RequestView, SignOptions, payload_s
 use tidegate_proto::{
     document::Credential,
     key,
-    status::{ClusterStatus, JoinTokenIssued, LeaderTransferred},
+    status::{CacheLook, CacheTop, ClusterStatus, JoinTokenIssued, LeaderTransferred},
     transaction::{OutcomeV1, PutV1, TransactionV1},
 };
 use tidegate_state::State;
 
 use crate::{
-    BoxFuture, Cluster, ClusterError, Core, KeyUsage, Options, Store, StoreError, Usage, UsageError,
+    BoxFuture, CacheQuestion, CacheRequest, Caches, Cluster, ClusterError, Core, KeyUsage, Options,
+    StillServed, Store, StoreError, Usage, UsageError,
 };
 
 pub(crate) const NOW_S: i64 = 1_700_000_000;
@@ -146,11 +147,40 @@ impl Usage for Counted {
     }
 }
 
+/// Caches that answer what they were told to and note what they are asked.
+#[derive(Default)]
+pub(crate) struct Held {
+    /// Nodes that do not follow.
+    pub(crate) behind: Mutex<Vec<u64>>,
+    pub(crate) top: Mutex<CacheTop>,
+    pub(crate) look: Mutex<CacheLook>,
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+impl Caches for Held {
+    fn settled(&self, revision: u64) -> BoxFuture<'_, Result<(), StillServed>> {
+        self.asked.lock().unwrap().push(format!("settled {revision}"));
+        let nodes = self.behind.lock().unwrap().clone();
+        Box::pin(async move { if nodes.is_empty() { Ok(()) } else { Err(StillServed { nodes }) } })
+    }
+
+    fn top(&self, question: CacheQuestion) -> BoxFuture<'_, CacheTop> {
+        self.asked.lock().unwrap().push(format!("{question:?}"));
+        Box::pin(async move { self.top.lock().unwrap().clone() })
+    }
+
+    fn look(&self, request: CacheRequest) -> BoxFuture<'_, CacheLook> {
+        self.asked.lock().unwrap().push(format!("{request:?}"));
+        Box::pin(async move { self.look.lock().unwrap().clone() })
+    }
+}
+
 /// A control plane under test.
 pub(crate) struct Rig {
     pub(crate) store: Arc<Memory>,
     pub(crate) cluster: Arc<Noted>,
     pub(crate) usage: Arc<Counted>,
+    pub(crate) caches: Arc<Held>,
     core: Core,
     runtime: tokio::runtime::Runtime,
 }
@@ -162,12 +192,13 @@ impl Rig {
 
     pub(crate) fn with(options: Options) -> Self {
         let (store, cluster) = (Arc::new(Memory::default()), Arc::new(Noted::default()));
-        let usage = Arc::new(Counted::default());
+        let (usage, caches) = (Arc::new(Counted::default()), Arc::new(Held::default()));
         found(&store);
         let options = Options { account_id: ACCOUNT.into(), region: "eu-west-1".into(), ..options };
         let core = Core::new(options, store.clone(), cluster.clone(), usage.clone(), || NOW_S);
+        let core = core.with_caches(caches.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { store, cluster, usage, core, runtime }
+        Self { store, cluster, usage, caches, core, runtime }
     }
 
     /// Lets another writer carry out a call between the next decision and its commit.

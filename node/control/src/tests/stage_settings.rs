@@ -44,6 +44,26 @@ fn one_value_brings_the_whole_setting() {
         ),
         ("/~1/GET/logging/loglevel", "OFF", "~1/GET", json!({ "loggingLevel": "OFF" })),
         ("/a/PUT/metrics/enabled", "false", "a/PUT", json!({})),
+        (
+            "/*/*/caching/enabled",
+            "true",
+            "*/*",
+            json!({ "throttlingBurstLimit": 123, "throttlingRateLimit": -1.0, "cachingEnabled": true }),
+        ),
+        ("/c/GET/caching/ttlInSeconds", "3600", "c/GET", json!({ "cacheTtlInSeconds": 3600 })),
+        ("/d/GET/caching/dataEncrypted", "TRUE", "d/GET", json!({ "cacheDataEncrypted": true })),
+        (
+            "/e/GET/caching/requireAuthorizationForCacheControl",
+            "false",
+            "e/GET",
+            json!({ "requireAuthorizationForCacheControl": false }),
+        ),
+        (
+            "/f/GET/caching/unauthorizedCacheControlHeaderStrategy",
+            "FAIL_WITH_403",
+            "f/GET",
+            json!({ "unauthorizedCacheControlHeaderStrategy": "FAIL_WITH_403" }),
+        ),
         ("//b/c/ANY/throttling/burstLimit", "0", "/b/c/ANY", json!({ "throttlingBurstLimit": 0 })),
     ];
     for (at, value, name, expect) in &steps {
@@ -51,11 +71,11 @@ fn one_value_brings_the_whole_setting() {
         assert_eq!(updated["methodSettings"][name], setting(expect.clone()), "{at}");
     }
     let stage = rig.expect(200, "GET", &path, json!(null));
-    assert_eq!(stage["methodSettings"].as_object().unwrap().len(), 6);
+    assert_eq!(stage["methodSettings"].as_object().unwrap().len(), 10);
     assert_eq!(rig.store.view().prefix("restapi/").filter(|(key, _)| key.contains("/stage/")).count(), 1);
     let other = rig.expect(200, "PATCH", &path, replace("/description", "text"));
     assert_eq!(other["methodSettings"], stage["methodSettings"], "other patches leave settings alone");
-    for name in ["*/*", "~1pets/GET", "orders/{id}/POST", "~1/GET", "a/PUT", "/b/c/ANY"] {
+    for name in stage["methodSettings"].as_object().unwrap().keys() {
         let removed = rig.expect(200, "PATCH", &path, patch("remove", &format!("/{name}"), json!(null)));
         assert!(removed["methodSettings"].get(name).is_none(), "{name}");
     }
@@ -102,6 +122,10 @@ fn wrong_settings() {
             "This setting per method is not supported by this version of Tidegate: field {field}, value {value}"
         )
     };
+    let cache = |value: &str, field: &str, rule: &str| {
+        format!("Invalid value '{value}' specified for caching {field}, must be {rule}")
+    };
+    let seconds = "a whole number of seconds from 0 to 3600";
     let some = |name: &str| {
         format!(
             "A setting for some of the methods is not supported by this version of Tidegate: field methodSettings, value {name}"
@@ -118,10 +142,22 @@ fn wrong_settings() {
         (replace("/*/*/throttling/rateLimit", "x"), rate("x")),
         (replace("/~1pets/POST/metrics/enabled", "true"), later("/~1pets/POST/metrics/enabled", "true")),
         (replace("/*/*/logging/loglevel", "INFO"), later("/*/*/logging/loglevel", "INFO")),
-        (replace("/*/*/caching/ttlInSeconds", "60"), later("/*/*/caching/ttlInSeconds", "60")),
+        (replace("/*/*/caching/enabled", "on"), cache("on", "enabled", "true or false")),
+        (replace("/*/*/caching/ttlInSeconds", "3601"), cache("3601", "ttlInSeconds", seconds)),
+        (replace("/*/*/caching/ttlInSeconds", "-1"), cache("-1", "ttlInSeconds", seconds)),
+        (replace("/*/*/caching/ttlInSeconds", "1.5"), cache("1.5", "ttlInSeconds", seconds)),
+        (replace("/a/GET/caching/dataEncrypted", ""), cache("", "dataEncrypted", "true or false")),
         (
-            replace("/*/*/caching/requireAuthorizationForCacheControl", "false"),
-            later("/*/*/caching/requireAuthorizationForCacheControl", "false"),
+            replace("/*/*/caching/requireAuthorizationForCacheControl", "1"),
+            cache("1", "requireAuthorizationForCacheControl", "true or false"),
+        ),
+        (
+            replace("/*/*/caching/unauthorizedCacheControlHeaderStrategy", "FAIL"),
+            cache(
+                "FAIL",
+                "unauthorizedCacheControlHeaderStrategy",
+                "one of [FAIL_WITH_403, SUCCEED_WITH_RESPONSE_HEADER, SUCCEED_WITHOUT_RESPONSE_HEADER]",
+            ),
         ),
         (replace("/pets/*/throttling/burstLimit", "1"), some("pets/*")),
         (replace("/*/GET/throttling/burstLimit", "1"), some("*/GET")),
@@ -195,6 +231,22 @@ fn tags_that_say_how_limits_are_kept() {
             &stage,
             json!({ "tidegate:rate-limit-headers": "" }),
             wrong("rate-limit-headers", "", "must be true or false"),
+        ),
+        (&stage, json!({ "tidegate:cache": "on" }), wrong("cache", "on", "must be aws, rfc9111 or off")),
+        (
+            &stage,
+            json!({ "tidegate:cache-isolated": "x" }),
+            wrong("cache-isolated", "x", "must be serve or bypass"),
+        ),
+        (
+            &stage,
+            json!({ "tidegate:cache-status": "never" }),
+            wrong("cache-status", "never", "must be always or request"),
+        ),
+        (
+            &stage,
+            json!({ "tidegate:cache-set-cookie": "1" }),
+            wrong("cache-set-cookie", "1", "must be true or false"),
         ),
         (
             &stage,

@@ -63,6 +63,9 @@ pub(super) fn write(
     if extensions.apigateway && !["", "NONE"].contains(&method.authorization_type.as_str()) {
         operation.insert("x-amazon-apigateway-auth".into(), json!({ "type": method.authorization_type }));
     }
+    if extensions.apigateway {
+        operation.extend(method.tidegate_cache.map(|mode| (tidegate::CACHE.to_owned(), mode.name().into())));
+    }
     if extensions.apigateway || extensions.integrations {
         operation.extend(method.method_integration.as_ref().map(|found| {
             (integration::KEY.to_owned(), integration::write(found, &resource.id, options.format))

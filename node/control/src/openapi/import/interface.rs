@@ -1,7 +1,7 @@
 //! An operation to a method: what clients see of it. The call behind it is read by `integration`.
 
 use serde_json::Value;
-use tidegate_proto::document::{Map, Method, MethodResponse};
+use tidegate_proto::document::{CacheMode, Map, Method, MethodResponse, cache::CACHE_MODE_RULE};
 
 use super::super::{Format, tidegate};
 use super::reading::{Fields, Reading, quote};
@@ -87,6 +87,7 @@ pub(super) fn read<'d>(
         authorization_type: "NONE".into(),
         api_key_required: security::read(reading, site, operation),
         operation_name: reading.text(operation, "operationId", &place),
+        tidegate_cache: cache_mode(reading, site, operation),
         ..Method::default()
     };
     parameters::read(reading, site, shared, operation, &mut method);
@@ -107,6 +108,15 @@ pub(super) fn read<'d>(
         }
     }
     method
+}
+
+fn cache_mode<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'d Fields) -> Option<CacheMode> {
+    let Some(text) = reading.text(operation, tidegate::CACHE, &site.place("")) else { return reading.cache };
+    let mode = CacheMode::parse(&text);
+    if mode.is_none() {
+        site.refuse_method(reading, &format!("{} {} {CACHE_MODE_RULE}", tidegate::CACHE, quote(&text)));
+    }
+    mode
 }
 
 fn request_body<'d>(reading: &mut Reading<'d>, site: &Site<'_>, operation: &'d Fields, method: &mut Method) {

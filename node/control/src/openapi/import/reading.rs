@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use tidegate_proto::document::{Map, Model};
+use tidegate_proto::document::{CacheMode, Map, Model};
 
 use super::super::Format;
 use super::super::limits::{EXPANDED_BYTES_MAX, NOTES_MAX, QUOTE_CHARS_MAX, REFERENCE_HOPS_MAX};
@@ -22,6 +22,8 @@ pub(crate) struct Reading<'d> {
     pub(crate) root: &'d Fields,
     /// Flavour.
     pub(crate) format: Format,
+    /// By which rules the answers of operations are cached that do not say it themselves.
+    pub(crate) cache: Option<CacheMode>,
     /// Warnings and errors.
     pub(crate) notes: Notes,
     /// Models read or made so far.
@@ -56,6 +58,7 @@ impl<'d> Reading<'d> {
             sizes: HashMap::new(),
             root,
             format,
+            cache: None,
             notes: Notes::default(),
             models: Map::new(),
             generated_models: HashMap::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tidegate_proto::document::{ApiKeySource, EndpointConfiguration};
+use tidegate_proto::document::{ApiKeySource, CacheMode, EndpointConfiguration, cache::CACHE_MODE_RULE};
 use tidegate_proto::limits::TAGS_MAX;
 
 use super::super::{Basepath, Format, ImportOptions, Imported, tidegate};
@@ -121,6 +121,13 @@ pub(super) fn read(reading: &mut Reading<'_>, imported: &mut Imported) {
             "HEADER" => imported.api_key_source = Some(ApiKeySource::Header),
             "AUTHORIZER" => imported.api_key_source = Some(ApiKeySource::Authorizer),
             _ => reading.notes.error(format!("Invalid API key source specified: {}", quote(&source))),
+        }
+    }
+    if let Some(mode) = reading.text(root, tidegate::CACHE, "document") {
+        reading.cache = CacheMode::parse(&mode);
+        if reading.cache.is_none() {
+            let (name, mode) = (tidegate::CACHE, quote(&mode));
+            reading.notes.error(format!("Invalid {name} specified: {mode} {CACHE_MODE_RULE}"));
         }
     }
     endpoint(reading, imported);

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tidegate_proto::document::{
-    ApiDefinition, ApiKeySource, EndpointConfiguration, Integration, IntegrationResponse, Map, Method,
-    MethodResponse, Model, Resource, RestApi, TlsConfig,
+    ApiDefinition, ApiKeySource, CacheMode, EndpointConfiguration, Integration, IntegrationResponse, Map,
+    Method, MethodResponse, Model, Resource, RestApi, TlsConfig,
 };
 
 use super::definition::API_ID;
@@ -167,20 +167,25 @@ fn method(random: &mut Random, verb: &str, resource: usize, models: &[String]) -
     for (status, response) in &mut method_responses {
         response.status_code.clone_from(status);
     }
+    let request_parameters = random.map(4, request_parameter, |random| random.chance(50));
+    let keys: Vec<String> =
+        request_parameters.keys().filter(|name| !name.contains("multi")).take(2).cloned().collect();
     Method {
         http_method: verb.into(),
         authorization_type: "NONE".into(),
         api_key_required: random.chance(30),
         operation_name: random.maybe(50, Random::text),
-        request_parameters: random.map(4, request_parameter, |random| random.chance(50)),
+        request_parameters,
         request_models: random.map(2, Random::media_type, model),
         method_responses,
-        method_integration: random.maybe(90, |random| integration(random, resource)),
+        tidegate_cache: random
+            .maybe(30, |random| *random.pick(&[CacheMode::Aws, CacheMode::Rfc9111, CacheMode::Off])),
+        method_integration: random.maybe(90, |random| integration(random, resource, &keys)),
         ..Method::default()
     }
 }
 
-fn integration(random: &mut Random, resource: usize) -> Integration {
+fn integration(random: &mut Random, resource: usize, keys: &[String]) -> Integration {
     let kind = *random.pick(&["HTTP", "HTTP_PROXY", "MOCK"]);
     let mock = kind == "MOCK";
     let contents = |random: &mut Random| {
@@ -220,7 +225,7 @@ fn integration(random: &mut Random, resource: usize) -> Integration {
         content_handling: contents(random),
         timeout_in_millis: *random.pick(&[50, 1_000, 29_000]),
         cache_namespace: if random.chance(70) { format!("res{resource}") } else { "ns".into() },
-        cache_key_parameters: random.map(2, Random::word, |_| ()).into_keys().collect(),
+        cache_key_parameters: if random.chance(50) { keys.to_vec() } else { Vec::new() },
         integration_responses,
         tls_config: random.maybe(20, |random| TlsConfig { insecure_skip_verification: random.chance(50) }),
         ..Integration::default()
