@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tidegate_proto::limits::CACHE_MEMORY_BYTES_DEFAULT;
 
 /// Contents of the file given to `tidegate node --config FILE`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,6 +103,9 @@ pub(crate) struct GatewayOptions {
     /// Serves plain HTTP/1 requests without the HTTP server between; `false` is for comparing and for an emergency.
     #[serde(default = "default_direct")]
     pub(crate) direct: bool,
+    /// Bytes of stored answers that the node holds in memory, over all stages.
+    #[serde(default = "default_cache_bytes_max")]
+    pub(crate) cache_bytes_max: u64,
     /// Most client connections of this node.
     #[serde(default = "default_connections")]
     pub(crate) connections_max: usize,
@@ -231,6 +235,10 @@ fn default_cluster_name() -> String {
 
 fn default_account() -> String {
     "000000000000".into()
+}
+
+fn default_cache_bytes_max() -> u64 {
+    CACHE_MEMORY_BYTES_DEFAULT
 }
 
 fn default_direct() -> bool {

@@ -11,9 +11,9 @@ use std::{
     },
 };
 
-use tidegate_gateway::{Limits, Snapshot, StageTable, holders};
+use tidegate_gateway::{Caches, Limits, Snapshot, StageTable, holders};
 use tidegate_proto::{
-    compiled::{CertificateV1, limits::LimitsV1},
+    compiled::{CertificateV1, caches::CachesV1, limits::LimitsV1},
     document::{Certificate, Deployment, Stage, TicketSecret},
     key::{self, Key},
 };
@@ -21,7 +21,7 @@ use tidegate_state::{Change, State};
 use tidegate_throttle::Holders;
 use tokio::sync::watch;
 
-use crate::{limits::compile, replica::Replica};
+use crate::{caches, limits::compile, replica::Replica};
 
 /// File name of the serving snapshot in the data directory.
 const SNAPSHOT_FILE: &str = "serving.snapshot";
@@ -60,6 +60,8 @@ pub(crate) struct Publisher {
     publish: Publish,
     resolve: Resolve,
     limits: Limited,
+    /// What is cached, and whether it must be compiled again.
+    caches: (Arc<CachesV1>, bool),
     persist: watch::Sender<Option<Arc<Snapshot>>>,
 }
 
@@ -107,6 +109,7 @@ impl Publisher {
         let seen = State::default();
         let compiled = LimitsV1::clone(first.limits().compiled());
         let limits = Limited { holders, compiled, is_stale: true };
+        let caches = (first.caches().compiled().clone(), true);
         Self {
             replica,
             place,
@@ -118,6 +121,7 @@ impl Publisher {
             publish,
             resolve,
             limits,
+            caches,
             persist,
         }
     }
@@ -171,7 +175,13 @@ impl Publisher {
         }
         // Stages may have other methods now, so places are resolved again in any case.
         let limits = (self.resolve)(self.limits.compiled.clone(), snapshot.stages());
-        let snapshot = snapshot.with_certificates(certificates, self.ticket_secret).with_limits(limits);
+        let (caches, is_stale) = &mut self.caches;
+        if std::mem::take(is_stale) {
+            *caches = Arc::new(caches::compile::compile(state));
+        }
+        let caches = Arc::new(Caches::build(caches.clone(), snapshot.stages()));
+        let snapshot = snapshot.with_certificates(certificates, self.ticket_secret);
+        let snapshot = snapshot.with_limits(limits).with_caches(caches);
         let snapshot = Arc::new(snapshot);
         (self.publish)(snapshot.clone());
         self.counters.swaps.fetch_add(1, Ordering::Relaxed);
@@ -186,6 +196,7 @@ impl Publisher {
             Change::Delete { key } => (key, false),
         };
         self.limits.is_stale |= compile::concerns(name);
+        self.caches.1 |= caches::compile::concerns(name);
         match Key::parse(name) {
             Key::Stage { api, stage } if is_put => self.compile(state, api, stage),
             Key::Stage { api, stage } => drop(self.tables.remove(&(api.to_owned(), stage.to_owned()))),

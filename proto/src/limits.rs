@@ -177,8 +177,12 @@ pub const CACHE_PURGE_BYTES_MAX: usize = 1_024;
 pub const CACHE_SETTLE_TIMEOUT_MS: u64 = 5_000;
 /// Cached answers that are named in an answer to an operator.
 pub const CACHE_TOP_COUNT_MAX: usize = 500;
-/// Names in a Vary header beyond which an answer is not cached.
-pub const CACHE_VARY_NAMES_MAX: usize = 16;
+/// Header names in one `private` or `no-cache` directive; one with more concerns the whole answer.
+pub const CACHE_FIELD_NAMES_MAX: usize = 16;
+/// Members of an Accept-Language or Accept-Encoding header that are sorted; a longer one is compared as it came.
+pub const CACHE_VARY_MEMBERS_MAX: usize = 32;
+/// Longest time that an answer is kept for use after it became stale, in seconds.
+pub const CACHE_STALE_S_MAX: u64 = 7 * 24 * 3_600;
 /// Tags of one cached answer; further ones are not remembered.
 pub const CACHE_TAGS_MAX: usize = 64;
 

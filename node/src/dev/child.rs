@@ -5,6 +5,8 @@ use std::{fs::File, path::PathBuf, process::Stdio, time::Duration};
 use tokio::process::{Child, Command};
 
 use super::{DevError, layout::NodePlan};
+use tidegate_proto::limits::CACHE_MEMORY_BYTES_DEFAULT;
+
 use crate::options::{
     AdminOptions, ClusterOptions, ControlOptions, DevOptions, GatewayOptions, NodeOptions, PlaceOptions,
     TelemetryOptions,
@@ -123,6 +125,7 @@ fn options(plan: &NodePlan, entry: Entry) -> NodeOptions {
             shards: 1,
             requests_per_second_max: 0,
             direct: true,
+            cache_bytes_max: CACHE_MEMORY_BYTES_DEFAULT,
             connections_max: 20_000,
             drain_delay_ms: 0,
         },

@@ -139,8 +139,6 @@ impl CachesV1 {
         rkyv::from_bytes::<Self, rancor::Error>(&body).map_err(|e| FrameError::Invalid(e.to_string()))
     }
 }
-<<<<<<< HEAD
-=======
 
 #[cfg(test)]
 mod tests {
@@ -193,4 +191,3 @@ mod tests {
         assert!(!sample.is_empty() && CachesV1::default().is_empty());
     }
 }
->>>>>>> cachectl

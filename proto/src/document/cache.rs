@@ -7,10 +7,7 @@ use super::{
     Map,
     policy::{TagError, choice, flag},
 };
-<<<<<<< HEAD
-=======
 use crate::limits::CACHE_PURGES_MAX;
->>>>>>> cachectl
 
 /// Tag of stages: by which rules answers are cached.
 pub const CACHE: &str = "tidegate:cache";
@@ -54,12 +51,8 @@ pub struct CachePolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CacheGeneration {
-<<<<<<< HEAD
-    /// Counts flushes of everything.
-=======
     /// Counts flushes of everything, from the revision at which the stage was made: a stage of the same name that was deleted stays
     /// behind it.
->>>>>>> cachectl
     pub epoch: u64,
     /// Number of the newest purge.
     pub sequence: u64,
@@ -88,9 +81,6 @@ pub struct CachePurge {
     pub tag: Option<String>,
 }
 
-<<<<<<< HEAD
-impl CacheMode {
-=======
 impl CacheGeneration {
     /// Of a stage that is made by the change after this revision.
     pub fn after(revision: u64) -> Self {
@@ -129,7 +119,6 @@ impl CacheMode {
         }
     }
 
->>>>>>> cachectl
     /// Reads the value of [`CACHE`], or of `x-tidegate-cache` in an OpenAPI document.
     pub fn parse(text: &str) -> Option<Self> {
         MODES.iter().find(|(name, _)| *name == text).map(|(_, mode)| *mode)
@@ -195,8 +184,6 @@ mod tests {
     }
 
     #[test]
-<<<<<<< HEAD
-=======
     fn too_many_purges_are_a_flush() {
         let mut generation = CacheGeneration::after(6);
         let purge = CachePurge { tag: Some("a".into()), ..CachePurge::default() };
@@ -221,7 +208,6 @@ mod tests {
     }
 
     #[test]
->>>>>>> cachectl
     fn sizes_are_those_of_aws() {
         assert_eq!((cache_bytes("0.5"), cache_bytes("237")), (Some(500_000_000), Some(237_000_000_000)));
         assert_eq!((cache_bytes("1"), cache_bytes("")), (None, None));

@@ -6,12 +6,12 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 use crate::tree::{report, root};
 
-const PURE: [&str; 6] = ["proto", "iam", "template", "state", "throttle", "gateway"];
+const PURE: [&str; 7] = ["proto", "iam", "template", "state", "throttle", "cache", "gateway"];
 const ACTING: [&str; 8] =
     ["tokio", "hyper", "quinn", "openraft", "sled", "rustls", "tokio-rustls", "socket2"];
 
 /// What each crate may use of ours.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("proto", &[]),
     ("iam", &[]),
     ("template", &[]),
@@ -20,6 +20,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("cluster", &[]),
     ("state", &["proto"]),
     ("throttle", &["proto"]),
+    ("cache", &["proto"]),
     ("gateway", &["proto", "iam", "template", "throttle"]),
     ("edge", &["proto", "gateway", "throttle", "listener", "telemetry"]),
     ("control", &["proto", "iam", "state", "gateway", "listener", "telemetry"]),
