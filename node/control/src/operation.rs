@@ -203,20 +203,6 @@ mod tests {
                 "resource_arn=arn:aws:apigateway:x::/restapis/a/stages/s",
             ),
             ("GET", "/apikeys", "", Target::Now(O::GetApiKeys), ""),
-            (
-                "DELETE",
-                "/restapis/a/stages/s/cache/data",
-                "",
-                Target::Settled(O::FlushStageCache),
-                "stage_name=s",
-            ),
-            (
-                "DELETE",
-                "/restapis/a/stages/s/cache/authorizers",
-                "",
-                Target::Now(O::FlushStageAuthorizersCache),
-                "stage_name=s",
-            ),
             ("POST", "/apikeys", "", Target::Now(O::CreateApiKey), ""),
             ("POST", "/apikeys", "mode=import&format=csv", Target::Now(O::ImportApiKeys), ""),
             ("GET", "/usageplans/p/usage", "", Target::Metered(Metered::GetUsage), "usageplanId=p"),
@@ -240,6 +226,18 @@ mod tests {
             ("GET", "/nope"),
         ] {
             assert!(dispatch(verb, path, &Query::default()).is_none(), "{verb} {path}");
+        }
+    }
+
+    #[test]
+    fn a_flush_of_answers_is_waited_for() {
+        for (what, expect) in [
+            ("data", Target::Settled(Operation::FlushStageCache)),
+            ("authorizers", Target::Now(Operation::FlushStageAuthorizersCache)),
+        ] {
+            let path = format!("/restapis/a/stages/s/cache/{what}");
+            let (target, params) = dispatch("DELETE", &path, &Query::default()).expect(what);
+            assert_eq!((target, params.get("stage_name")), (expect, "s"), "{what}");
         }
     }
 }

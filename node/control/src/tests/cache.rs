@@ -344,3 +344,25 @@ fn operators_ask_what_is_held() {
     ];
     assert_eq!(asked, expect);
 }
+
+#[test]
+fn no_change_of_a_stage_undoes_a_flush() {
+    let (rig, api, path) = staged();
+    let (purges, data) = ("/_tidegate/cache/purge", format!("{path}/cache/data"));
+    let part = json!({ "api": api, "stage": "s", "tag": "t" });
+    let arn = format!("/tags/arn:aws:apigateway:eu-west-1::{path}");
+    let mut last = record(&rig, &api).tidegate_cache.sequence;
+    for (status, verb, target, body) in [
+        (200, "PATCH", path.as_str(), replace("/description", "x")),
+        (204, "PUT", &arn, json!({ "tags": { "a": "b" } })),
+        (202, "DELETE", &data, json!(null)),
+        (200, "POST", purges, part.clone()),
+    ] {
+        rig.meanwhile(200, "POST", purges, part.clone());
+        rig.expect(status, verb, target, body);
+        let found = record(&rig, &api).tidegate_cache.sequence;
+        let own = u64::from(target == data || target == purges);
+        assert_eq!(found, last + 1 + own, "{verb} {target}");
+        last = found;
+    }
+}

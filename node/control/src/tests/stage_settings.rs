@@ -122,10 +122,6 @@ fn wrong_settings() {
             "This setting per method is not supported by this version of Tidegate: field {field}, value {value}"
         )
     };
-    let cache = |value: &str, field: &str, rule: &str| {
-        format!("Invalid value '{value}' specified for caching {field}, must be {rule}")
-    };
-    let seconds = "a whole number of seconds from 0 to 3600";
     let some = |name: &str| {
         format!(
             "A setting for some of the methods is not supported by this version of Tidegate: field methodSettings, value {name}"
@@ -142,23 +138,6 @@ fn wrong_settings() {
         (replace("/*/*/throttling/rateLimit", "x"), rate("x")),
         (replace("/~1pets/POST/metrics/enabled", "true"), later("/~1pets/POST/metrics/enabled", "true")),
         (replace("/*/*/logging/loglevel", "INFO"), later("/*/*/logging/loglevel", "INFO")),
-        (replace("/*/*/caching/enabled", "on"), cache("on", "enabled", "true or false")),
-        (replace("/*/*/caching/ttlInSeconds", "3601"), cache("3601", "ttlInSeconds", seconds)),
-        (replace("/*/*/caching/ttlInSeconds", "-1"), cache("-1", "ttlInSeconds", seconds)),
-        (replace("/*/*/caching/ttlInSeconds", "1.5"), cache("1.5", "ttlInSeconds", seconds)),
-        (replace("/a/GET/caching/dataEncrypted", ""), cache("", "dataEncrypted", "true or false")),
-        (
-            replace("/*/*/caching/requireAuthorizationForCacheControl", "1"),
-            cache("1", "requireAuthorizationForCacheControl", "true or false"),
-        ),
-        (
-            replace("/*/*/caching/unauthorizedCacheControlHeaderStrategy", "FAIL"),
-            cache(
-                "FAIL",
-                "unauthorizedCacheControlHeaderStrategy",
-                "one of [FAIL_WITH_403, SUCCEED_WITH_RESPONSE_HEADER, SUCCEED_WITHOUT_RESPONSE_HEADER]",
-            ),
-        ),
         (replace("/pets/*/throttling/burstLimit", "1"), some("pets/*")),
         (replace("/*/GET/throttling/burstLimit", "1"), some("*/GET")),
         (replace("/pets/get/throttling/burstLimit", "1"), unknown("/pets/get/throttling/burstLimit")),
@@ -186,6 +165,38 @@ fn wrong_settings() {
     let kept = rig.expect(200, "GET", &path, json!(null));
     let expect = json!({ "pets/GET": setting(json!({ "throttlingBurstLimit": 1 })) });
     assert_eq!(kept["methodSettings"], expect, "nothing of what was refused is kept");
+}
+
+#[test]
+fn wrong_settings_of_caching() {
+    let (rig, path) = staged();
+    let cache = |value: &str, field: &str, rule: &str| {
+        format!("Invalid value '{value}' specified for caching {field}, must be {rule}")
+    };
+    let seconds = "a whole number of seconds from 0 to 3600";
+    let cases = [
+        (replace("/*/*/caching/enabled", "on"), cache("on", "enabled", "true or false")),
+        (replace("/*/*/caching/ttlInSeconds", "3601"), cache("3601", "ttlInSeconds", seconds)),
+        (replace("/*/*/caching/ttlInSeconds", "-1"), cache("-1", "ttlInSeconds", seconds)),
+        (replace("/*/*/caching/ttlInSeconds", "1.5"), cache("1.5", "ttlInSeconds", seconds)),
+        (replace("/a/GET/caching/dataEncrypted", ""), cache("", "dataEncrypted", "true or false")),
+        (
+            replace("/*/*/caching/requireAuthorizationForCacheControl", "1"),
+            cache("1", "requireAuthorizationForCacheControl", "true or false"),
+        ),
+        (
+            replace("/*/*/caching/unauthorizedCacheControlHeaderStrategy", "FAIL"),
+            cache(
+                "FAIL",
+                "unauthorizedCacheControlHeaderStrategy",
+                "one of [FAIL_WITH_403, SUCCEED_WITH_RESPONSE_HEADER, SUCCEED_WITHOUT_RESPONSE_HEADER]",
+            ),
+        ),
+    ];
+    for (body, message) in cases {
+        rig.refused("PATCH", &path, body, 400, &message);
+    }
+    assert_eq!(rig.expect(200, "GET", &path, json!(null))["methodSettings"], json!({}));
 }
 
 #[test]
