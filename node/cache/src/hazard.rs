@@ -2,7 +2,8 @@
 //!
 //! Whoever sends a header that changes an answer, but is in no key, gives that answer to everybody who asks after him: the cache is
 //! poisoned. Origins cannot be trusted to name such headers in Vary, because it is their framework, or a proxy before them, that
-//! obeys them. So an answer is stored only if its request had none. A header too many on the list costs a hit; one too few, a breach.
+//! obeys them. So an answer is stored only if its request had none,
+//! but those that its own Vary puts into the key. A header too many on the list costs a hit; one too few, a breach.
 
 mod names;
 
