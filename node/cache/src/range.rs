@@ -169,7 +169,7 @@ impl Part {
         (self.last - self.first).saturating_add(1)
     }
 
-    /// What is stored once its body has arrived.
+    /// What is stored once its body has arrived; a body of another length is not stored.
     pub fn stored(&self) -> Stored {
         Stored { offset: self.first, length: self.length(), total: self.total }
     }

@@ -88,3 +88,128 @@ fn judge(terms: &Terms, resident_s: u64, asked: &RequestDirectives) -> Reuse {
 fn stale_s(terms: &Terms, resident_s: u64) -> Option<u64> {
     age_s(terms, resident_s).checked_sub(terms.lifetime_s)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Fresh for 100 seconds.
+    fn terms() -> Terms {
+        Terms { lifetime_s: 100, ..Terms::default() }
+    }
+
+    #[test]
+    fn what_is_stored_and_what_is_asked_decide() {
+        let none = RequestDirectives::default();
+        let swr = Terms { stale_while_revalidate_s: 10, ..terms() };
+        let aged = Terms { age_s: 60, ..terms() };
+        let strict = Terms { must_revalidate: true, ..terms() };
+        let max_age = |seconds| RequestDirectives { max_age: Some(seconds), ..none };
+        let min_fresh = |seconds| RequestDirectives { min_fresh: Some(seconds), ..none };
+        let max_stale = |seconds| RequestDirectives { max_stale: Some(seconds), ..none };
+        for (terms, resident_s, asked, expect) in [
+            (&terms(), 0, none, Reuse::Fresh),
+            (&terms(), 99, none, Reuse::Fresh),
+            (&terms(), 100, none, Reuse::Validate),
+            (&aged, 39, none, Reuse::Fresh),
+            (&aged, 40, none, Reuse::Validate),
+            (&Terms { lifetime_s: 0, ..terms() }, 0, none, Reuse::Validate),
+            (&Terms { validate_always: true, ..terms() }, 0, none, Reuse::Validate),
+            (&Terms { validate_always: true, ..terms() }, 0, max_stale(u64::MAX), Reuse::Validate),
+            (&terms(), 0, RequestDirectives { no_cache: true, ..none }, Reuse::Validate),
+            (&terms(), 0, max_age(0), Reuse::Validate),
+            (&terms(), 1, max_age(1), Reuse::Fresh),
+            (&terms(), 2, max_age(1), Reuse::Validate),
+            (&aged, 0, max_age(59), Reuse::Validate),
+            (&terms(), 0, min_fresh(100), Reuse::Fresh),
+            (&terms(), 1, min_fresh(100), Reuse::Validate),
+            (&aged, 0, min_fresh(50), Reuse::Validate),
+            (&swr, 100, min_fresh(0), Reuse::Validate),
+            (&terms(), 150, max_stale(50), Reuse::Fresh),
+            (&terms(), 151, max_stale(50), Reuse::Validate),
+            (&terms(), u64::MAX, max_stale(u64::MAX), Reuse::Fresh),
+            (&strict, 150, max_stale(u64::MAX), Reuse::Validate),
+            (&strict, 99, none, Reuse::Fresh),
+            (&swr, 99, none, Reuse::Fresh),
+            (&swr, 100, none, Reuse::StaleWhileRevalidate),
+            (&swr, 109, none, Reuse::StaleWhileRevalidate),
+            (&swr, 110, none, Reuse::Validate),
+            (&swr, 109, max_age(50), Reuse::Validate),
+            (
+                &Terms { stale_while_revalidate_s: 10, ..strict.clone() },
+                105,
+                none,
+                Reuse::StaleWhileRevalidate,
+            ),
+        ] {
+            assert_eq!(reuse(terms, resident_s, &asked), expect, "{terms:?} {resident_s} {asked:?}");
+            let asked = RequestDirectives { only_if_cached: true, ..asked };
+            let expect = if expect == Reuse::Validate { Reuse::OnlyIfCached } else { expect };
+            assert_eq!(reuse(terms, resident_s, &asked), expect, "{terms:?} {resident_s} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn failures_are_hidden_for_a_while() {
+        let none = RequestDirectives::default();
+        let no_cache = RequestDirectives { no_cache: true, ..none };
+        let down = Failure::Unreachable;
+        let answered = |status| Failure::Answered(StatusCode::from_u16(status).expect("a status"));
+        let sie = Terms { stale_if_error_s: Some(60), ..terms() };
+        let strict = Terms { must_revalidate: true, ..terms() };
+        let forbidden = Terms { stale_if_error_s: Some(0), ..strict.clone() };
+        let always = Terms { validate_always: true, ..terms() };
+        let far_s = 100 + CACHE_STALE_S_MAX;
+        for (terms, resident_s, asked, failure, expect) in [
+            (&terms(), 103, none, down, true),
+            (&terms(), far_s, none, down, true),
+            (&terms(), far_s + 1, none, down, false),
+            (&terms(), 103, none, answered(503), false),
+            (&terms(), 103, no_cache, down, false),
+            (&terms(), 50, none, down, true),
+            (&terms(), 50, none, answered(503), true),
+            (&sie, 160, none, down, true),
+            (&sie, 161, none, down, false),
+            (&sie, 160, none, answered(500), true),
+            (&sie, 160, none, answered(502), true),
+            (&sie, 160, none, answered(503), true),
+            (&sie, 160, none, answered(504), true),
+            (&sie, 161, none, answered(504), false),
+            (&sie, 101, none, answered(501), false),
+            (&sie, 101, none, answered(404), false),
+            (&sie, 101, none, answered(200), false),
+            (&strict, 103, none, down, false),
+            (&strict, 100, none, down, false),
+            (&forbidden, 100, none, down, false),
+            (&forbidden, 100, none, answered(503), false),
+            (&always, 1, none, down, false),
+            (&Terms { stale_if_error_s: Some(60), ..strict.clone() }, 103, none, down, true),
+        ] {
+            let found = on_error(terms, resident_s, &asked, failure);
+            assert_eq!(found, expect, "{terms:?} {resident_s} {asked:?} {failure:?}");
+        }
+    }
+
+    #[test]
+    fn ages_and_lives_are_told() {
+        let aged = Terms { age_s: 60, ..terms() };
+        assert_eq!((age_s(&aged, 3), ttl_s(&aged, 3), ttl_s(&aged, 43)), (63, 37, -3));
+        assert_eq!(ttl_s(&aged, u64::MAX), 100 - i64::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn a_stricter_request_gets_no_staler_answer(
+            resident_s in 0_u64..200, swr in 0_u64..50,
+            max_age in proptest::option::of(0_u64..200), min_fresh in proptest::option::of(0_u64..200),
+        ) {
+            let terms = Terms { stale_while_revalidate_s: swr, ..terms() };
+            let asked = RequestDirectives { max_age, min_fresh, ..RequestDirectives::default() };
+            let found = reuse(&terms, resident_s, &asked);
+            let plain = reuse(&terms, resident_s, &RequestDirectives::default());
+            prop_assert!(found == plain || found == Reuse::Validate);
+        }
+    }
+}

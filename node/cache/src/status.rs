@@ -1,5 +1,10 @@
 //! Owns what this cache says about itself in Cache-Status (RFC 9211). Must never be asked what to do.
 
+use std::fmt::Arguments;
+use std::io::Write;
+
+/// The largest number of a structured field.
+const INTEGER_MAX: i64 = 999_999_999_999_999;
 /// The name under which this cache speaks.
 pub const NAME: &str = "tidegate";
 
@@ -71,32 +76,100 @@ impl Told {
         Self::Forwarded { reason, status: None, ttl_s: None, stored: false, collapsed: false, detail: None }
     }
 
-    /// Appends the member of the list that is a Cache-Status header.
+    /// Appends the member of the list that is a Cache-Status header (§2).
     pub fn write(&self, out: &mut Vec<u8>) {
-        let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
-        put(NAME);
-        match self {
-            Self::Hit { ttl_s } => put(&format!("; hit; ttl={ttl_s}")),
+        put(out, format_args!("{NAME}"));
+        match *self {
+            Self::Hit { ttl_s } => put(out, format_args!("; hit; ttl={}", integer(ttl_s))),
             Self::Forwarded { reason, status, ttl_s, stored, collapsed, detail } => {
-                put("; fwd=");
-                put(reason.token());
+                put(out, format_args!("; fwd={}", reason.token()));
                 if let Some(status) = status {
-                    put(&format!("; fwd-status={status}"));
+                    put(out, format_args!("; fwd-status={status}"));
                 }
                 if let Some(ttl_s) = ttl_s {
-                    put(&format!("; ttl={ttl_s}"));
+                    put(out, format_args!("; ttl={}", integer(ttl_s)));
                 }
-                if *stored {
-                    put("; stored");
+                if stored {
+                    put(out, format_args!("; stored"));
                 }
-                if *collapsed {
-                    put("; collapsed");
+                if collapsed {
+                    put(out, format_args!("; collapsed"));
                 }
                 if let Some(detail) = detail {
-                    put("; detail=");
-                    put(detail);
+                    put(out, format_args!("; detail={detail}"));
                 }
             }
+        }
+    }
+}
+
+/// A number that a structured field can hold (RFC 8941 §3.3.1).
+fn integer(number: i64) -> i64 {
+    number.clamp(-INTEGER_MAX, INTEGER_MAX)
+}
+
+fn put(out: &mut Vec<u8>, text: Arguments<'_>) {
+    // Writing to a vector cannot fail.
+    let _ = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_written() {
+        let forwarded = |reason, status, stored, collapsed| Told::Forwarded {
+            reason,
+            status,
+            ttl_s: None,
+            stored,
+            collapsed,
+            detail: None,
+        };
+        for (told, expect) in [
+            (Told::Hit { ttl_s: 30 }, "tidegate; hit; ttl=30"),
+            (Told::Hit { ttl_s: -412 }, "tidegate; hit; ttl=-412"),
+            (Told::Hit { ttl_s: i64::MIN }, "tidegate; hit; ttl=-999999999999999"),
+            (forwarded(Reason::Miss, None, true, true), "tidegate; fwd=miss; stored; collapsed"),
+            (forwarded(Reason::Stale, Some(304), false, false), "tidegate; fwd=stale; fwd-status=304"),
+            (Told::forwarded(Reason::Bypass), "tidegate; fwd=bypass"),
+            (
+                Told::Forwarded {
+                    reason: Reason::UriMiss,
+                    status: Some(200),
+                    ttl_s: Some(60),
+                    stored: true,
+                    collapsed: false,
+                    detail: Some("set_cookie"),
+                },
+                "tidegate; fwd=uri-miss; fwd-status=200; ttl=60; stored; detail=set_cookie",
+            ),
+        ] {
+            let mut out = Vec::new();
+            told.write(&mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expect);
+        }
+    }
+
+    #[test]
+    fn reasons_are_tokens() {
+        let all = [
+            Reason::Bypass,
+            Reason::Method,
+            Reason::UriMiss,
+            Reason::VaryMiss,
+            Reason::Miss,
+            Reason::Request,
+            Reason::Stale,
+            Reason::Partial,
+        ];
+        for reason in all {
+            let mut out = Vec::new();
+            Told::forwarded(reason).write(&mut out);
+            let text = String::from_utf8(out).expect("text");
+            let parser = sfv::Parser::new(&text);
+            assert!(parser.parse_list_with_visitor(sfv::visitor::Ignored).is_ok(), "{text}");
         }
     }
 }

@@ -58,3 +58,82 @@ pub(crate) fn excluded(headers: &HeaderMap) -> Vec<HeaderName> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::headers;
+
+    #[test]
+    fn what_is_not_for_others_is_left_out() {
+        let other = ("x-frame-options", "deny");
+        for (lines, kept, left_out) in [
+            (
+                &[("connection", "a, b"), ("a", "1"), ("b", "2"), ("c", "3")][..],
+                &["c"][..],
+                &["connection", "a", "b"][..],
+            ),
+            (&[("connection", "a"), ("connection", "b"), ("a", "1"), ("b", "2")], &[], &["a", "b"]),
+            (
+                &[("cache-control", "no-cache=\"a, b\""), ("a", "1"), ("c", "2")],
+                &["c", "cache-control"],
+                &["a"],
+            ),
+            (&[("cache-control", "private=a"), ("a", "1"), ("b", "2")], &["b"], &["a"]),
+            (&[("cache-control", "private"), ("a", "1")], &["a"], &[]),
+            (
+                &[("keep-alive", "1"), ("te", "a"), ("transfer-encoding", "chunked")],
+                &[],
+                &["keep-alive", "te", "transfer-encoding"],
+            ),
+            (
+                &[("upgrade", "a"), ("proxy-connection", "a"), ("trailer", "a")],
+                &[],
+                &["upgrade", "proxy-connection", "trailer"],
+            ),
+            (
+                &[
+                    ("proxy-authenticate", "a"),
+                    ("proxy-authentication-info", "a"),
+                    ("proxy-authorization", "a"),
+                ],
+                &[],
+                &["proxy-authenticate", "proxy-authentication-info", "proxy-authorization"],
+            ),
+            (
+                &[("age", "5"), ("content-length", "5"), ("set-cookie", "a")],
+                &["content-length", "set-cookie"],
+                &["age"],
+            ),
+            (
+                &[("content-md5", "a"), ("clear-site-data", "a"), ("etag", "a")],
+                &["content-md5", "clear-site-data", "etag"],
+                &[],
+            ),
+        ] {
+            let mut found = headers(lines);
+            found.append("x-frame-options", HeaderValue::from_static(other.1));
+            strip(&mut found);
+            assert!(found.contains_key(other.0));
+            assert!(kept.iter().all(|name| found.contains_key(*name)), "{lines:?}: {found:?}");
+            assert!(!left_out.iter().any(|name| found.contains_key(*name)), "{lines:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_a_date() {
+        let own = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let came = "Tue, 15 Nov 1994 08:12:31 GMT";
+        for (lines, received_s, expect) in [
+            (&[("date", own)][..], 784_887_151, own),
+            (&[], 784_887_151, came),
+            (&[("date", "foo")], 784_887_151, came),
+            (&[], u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            let mut found = headers(lines);
+            add_date(&mut found, received_s);
+            assert_eq!(found[DATE], expect);
+            assert_eq!(found.get_all(DATE).iter().count(), 1);
+        }
+    }
+}

@@ -7,10 +7,11 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use http::header::{AUTHORIZATION, CONTENT_LOCATION, ETAG, HeaderName, LAST_MODIFIED, SET_COOKIE};
+use http::header::{AUTHORIZATION, CONTENT_LOCATION, HeaderName, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 use tidegate_proto::limits::CACHE_STALE_S_MAX;
 
+use crate::condition::has_validator;
 use crate::directive::{RequestDirectives, ResponseDirectives, Scope};
 use crate::range::Part;
 use crate::target::Target;
@@ -205,12 +206,16 @@ fn terms(
     };
     Ok(Terms {
         age_s: age.seconds,
-        lifetime_s: if age.is_known { lifetime_s.min(age.seconds + exchange.ttl_max_s) } else { 0 },
+        lifetime_s: if age.is_known {
+            lifetime_s.min(age.seconds.saturating_add(exchange.ttl_max_s))
+        } else {
+            0
+        },
         stale_while_revalidate_s: allowed(directives.stale_while_revalidate).unwrap_or(0),
         stale_if_error_s: allowed(directives.stale_if_error),
         must_revalidate: is_strict || directives.s_maxage.is_some(),
         validate_always,
-        has_validator: exchange.response.contains_key(ETAG) || exchange.response.contains_key(LAST_MODIFIED),
+        has_validator: has_validator(exchange.response),
         vary,
     })
 }
