@@ -2,7 +2,6 @@
 
 mod admin;
 mod args;
-#[cfg(test)]
 mod caches;
 mod dev;
 mod enroll;
