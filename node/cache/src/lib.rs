@@ -8,6 +8,7 @@ mod date;
 pub mod directive;
 pub mod hazard;
 pub mod invalidation;
+pub mod lines;
 mod list;
 pub mod range;
 pub mod reuse;

@@ -7,7 +7,10 @@ use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, VARY
 use http::{HeaderMap, HeaderName};
 use tidegate_proto::limits::CACHE_VARY_NAMES_MAX;
 
-use crate::list::{Escapes, members};
+use crate::{
+    lines::Lines,
+    list::{Escapes, members},
+};
 
 /// Names of the headers of requests that an answer depends on, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +47,7 @@ impl Vary {
 /// Appends what a request has of the headers in `names`. Two requests have equal bytes exactly if these headers say the same: what
 /// a header may be written like without a change of meaning is written in one way, and every part is preceded by its length, so
 /// that no value can look like two.
-pub fn write_secondary_key(names: &[HeaderName], request: &HeaderMap, key: &mut Vec<u8>) {
+pub fn write_secondary_key(names: &[HeaderName], request: &(impl Lines + ?Sized), key: &mut Vec<u8>) {
     for name in names {
         part(key, |key| key.extend_from_slice(name.as_str().as_bytes()));
         part(key, |key| value(name, request, key));
@@ -61,9 +64,9 @@ enum Form {
     Codings = 4,
 }
 
-fn value(name: &HeaderName, request: &HeaderMap, key: &mut Vec<u8>) {
-    let lines = || request.get_all(name).iter().map(|line| line.as_bytes());
-    if !request.contains_key(name) {
+fn value(name: &HeaderName, request: &(impl Lines + ?Sized), key: &mut Vec<u8>) {
+    let lines = || request.lines(name.as_str());
+    if lines().next().is_none() {
         key.push(Form::Absent as u8);
     } else if *name == AUTHORIZATION || *name == COOKIE {
         // Who somebody is must not depend on what this cache thinks a blank means.

@@ -6,7 +6,9 @@ mod fill;
 mod flight;
 mod hash;
 mod hit;
+mod invalidate;
 mod local;
+mod present;
 mod serve;
 mod store;
 
@@ -20,7 +22,8 @@ use tidegate_telemetry::metrics::{Counter, Registry};
 
 pub(crate) use entry::Entry;
 pub(crate) use hash::Seed;
-pub(crate) use hit::{Hit, Place, find};
+pub(crate) use hit::{Found, Place, find};
+pub(crate) use invalidate::{invalidate, may_invalidate};
 pub(crate) use local::Local;
 pub(crate) use serve::serve;
 pub(crate) use store::Store;

@@ -59,7 +59,11 @@ async fn answer(
         Intake::Nothing if body.is_end_stream() => Taken::nothing(),
         intake => Box::pin(Taken::take(intake, body)).await?,
     };
-    call(shard, visit, &request, &admitted, &mut taken, trail).await
+    let answer = call(shard, visit, &request, &admitted, &mut taken, trail).await?;
+    if cache::may_invalidate(&visit.view, admitted.routed().stage_index(), request.verb) {
+        visit.invalidate(shard, answer.response.status, &answer.response.headers);
+    }
+    Ok(answer)
 }
 
 /// Makes the call of an admitted request.

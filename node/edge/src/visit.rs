@@ -6,7 +6,8 @@ use std::{
     time::Instant,
 };
 
-use http::{Version, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
+use tidegate_cache::target::Target;
 use tidegate_gateway::{Facts, Known, Rejection, Request, Routed, Snapshot, address, verb};
 use tidegate_listener::{Body, Connection, Scheme};
 use tidegate_telemetry::{
@@ -16,6 +17,7 @@ use tidegate_telemetry::{
 
 use crate::{
     budget::Budget,
+    cache,
     identity::{Identity, TRACE_HEADER, kept_trace},
     publish::View,
     shard::Shard,
@@ -174,6 +176,20 @@ impl Visit {
     fn trace(&self) -> &str {
         let kept = if self.has_trace { kept_trace(&self.head.headers) } else { None };
         kept.unwrap_or_else(|| self.identity.root.as_str())
+    }
+
+    /// Takes out what this exchange makes invalid of the stored answers.
+    pub(crate) fn invalidate(&self, shard: &Shard, status: StatusCode, response: &HeaderMap) {
+        let path = self.head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let target = Target { scheme: self.scheme.as_str(), authority: self.host(), path };
+        if let Ok(verb) = Method::from_bytes(self.verb().as_bytes()) {
+            cache::invalidate(shard, &self.view, &verb, &target, status, response);
+        }
+    }
+
+    /// `http` or `https`, as the client spoke it.
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.scheme.as_str()
     }
 
     fn verb(&self) -> &str {

@@ -14,7 +14,7 @@ use tidegate_proto::compiled::caches::{
 };
 
 pub use asked::{Asked, Plainness};
-pub use key::{KeyHeaders, KeyParts};
+pub use key::KeyParts;
 
 use crate::{Admitted, Routed, StageTable};
 
@@ -36,6 +36,8 @@ pub struct StageCache {
     pub sequence: u64,
     /// Purges of a part, oldest first.
     pub purges: Box<[PurgeV1]>,
+    /// Whether some of it is cached as HTTP defines it.
+    pub has_http: bool,
     /// By method.
     rules: Box<[Option<Rule>]>,
 }
@@ -113,6 +115,7 @@ impl StageCache {
             bytes_max: own.bytes_max,
             sequence: own.sequence,
             purges: own.purges.clone().into(),
+            has_http: own.methods.iter().any(|method| method.mode == CacheModeV1::Http),
             rules: table.routes().map(rule).collect(),
             scope,
         }

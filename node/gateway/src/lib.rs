@@ -18,7 +18,7 @@ mod testing;
 mod transform;
 
 pub use address::{Address, address};
-pub use caches::{Asked, Caches, KeyHeaders, KeyParts, Plainness, Rule, StageCache};
+pub use caches::{Asked, Caches, KeyParts, Plainness, Rule, StageCache};
 pub use compile::{CompileError, compile};
 pub use direct::{
     Answer, Forward, NotDirect, Plan, RawHead, Sender, Target, push_number, reply_headers,

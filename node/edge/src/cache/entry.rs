@@ -8,6 +8,7 @@ use std::sync::atomic::{
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
+use tidegate_cache::terms::Terms;
 use tidegate_gateway::write_status_line;
 
 /// Bytes that an entry takes besides what is in it: itself, its place in the store and in the views of shards.
@@ -30,8 +31,10 @@ pub(crate) struct Entry {
     pub(crate) stored_ns: u64,
     /// Until when it may be served without a question.
     pub(crate) fresh_until_ns: u64,
-    /// How old it was when it was received, in seconds.
-    pub(crate) age_s: u64,
+    /// The same in seconds since 1970, for dates.
+    pub(crate) stored_s: u64,
+    /// What it may be used for.
+    pub(crate) terms: Terms,
     /// Whether the date of the upstream is among its lines.
     pub(crate) is_dated: bool,
     /// What is known for operators.
@@ -63,8 +66,8 @@ pub(crate) struct Fresh {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) stored_ns: u64,
-    pub(crate) lifetime_ns: u64,
-    pub(crate) age_s: u64,
+    pub(crate) stored_s: u64,
+    pub(crate) terms: Terms,
     pub(crate) origin: Origin,
     /// The newest purge of its stage when it was asked for.
     pub(crate) sequence: u64,
@@ -73,8 +76,7 @@ pub(crate) struct Fresh {
 impl Entry {
     /// Writes an answer out.
     pub(crate) fn new(key: &[u8], fresh: Fresh) -> Self {
-        let Fresh { status, mut headers, body, stored_ns, lifetime_ns, age_s, origin, sequence } = fresh;
-        headers.remove(header::AGE);
+        let Fresh { status, mut headers, body, stored_ns, stored_s, terms, origin, sequence } = fresh;
         headers.remove(header::CONTENT_LENGTH);
         let is_dated = headers.contains_key(header::DATE);
         let mut head = Vec::with_capacity(256);
@@ -97,8 +99,9 @@ impl Entry {
             headers,
             body,
             stored_ns,
-            fresh_until_ns: stored_ns.saturating_add(lifetime_ns),
-            age_s,
+            fresh_until_ns: fresh_until(stored_ns, &terms),
+            stored_s,
+            terms,
             is_dated,
             origin,
             survived: AtomicU64::new(sequence),
@@ -117,7 +120,8 @@ impl Entry {
             body: self.body.clone(),
             stored_ns: self.stored_ns,
             fresh_until_ns: self.fresh_until_ns,
-            age_s: self.age_s,
+            stored_s: self.stored_s,
+            terms: self.terms.clone(),
             is_dated: self.is_dated,
             origin: self.origin.clone(),
             survived: AtomicU64::new(self.survived()),
@@ -128,10 +132,15 @@ impl Entry {
 
     /// How old it is, in seconds (RFC 9111 §4.2.3).
     pub(crate) fn age_s(&self, now_ns: u64) -> u64 {
-        self.age_s + now_ns.saturating_sub(self.stored_ns) / 1_000_000_000
+        self.terms.age_s.saturating_add(self.resident_s(now_ns))
     }
 
-    /// Whether it may be served without a question.
+    /// For how long it has been here, in seconds.
+    pub(crate) fn resident_s(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.stored_ns) / 1_000_000_000
+    }
+
+    /// Whether it may be served without a question to a request that asks for nothing else.
     pub(crate) fn is_fresh(&self, now_ns: u64) -> bool {
         now_ns < self.fresh_until_ns
     }
@@ -169,6 +178,12 @@ impl Entry {
     pub(crate) fn hits(&self) -> u64 {
         self.hits.load(Relaxed)
     }
+}
+
+/// Until when an answer may be served without a question.
+fn fresh_until(stored_ns: u64, terms: &Terms) -> u64 {
+    let left_s = if terms.validate_always { 0 } else { terms.lifetime_s.saturating_sub(terms.age_s) };
+    stored_ns.saturating_add(left_s.saturating_mul(1_000_000_000))
 }
 
 /// Whether answers of this status have a body (RFC 9110 §6.4.1).

@@ -1,37 +1,34 @@
 //! The call that fills the cache: made on its own, so that it comes to its end though the client that asked first leaves. Owns that
 //! nothing is stored that is not whole.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+mod gather;
+mod judge;
+
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use tidegate_gateway::{Fault, Pass, Rejection, Response, ResponseBody, Rule};
-use tidegate_proto::limits::{
-    CACHE_BODY_BYTES_MAX, CACHE_TAGS_MAX, CACHE_UNFIT_MS, CACHE_VARY_NAMES_MAX, INTEGRATION_TIMEOUT_MS_MAX,
-};
-use tokio::{sync::oneshot, task::spawn_local, time::timeout};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use tidegate_cache::{condition::add_validators, terms::Terms, update::freshen, vary::write_secondary_key};
+use tidegate_gateway::{Pass, Rejection, Response, Rule};
+use tidegate_proto::limits::{CACHE_KEY_BYTES_MAX, CACHE_TAGS_MAX, CACHE_UNFIT_MS};
+use tokio::{sync::oneshot, task::spawn_local};
 
 use super::{
     Entry, Store,
     entry::{Fresh, Origin},
     flight::{Landing, Lead},
-    hit::write_variant,
     store::{Kept, Unfit, Variants},
 };
 use crate::{
     integrate::{Answer, Taken},
     pipeline,
     shard::Shard,
-    upstream::{ReplyBody, UpstreamBody},
     visit::{Trail, Visit},
 };
+use gather::{Gathered, gather};
 
-/// Longest time for the body of an answer once its head is there.
-const BODY_TIME: Duration = Duration::from_millis(INTEGRATION_TIMEOUT_MS_MAX as u64);
 /// What asks for less than the whole, or for an answer only if it differs: that is between the client and this gateway.
-const CONDITIONS: [header::HeaderName; 6] = [
+const CONDITIONS: [HeaderName; 6] = [
     header::IF_MATCH,
     header::IF_NONE_MATCH,
     header::IF_MODIFIED_SINCE,
@@ -50,6 +47,8 @@ pub(super) struct Order {
     pub(super) hash: u64,
     /// Where others wait for it.
     pub(super) lead: Option<Lead>,
+    /// What is stored and may still be right.
+    pub(super) stale: Option<Arc<Entry>>,
 }
 
 /// What came of it, for the request that ordered it.
@@ -60,7 +59,7 @@ pub(super) struct Filled {
 }
 
 pub(super) enum Outcome {
-    /// Stored, or good for all who wait.
+    /// Stored or not, an answer that is all here.
     Entry(Arc<Entry>),
     /// For this request alone.
     Passing(Answer),
@@ -74,7 +73,7 @@ pub(super) fn launch(mut order: Order) -> oneshot::Receiver<Filled> {
         order.visit.head.headers.remove(name);
     }
     spawn_local(async move {
-        let mut trail = Trail::begin(std::time::Instant::now());
+        let mut trail = Trail::begin(Instant::now());
         let outcome = order.fill(&mut trail).await;
         // The client may have left meanwhile.
         let _ = told.send(Filled { outcome, trail });
@@ -85,40 +84,28 @@ pub(super) fn launch(mut order: Order) -> oneshot::Receiver<Filled> {
 impl Order {
     async fn fill(&mut self, trail: &mut Trail) -> Outcome {
         let asked_ns = self.shard.now_ns();
+        let selecting = self.visit.head.headers.clone();
+        let validates = match &self.stale {
+            Some(stale) => add_validators(&stale.headers, &mut self.visit.head.headers),
+            None => false,
+        };
         let gathered = match self.call(trail).await {
             Ok(answer) => gather(answer).await,
             Err(rejection) => Err(rejection),
         };
-        let lead = self.lead.take();
-        let land = |landing: Landing| lead.into_iter().for_each(|lead| lead.land(landing.clone()));
-        match gathered {
-            Ok(Gathered::Whole(response, body)) => {
-                let stores = self.stores(&response);
-                let entry = self.write_out(response, body, asked_ns);
-                self.shard.cache.note_kept(stores.is_some());
-                match stores {
-                    Some(names) => {
-                        self.keep(&entry, names);
-                        land(Landing::Stored(Arc::clone(&entry)));
-                    }
-                    None if is_for_all(&entry) => land(Landing::Shared(Arc::clone(&entry))),
-                    None => {
-                        self.note_unfit();
-                        land(Landing::Unfit);
-                    }
-                }
-                Outcome::Entry(entry)
-            }
+        self.visit.head.headers = selecting;
+        let (outcome, landing) = match gathered {
+            Ok(Gathered::Whole(response, body)) => self.settle(response, body, validates, asked_ns),
             Ok(Gathered::TooLarge(answer)) => {
                 self.note_unfit();
-                land(Landing::Unfit);
-                Outcome::Passing(answer)
+                (Outcome::Passing(answer), Landing::Unfit)
             }
-            Err(rejection) => {
-                land(Landing::Failed(rejection.clone()));
-                Outcome::Failed(rejection)
-            }
+            Err(rejection) => (Outcome::Failed(rejection.clone()), Landing::Failed(rejection)),
+        };
+        if let Some(lead) = self.lead.take() {
+            lead.land(landing);
         }
+        outcome
     }
 
     async fn call(&self, trail: &mut Trail) -> Result<Answer, Rejection> {
@@ -128,37 +115,59 @@ impl Order {
         pipeline::call(&self.shard, visit, &request, &admitted, &mut taken, trail).await
     }
 
-    fn rule(&self) -> Option<&Rule> {
-        self.visit.snapshot().readmit(self.pass)?.cache_rule()
+    /// Stores an answer where it may be stored.
+    fn settle(
+        &self,
+        mut response: Response,
+        mut body: Bytes,
+        validates: bool,
+        asked_ns: u64,
+    ) -> (Outcome, Landing) {
+        let Some(rule) = self.visit.snapshot().readmit(self.pass).and_then(|admitted| admitted.cache_rule())
+        else {
+            return (Outcome::Failed(Rejection::ApiConfigurationError), Landing::Lost);
+        };
+        if rule.is_http() {
+            judge::restore_names(&mut response.headers);
+        }
+        if let Some(stale) =
+            self.stale.as_ref().filter(|_| validates && response.status == StatusCode::NOT_MODIFIED)
+        {
+            let mut headers = stale.headers.clone();
+            freshen(&mut headers, &response.headers, rule.shares_cookies);
+            (response.status, response.headers, body) = (stale.status, headers, stale.body.clone());
+        }
+        let asked_s = self.shard.wall_ms(asked_ns) / 1_000;
+        let judged = judge::judge(rule, &self.visit, &response, asked_s);
+        if judged.is_ok() {
+            // It is counted from here on.
+            response.headers.remove(header::AGE);
+        }
+        let terms = judged.as_ref().cloned().unwrap_or_default();
+        let entry = Arc::new(self.write_out(rule, response, body, terms, asked_ns));
+        self.shard.cache.note_kept(judged.is_ok());
+        let landing = match judged {
+            Ok(_) => Landing::Stored(self.keep(&entry)),
+            Err(_) if !rule.is_http() && is_for_all(&entry) => Landing::Shared(Arc::clone(&entry)),
+            Err(reason) => {
+                tracing::debug!(reason, path = self.visit.head.uri.path(), "an answer is not stored");
+                self.note_unfit();
+                Landing::Unfit
+            }
+        };
+        (Outcome::Entry(entry), landing)
     }
 
-    /// The names of the headers that choose the answer, where it may be stored.
-    fn stores(&self, response: &Response) -> Option<Vec<Box<str>>> {
-        let rule = self.rule()?;
-        let headers = &response.headers;
-        let is_fit = response.status.is_success() && response.status != StatusCode::PARTIAL_CONTENT;
-        let shares = rule.shares_cookies || !headers.contains_key(header::SET_COOKIE);
-        (is_fit && shares).then(|| varying(headers)).flatten()
-    }
-
-    fn write_out(&self, response: Response, body: Bytes, asked_ns: u64) -> Arc<Entry> {
-        let rule = self.rule();
-        let lifetime_s = rule.map_or(0, |rule| u64::from(rule.ttl_s));
-        let Response { status, headers, .. } = response;
+    fn write_out(&self, rule: &Rule, response: Response, body: Bytes, terms: Terms, asked_ns: u64) -> Entry {
+        let stored_s = self.shard.wall_ms(asked_ns) / 1_000;
+        let Response { status, mut headers, .. } = response;
+        if rule.is_http() {
+            tidegate_cache::stored::strip(&mut headers);
+            tidegate_cache::stored::add_date(&mut headers, stored_s);
+        }
         let origin = self.origin(&headers);
-        Arc::new(Entry::new(
-            &self.key,
-            Fresh {
-                status,
-                headers,
-                body,
-                stored_ns: asked_ns,
-                lifetime_ns: lifetime_s * 1_000_000_000,
-                age_s: 0,
-                origin,
-                sequence: rule.map_or(0, |rule| rule.sequence),
-            },
-        ))
+        let (stored_ns, sequence) = (asked_ns, rule.sequence);
+        Entry::new(&self.key, Fresh { status, headers, body, stored_ns, stored_s, terms, origin, sequence })
     }
 
     fn origin(&self, headers: &HeaderMap) -> Origin {
@@ -176,19 +185,24 @@ impl Order {
         }
     }
 
-    fn keep(&self, entry: &Arc<Entry>, names: Vec<Box<str>>) {
+    /// Keeps an answer under its key, or under that of its variant.
+    fn keep(&self, entry: &Arc<Entry>) -> Arc<Entry> {
+        let names = &entry.terms.vary.names;
         if names.is_empty() {
-            return self.store.keep(self.hash, Kept::Answer(Arc::clone(entry)));
+            self.store.keep(self.hash, Kept::Answer(Arc::clone(entry)));
+            return Arc::clone(entry);
         }
         let mut key = self.key.clone();
-        if !write_variant(&names, &self.visit.head.headers, &mut key) {
-            return;
+        write_secondary_key(names, &self.visit.head.headers, &mut key);
+        if key.len() > CACHE_KEY_BYTES_MAX {
+            return Arc::clone(entry);
         }
         let hash = self.shard.cache.seed().hash(&key);
         let entry = Arc::new(entry.under(&key));
-        self.store.keep(hash, Kept::Answer(entry));
-        let variants = Variants { key: self.key.clone().into(), names: names.into() };
+        self.store.keep(hash, Kept::Answer(Arc::clone(&entry)));
+        let variants = Variants { key: self.key.clone().into(), names: names.as_slice().into() };
         self.store.keep(self.hash, Kept::Variants(Arc::new(variants)));
+        entry
     }
 
     fn note_unfit(&self) {
@@ -202,69 +216,4 @@ impl Order {
 fn is_for_all(entry: &Entry) -> bool {
     let is_error = entry.status.is_client_error() || entry.status.is_server_error();
     is_error && !entry.headers.contains_key(header::SET_COOKIE)
-}
-
-/// The headers that choose an answer; `None` when nobody can say which. What is encoded was chosen by what the client decodes, whether
-/// the upstream says so or not.
-fn varying(headers: &HeaderMap) -> Option<Vec<Box<str>>> {
-    let mut names = Vec::new();
-    for value in headers.get_all(header::VARY) {
-        for name in value.to_str().ok()?.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            if name == "*" {
-                return None;
-            }
-            names.push(name.to_ascii_lowercase().into_boxed_str());
-        }
-    }
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        names.push(header::ACCEPT_ENCODING.as_str().into());
-    }
-    names.sort_unstable();
-    names.dedup();
-    (names.len() <= CACHE_VARY_NAMES_MAX).then_some(names)
-}
-
-/// An answer that has been read as far as it may be kept.
-enum Gathered {
-    Whole(Response, Bytes),
-    TooLarge(Answer),
-}
-
-async fn gather(answer: Answer) -> Result<Gathered, Rejection> {
-    let Answer { response, stream } = answer;
-    let stream = match (&response.body, stream) {
-        (ResponseBody::Bytes(bytes), _) if bytes.len() <= CACHE_BODY_BYTES_MAX => {
-            let bytes = bytes.clone();
-            return Ok(Gathered::Whole(response, bytes));
-        }
-        (ResponseBody::Stream, None) => return Ok(Gathered::Whole(response, Bytes::new())),
-        (ResponseBody::Stream, Some(ReplyBody::Whole(bytes))) if bytes.len() <= CACHE_BODY_BYTES_MAX => {
-            return Ok(Gathered::Whole(response, bytes));
-        }
-        (ResponseBody::Stream, Some(ReplyBody::Stream(stream))) => stream,
-        (_, stream) => return Ok(Gathered::TooLarge(Answer { response, stream })),
-    };
-    read(response, stream).await
-}
-
-/// Reads a body to its end, or until it is too large to keep; what ends with its connection may have been cut off.
-async fn read(response: Response, mut stream: Box<UpstreamBody>) -> Result<Gathered, Rejection> {
-    let mut whole = Vec::new();
-    let is_long = stream.size_hint().lower() > CACHE_BODY_BYTES_MAX as u64;
-    while !is_long && !stream.ends_with_connection() {
-        let frame = timeout(BODY_TIME, stream.frame()).await.map_err(|_| Rejection::IntegrationTimeout)?;
-        match frame {
-            None => return Ok(Gathered::Whole(response, whole.into())),
-            Some(Ok(frame)) => whole.extend_from_slice(&frame.into_data().unwrap_or_default()),
-            Some(Err(fault)) => {
-                tracing::debug!(%fault, "an answer for the cache broke off");
-                return Err(Rejection::IntegrationFailure(Fault::Answer));
-            }
-        }
-        if whole.len() > CACHE_BODY_BYTES_MAX {
-            break;
-        }
-    }
-    stream.begin_with(whole.into());
-    Ok(Gathered::TooLarge(Answer { response, stream: Some(ReplyBody::Stream(stream)) }))
 }

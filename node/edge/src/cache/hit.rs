@@ -1,25 +1,16 @@
-//! A stored answer for a request: found, fresh, not purged. Owns what it takes to serve one without a question.
+//! A stored answer for a request: found under its key, not purged. Must never decide whether it is fresh enough.
 
 use std::sync::Arc;
 
-use tidegate_gateway::{KeyHeaders, KeyParts, Rule, StageCache};
+use tidegate_cache::{lines::Lines, vary::write_secondary_key};
+use tidegate_gateway::{KeyParts, Rule, StageCache};
+use tidegate_proto::limits::CACHE_KEY_BYTES_MAX;
 
 use super::{
     Cache, Local, Store,
     entry::Entry,
     store::{Kept, is_purged},
 };
-
-/// What was found under a request's key.
-#[derive(Debug)]
-pub(crate) enum Hit {
-    /// An answer that is served as it is.
-    Fresh(Arc<Entry>),
-    /// Its answers are not stored.
-    Unfit,
-    /// Nothing that is fresh.
-    Nothing,
-}
 
 /// Where a request looks.
 pub(crate) struct Place<'a> {
@@ -30,28 +21,42 @@ pub(crate) struct Place<'a> {
     pub(crate) rule: &'a Rule,
 }
 
+/// What was found under a request's key.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// An answer, fresh or not.
+    Answer(Arc<Entry>),
+    /// Its answers are not stored.
+    Unfit,
+    Nothing,
+}
+
 /// Looks for the answer of a request.
 #[inline]
 pub(crate) fn find(
     place: &Place<'_>,
     parts: KeyParts<'_>,
-    headers: &(impl KeyHeaders + ?Sized),
+    headers: &(impl Lines + ?Sized),
     now_ns: u64,
-) -> Hit {
+) -> Found {
     let Place { cache, local, store, stage, rule } = *place;
     if !cache.is_current(rule, now_ns) {
-        return Hit::Nothing;
+        return Found::Nothing;
     }
     let write = |out: &mut Vec<u8>| rule.write_key(parts, headers, out);
     let mut found = local.find(store, now_ns, write);
     if let Some(Kept::Variants(variants)) = &found {
         let names = &variants.names;
-        found = local.find(store, now_ns, |out| write(out) && write_variant(names, headers, out));
+        found = local.find(store, now_ns, |out| {
+            let is_written = write(out);
+            write_secondary_key(names, headers, out);
+            is_written && out.len() <= CACHE_KEY_BYTES_MAX
+        });
     }
     match found {
-        Some(Kept::Answer(entry)) if entry.is_fresh(now_ns) && survives(&entry, stage) => Hit::Fresh(entry),
-        Some(Kept::Unfit(_)) => Hit::Unfit,
-        Some(Kept::Answer(_) | Kept::Variants(_)) | None => Hit::Nothing,
+        Some(Kept::Answer(entry)) if survives(&entry, stage) => Found::Answer(entry),
+        Some(Kept::Unfit(_)) => Found::Unfit,
+        Some(Kept::Answer(_) | Kept::Variants(_)) | None => Found::Nothing,
     }
 }
 
@@ -67,26 +72,4 @@ fn survives(entry: &Entry, stage: &StageCache) -> bool {
         entry.survive(stage.sequence);
     }
     !is_purged
-}
-
-/// Appends what tells the variants of a key apart.
-pub(super) fn write_variant(
-    names: &[Box<str>],
-    headers: &(impl KeyHeaders + ?Sized),
-    out: &mut Vec<u8>,
-) -> bool {
-    for name in names {
-        let at = out.len();
-        out.extend_from_slice(&[0; 4]);
-        let mut count = 0_u32;
-        headers.each(name, &mut |value| {
-            out.extend_from_slice(&(value.len() as u32).to_le_bytes());
-            out.extend_from_slice(value);
-            count += 1;
-        });
-        if let Some(place) = out.get_mut(at..at + 4) {
-            place.copy_from_slice(&count.to_le_bytes());
-        }
-    }
-    out.len() <= tidegate_proto::limits::CACHE_KEY_BYTES_MAX
 }

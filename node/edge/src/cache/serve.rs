@@ -3,8 +3,14 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, header};
-use tidegate_gateway::{Admitted, Asked, KeyParts, Rejection, Request, Response, ResponseBody, Rule};
+use http::{HeaderValue, StatusCode, header};
+use tidegate_cache::{
+    condition::must_forward,
+    directive::RequestDirectives,
+    reuse::{Failure, Reuse, on_error, reuse},
+    status::{Reason, Told},
+};
+use tidegate_gateway::{Admitted, Asked, Fault, KeyParts, Rejection, Request, Rule, StageCache};
 use tidegate_proto::{compiled::caches::RefreshV1, limits::INTEGRATION_TIMEOUT_MS_MAX};
 use tidegate_telemetry::metrics::CacheOutcome;
 use tokio::{sync::watch, time::timeout};
@@ -12,8 +18,9 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     Entry, Store,
     fill::{self, Filled, Order, Outcome},
-    flight::{Boarding, Landing},
-    hit::{Hit, Place, find},
+    flight::{Boarding, Landing, Lead},
+    hit::{Found, Place, find},
+    present::{gateway_timeout, present},
 };
 use crate::{
     integrate::{Answer, Taken},
@@ -36,32 +43,60 @@ struct Guest<'a, 's> {
     visit: &'a Visit,
     request: &'a Request<'s>,
     admitted: &'a Admitted<'s>,
-    rule: &'a Rule,
+    rule: &'s Rule,
+    stage: &'s StageCache,
     store: Arc<Store>,
+    /// What it asks of caches, where HTTP's rules apply.
+    asked: RequestDirectives,
     trail: &'a mut Trail,
+    told: Told,
+}
+
+/// What to do with what was found.
+enum Step {
+    Done(Answer),
+    /// Ask the upstream, whether the stored answer is still right.
+    Fill(Option<Arc<Entry>>),
+    /// Ask it without waiting for others: what comes is seldom for all.
+    Apart,
+    Alone,
 }
 
 /// Answers a request without a body whose method is cached.
 pub(crate) async fn serve<'s>(
     shard: &Rc<Shard>,
-    visit: &Visit,
+    visit: &'s Visit,
     request: &Request<'s>,
     admitted: &Admitted<'s>,
     trail: &mut Trail,
 ) -> Result<Answer, Rejection> {
-    let stage = admitted.routed().stage_index();
-    let (Some(rule), Some(store)) = (admitted.cache_rule(), visit.view.store(stage)) else {
+    let place = admitted.routed().stage_index();
+    let stage = visit.snapshot().caches().stage(place);
+    let (Some(rule), Some(stage), Some(store)) = (admitted.cache_rule(), stage, visit.view.store(place))
+    else {
         return pipeline::call(shard, visit, request, admitted, &mut Taken::nothing(), trail).await;
     };
-    let store = Arc::clone(store);
-    Guest { shard, visit, request, admitted, rule, store, trail }.serve().await
+    let asked = match rule.is_http() {
+        true => RequestDirectives::read(request.headers),
+        false => RequestDirectives::default(),
+    };
+    let (store, told) = (Arc::clone(store), Told::forwarded(Reason::Bypass));
+    let mut guest = Guest { shard, visit, request, admitted, rule, stage, store, asked, trail, told };
+    let mut answer = guest.serve().await?;
+    if rule.tells(request.headers) {
+        let mut text = Vec::new();
+        guest.told.write(&mut text);
+        if let Ok(value) = HeaderValue::from_bytes(&text) {
+            answer.response.headers.append("cache-status", value);
+        }
+    }
+    Ok(answer)
 }
 
 impl<'s> Guest<'_, 's> {
-    async fn serve(mut self) -> Result<Answer, Rejection> {
-        let headers = self.request.headers;
+    async fn serve(&mut self) -> Result<Answer, Rejection> {
         let (mut refreshes, mut is_warned) = (false, false);
-        match self.rule.asked(headers) {
+        match self.rule.asked(self.request.headers) {
             Asked::Stored => {}
             Asked::Own => return self.alone().await,
             Asked::Refresh if !self.rule.needs_signature() || self.shard.is_signed(self.visit) => {
@@ -73,6 +108,9 @@ impl<'s> Guest<'_, 's> {
                 RefreshV1::Anyone | RefreshV1::SignedOrIgnored => {}
             },
         }
+        if self.rule.is_http() && must_forward(self.request.headers) {
+            return self.alone().await;
+        }
         let mut answer = self.answer(refreshes).await?;
         if is_warned {
             answer.response.headers.append(header::WARNING, WARNING);
@@ -82,54 +120,176 @@ impl<'s> Guest<'_, 's> {
 
     async fn answer(&mut self, refreshes: bool) -> Result<Answer, Rejection> {
         let mut key = Vec::new();
-        let Some(stage) = self.visit.snapshot().caches().stage(self.admitted.routed().stage_index()) else {
-            return self.alone().await;
-        };
         if !self.rule.write_key(self.parts(), self.request.headers, &mut key) {
             return self.alone().await;
         }
         let hash = self.shard.cache.seed().hash(&key);
         for _ in 0..ATTEMPTS {
-            let now_ns = self.shard.now_ns();
-            let (cache, local) = (&self.shard.cache, &self.shard.local);
-            let place = Place { cache, local, store: &self.store, stage, rule: self.rule };
-            if !refreshes {
-                match find(&place, self.parts(), self.request.headers, now_ns) {
-                    Hit::Fresh(entry) => {
-                        self.trail.cache = CacheOutcome::Hit;
-                        return Ok(self.hand_out(&entry, now_ns));
-                    }
-                    Hit::Unfit => return self.alone().await,
-                    Hit::Nothing => {}
-                }
-            }
+            let stale = match self.look(&key, hash, refreshes) {
+                Step::Done(answer) => return Ok(answer),
+                Step::Alone => return self.alone().await,
+                Step::Apart => return self.fill(key, hash, None, None).await,
+                Step::Fill(stale) => stale,
+            };
             let lead = match self.shard.cache.board(hash, &key) {
                 Boarding::Lead(lead) => Some(lead),
                 Boarding::Follow(_) | Boarding::Alone if refreshes => None,
-                Boarding::Alone => return self.alone().await,
+                Boarding::Alone => None,
                 Boarding::Follow(landing) => match self.follow(landing).await {
-                    Some(Landing::Stored(_) | Landing::Lost) => continue,
-                    Some(Landing::Shared(entry)) => return Ok(self.hand_out(&entry, now_ns)),
-                    Some(Landing::Failed(rejection)) => return Err(rejection),
+                    Some(Landing::Stored(entry) | Landing::Shared(entry)) if *entry.key == *key => {
+                        self.note_collapsed();
+                        return self.hand_out(&entry).ok_or(Rejection::IntegrationFailure(Fault::Answer));
+                    }
+                    Some(Landing::Stored(_) | Landing::Shared(_) | Landing::Lost) => continue,
+                    Some(Landing::Failed(rejection)) => return self.fail(stale, rejection),
                     Some(Landing::Unfit) | None => return self.alone().await,
                 },
             };
-            self.trail.cache = CacheOutcome::Miss;
-            let order = Order {
-                shard: Rc::clone(self.shard),
-                visit: self.visit.clone(),
-                pass: self.admitted.pass(),
-                store: Arc::clone(&self.store),
-                key,
-                hash,
-                lead,
-            };
-            return match fill::launch(order).await {
-                Ok(filled) => self.take(filled),
-                Err(_) => self.alone().await,
-            };
+            return self.fill(key, hash, lead, stale).await;
         }
         self.alone().await
+    }
+
+    /// What to do with what is stored.
+    fn look(&mut self, key: &[u8], hash: u64, refreshes: bool) -> Step {
+        let now_ns = self.shard.now_ns();
+        let (cache, local) = (&self.shard.cache, &self.shard.local);
+        let place = Place { cache, local, store: &self.store, stage: self.stage, rule: self.rule };
+        self.told = Told::forwarded(Reason::UriMiss);
+        let found = find(&place, self.parts(), self.request.headers, now_ns);
+        let entry = match found {
+            Found::Answer(entry) => entry,
+            _ if self.asked.only_if_cached => return Step::Done(gateway_timeout()),
+            Found::Unfit => return Step::Apart,
+            Found::Nothing => return Step::Fill(None),
+        };
+        if refreshes {
+            self.told = Told::forwarded(Reason::Request);
+            return Step::Fill(None);
+        }
+        let verdict = reuse(&entry.terms, entry.resident_s(now_ns), &self.asked);
+        match verdict {
+            Reuse::Fresh | Reuse::StaleWhileRevalidate => {
+                let Some(answer) = self.hit(&entry, now_ns) else { return Step::Alone };
+                if verdict == Reuse::StaleWhileRevalidate {
+                    self.refresh(key, hash, entry);
+                }
+                Step::Done(answer)
+            }
+            Reuse::OnlyIfCached => Step::Done(gateway_timeout()),
+            Reuse::Validate => {
+                let is_fresh = entry.is_fresh(now_ns);
+                self.told = Told::forwarded(if is_fresh { Reason::Request } else { Reason::Stale });
+                Step::Fill(Some(entry))
+            }
+        }
+    }
+
+    /// Asks the upstream while the stored answer is served.
+    fn refresh(&self, key: &[u8], hash: u64, stale: Arc<Entry>) {
+        if let Boarding::Lead(lead) = self.shard.cache.board(hash, key) {
+            drop(fill::launch(self.order(key.to_vec(), hash, Some(lead), Some(stale))));
+        }
+    }
+
+    fn order(&self, key: Vec<u8>, hash: u64, lead: Option<Lead>, stale: Option<Arc<Entry>>) -> Order {
+        Order {
+            shard: Rc::clone(self.shard),
+            visit: self.visit.clone(),
+            pass: self.admitted.pass(),
+            store: Arc::clone(&self.store),
+            key,
+            hash,
+            lead,
+            stale,
+        }
+    }
+
+    async fn fill(
+        &mut self,
+        key: Vec<u8>,
+        hash: u64,
+        lead: Option<Lead>,
+        stale: Option<Arc<Entry>>,
+    ) -> Result<Answer, Rejection> {
+        // What was asked of a part, or by HEAD, says nothing about the whole.
+        if self.request.verb == "HEAD" && self.rule.is_http()
+            || self.request.headers.contains_key(header::RANGE)
+        {
+            drop(lead);
+            return self.alone().await;
+        }
+        self.trail.cache = CacheOutcome::Miss;
+        let order = self.order(key, hash, lead, stale.clone());
+        let Ok(Filled { outcome, trail }) = fill::launch(order).await else { return self.alone().await };
+        self.trail.integration_status = trail.integration_status;
+        self.trail.integration_error = trail.integration_error;
+        self.trail.phases.integrate_us = self.trail.lap_us();
+        match outcome {
+            Outcome::Entry(entry) => {
+                if let Some(stale) = stale.filter(|stale| self.may_stand_in(stale, entry.status)) {
+                    return self.stand_in(&stale);
+                }
+                self.note_forwarded(trail.integration_status, &entry);
+                // An answer that was young when it came has no age worth telling.
+                let now_ns = (entry.terms.age_s > 0).then_some(entry.stored_ns);
+                let answer = present(&entry, self.request, now_ns);
+                answer.ok_or(Rejection::IntegrationFailure(Fault::Answer))
+            }
+            Outcome::Passing(answer) => Ok(answer),
+            Outcome::Failed(rejection) => self.fail(stale, rejection),
+        }
+    }
+
+    /// Whether a stale answer is better than an error of the upstream.
+    fn may_stand_in(&self, stale: &Entry, status: StatusCode) -> bool {
+        let resident_s = stale.resident_s(self.shard.now_ns());
+        on_error(&stale.terms, resident_s, &self.asked, Failure::Answered(status))
+    }
+
+    /// Without an answer of the upstream, a stale one may do.
+    fn fail(&mut self, stale: Option<Arc<Entry>>, rejection: Rejection) -> Result<Answer, Rejection> {
+        let now_ns = self.shard.now_ns();
+        let may = |stale: &Arc<Entry>| {
+            on_error(&stale.terms, stale.resident_s(now_ns), &self.asked, Failure::Unreachable)
+        };
+        match stale.filter(|stale| self.rule.is_http() && may(stale)) {
+            Some(stale) => self.stand_in(&stale),
+            None => Err(rejection),
+        }
+    }
+
+    fn stand_in(&mut self, stale: &Arc<Entry>) -> Result<Answer, Rejection> {
+        let now_ns = self.shard.now_ns();
+        self.hit(stale, now_ns).ok_or(Rejection::IntegrationFailure(Fault::Answer))
+    }
+
+    /// A stored answer as this request gets it; `None` when it is not all that is asked for.
+    fn hit(&mut self, entry: &Arc<Entry>, now_ns: u64) -> Option<Answer> {
+        let answer = present(entry, self.request, Some(now_ns))?;
+        self.trail.cache = CacheOutcome::Hit;
+        self.told = Told::Hit { ttl_s: tidegate_cache::reuse::ttl_s(&entry.terms, entry.resident_s(now_ns)) };
+        Some(answer)
+    }
+
+    /// An answer that was just made for another request.
+    fn hand_out(&mut self, entry: &Arc<Entry>) -> Option<Answer> {
+        present(entry, self.request, Some(self.shard.now_ns()))
+    }
+
+    fn note_collapsed(&mut self) {
+        self.trail.cache = CacheOutcome::Miss;
+        if let Told::Forwarded { collapsed, .. } = &mut self.told {
+            *collapsed = true;
+        }
+    }
+
+    fn note_forwarded(&mut self, upstream: Option<u16>, entry: &Entry) {
+        if let Told::Forwarded { status, stored, ttl_s, .. } = &mut self.told {
+            *status = upstream.filter(|upstream| *upstream != entry.status.as_u16());
+            *stored = entry.terms != tidegate_cache::terms::Terms::default();
+            *ttl_s = stored.then(|| tidegate_cache::reuse::ttl_s(&entry.terms, 0));
+        }
     }
 
     fn parts(&self) -> KeyParts<'s> {
@@ -150,28 +310,5 @@ impl<'s> Guest<'_, 's> {
     async fn alone(&mut self) -> Result<Answer, Rejection> {
         let Self { shard, visit, request, admitted, trail, .. } = self;
         pipeline::call(shard, visit, request, admitted, &mut Taken::nothing(), trail).await
-    }
-
-    /// Takes what came of the call that was made for it.
-    fn take(&mut self, filled: Filled) -> Result<Answer, Rejection> {
-        let Filled { outcome, trail } = filled;
-        self.trail.integration_status = trail.integration_status;
-        self.trail.integration_error = trail.integration_error;
-        self.trail.phases.integrate_us = self.trail.lap_us();
-        match outcome {
-            Outcome::Entry(entry) => Ok(self.hand_out(&entry, entry.stored_ns)),
-            Outcome::Passing(answer) => Ok(answer),
-            Outcome::Failed(rejection) => Err(rejection),
-        }
-    }
-
-    /// A stored answer as this request gets it.
-    fn hand_out(&self, entry: &Entry, now_ns: u64) -> Answer {
-        let mut headers: HeaderMap = entry.headers.clone();
-        if self.trail.cache == CacheOutcome::Hit {
-            headers.insert(header::AGE, HeaderValue::from(entry.age_s(now_ns)));
-        }
-        let body = ResponseBody::Bytes(entry.body.clone());
-        Answer::local(Response { status: entry.status, headers, body })
     }
 }

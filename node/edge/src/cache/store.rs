@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
 use tidegate_gateway::StageCache;
 use tidegate_proto::{compiled::caches::PurgeV1, limits::CACHE_BODY_BYTES_MAX};
@@ -32,8 +33,8 @@ pub(crate) enum Kept {
 #[derive(Debug)]
 pub(crate) struct Variants {
     pub(crate) key: Box<[u8]>,
-    /// Names, in lower case and sorted.
-    pub(crate) names: Box<[Box<str>]>,
+    /// Names, sorted.
+    pub(crate) names: Box<[HeaderName]>,
 }
 
 /// A key whose answers are not stored for a while: requests for it do not wait for each other.

@@ -21,7 +21,7 @@ use super::{
     recall::{fetch, stored},
 };
 use crate::{
-    cache::Entry,
+    cache::{Entry, may_invalidate},
     limiter::is_starved,
     publish::View,
     relay::{Relay, Span},
@@ -162,7 +162,7 @@ impl Site<'_> {
         errand.status = 0;
         errand.integration_status = None;
         errand.decide_us = None;
-        errand.is_hit = false;
+        (errand.is_hit, errand.may_invalidate) = (false, false);
         errand.integrate_us = None;
         errand.latency_us = None;
     }
@@ -177,6 +177,7 @@ impl Site<'_> {
         if let Some(rule) = routed.cache_rule().filter(|rule| rule.answers(method)) {
             return Err(self.recall(sight, view, errand, authorized, rule));
         }
+        errand.may_invalidate = may_invalidate(view, routed.stage_index(), method);
         let plan = routed.plan();
         let has_body = !matches!(sight.head.framing, Framing::Empty | Framing::Length(0));
         let fits = match plan {
@@ -245,7 +246,7 @@ impl Site<'_> {
             // The rest of the input is the body's.
             errand.used = head.raw.len();
         }
-        if self.shard.log.as_ref().is_some_and(|log| log.format.reads_head()) {
+        if errand.may_invalidate || self.shard.log.as_ref().is_some_and(|log| log.format.reads_head()) {
             errand.keep(head.raw);
         }
         if self.shard.log.as_ref().is_some_and(|log| log.format.has_phases()) {

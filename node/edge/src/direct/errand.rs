@@ -87,6 +87,8 @@ pub(crate) struct Errand {
     pub(super) status: u16,
     pub(super) integration_status: Option<u16>,
     pub(super) integration_error: Option<String>,
+    /// Whether it may make stored answers invalid; its head is then kept.
+    pub(super) may_invalidate: bool,
     /// Whether a stored answer was found.
     pub(super) is_hit: bool,
     /// From arrival to the decision, where the log shows it.
@@ -177,6 +179,12 @@ impl Errand {
             (true, 0) => &[],
             (true, _) => input,
         }
+    }
+
+    /// Path and query, as they stand in the request line.
+    pub(super) fn target<'h>(&self, head: &'h [u8]) -> &'h [u8] {
+        let line = head.get(usize::from(self.path.start)..).unwrap_or_default();
+        line.split(|byte| *byte == b' ').next().unwrap_or_default()
     }
 
     /// The trace, kept or begun here.

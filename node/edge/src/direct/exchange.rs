@@ -11,22 +11,30 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tidegate_cache::target::Target;
 use tidegate_gateway::{Rejection, write_reply_fields, write_status_line};
 use tidegate_listener::{
     Refusal,
     direct::{ChunkScanner, Stream},
     limits::INPUT_BYTES,
 };
-use tidegate_proto::limits::{AHEAD_BYTES_MAX, UPLOAD_TIME_MS_MAX};
+use tidegate_proto::{
+    field::Field,
+    limits::{AHEAD_BYTES_MAX, UPLOAD_TIME_MS_MAX},
+};
 use tokio::time::timeout_at;
 
 use super::{
     Next, Talk,
     decide::{Call, push_length, write_answer},
+    errand::Errand,
 };
 use crate::{
+    cache::invalidate,
     relay::{Relay, RelayFault, Span},
     respond::push_own_lines,
+    shard::Shard,
     upstream::{
         Connection, Failure,
         reply::{ReplyFraming, ReplyHead},
@@ -241,6 +249,9 @@ impl<S: Stream> Talk<S> {
         errand.integrate_us = Some(self.shard.us_since(errand.arrived_ns));
         errand.integration_status = Some(head.status);
         errand.status = head.status;
+        if errand.may_invalidate {
+            forget_changed(&self.shard, self.caller.scheme, errand, head);
+        }
         // What has not been read of a request cannot be told from the next one.
         errand.close |= self.line.alarm.is_draining();
         let mut out = self.line.desk.buffers.output();
@@ -389,6 +400,26 @@ impl<S: Stream> Talk<S> {
         if let Some(errand) = self.errand.as_mut() {
             errand.take_back(call.upload.take_buffer(), &self.line.desk.buffers);
         }
+    }
+}
+
+/// Takes out what an exchange made invalid of the stored answers.
+#[cold]
+fn forget_changed(shard: &Shard, scheme: &str, errand: &Errand, head: &ReplyHead<'_, '_>) {
+    let raw = errand.head(&[]);
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    let (authority, path) = (text(errand.host.in_head(raw)), text(errand.target(raw)));
+    let (Some(view), Ok(status)) = (&errand.view, StatusCode::from_u16(head.status)) else { return };
+    let named = head.fields.iter().filter(|field| {
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
+        is("location") || is("content-location")
+    });
+    let line = |field: &Field<'_>| {
+        Some((HeaderName::from_bytes(field.name).ok()?, HeaderValue::from_bytes(field.value).ok()?))
+    };
+    let response: HeaderMap = named.filter_map(line).collect();
+    if let Ok(verb) = Method::from_bytes(errand.method.as_bytes()) {
+        invalidate(shard, view, &verb, &Target { scheme, authority, path }, status, &response);
     }
 }
 

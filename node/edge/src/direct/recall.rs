@@ -13,7 +13,7 @@ use super::{
     errand::Errand,
 };
 use crate::{
-    cache::{Entry, Hit, Place, find},
+    cache::{Entry, Found, Place, find},
     limiter::is_starved,
     publish::View,
 };
@@ -43,9 +43,11 @@ impl Site<'_> {
         let parts = KeyParts { rest, query: sight.head.query };
         let (cache, local) = (&self.shard.cache, &self.shard.local);
         let place = Place { cache, local, store, stage, rule };
-        let Hit::Fresh(entry) = find(&place, parts, sight.head.fields, errand.arrived_ns) else {
+        let found = find(&place, parts, sight.head.fields, errand.arrived_ns);
+        let Found::Answer(entry) = found else { return Turn::Fetch };
+        if !entry.is_fresh(errand.arrived_ns) {
             return Turn::Fetch;
-        };
+        }
         match self.shard.admission.pass(authorized, errand.arrived_ns) {
             Ok(_) => Turn::Stored(entry),
             Err(rejection) if is_starved(&rejection) => Turn::Fetch,

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
+use tidegate_cache::lines::Lines;
 use tidegate_proto::{
     compiled::caches::{KeyParameterV1, MethodCacheV1, StageCacheV1},
     limits::CACHE_KEY_BYTES_MAX,
@@ -20,34 +21,10 @@ pub struct KeyParts<'r> {
     pub query: Option<&'r str>,
 }
 
-/// Looks the values of a header up.
-pub trait KeyHeaders {
-    /// Calls `each` with every value of `name`, in order; the name is in lower case.
-    fn each(&self, name: &str, each: &mut dyn FnMut(&[u8]));
-}
-
-impl KeyHeaders for http::HeaderMap {
-    fn each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        self.get_all(name).iter().for_each(|value| each(value.as_bytes()));
-    }
-}
-
-impl KeyHeaders for [tidegate_proto::field::Field<'_>] {
-    fn each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        let same = self.iter().filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()));
-        same.for_each(|field| each(field.value));
-    }
-}
-
 impl Rule {
     /// Appends the key of a request; `false` when it would be too long, and `out` is then of no use.
     #[inline]
-    pub fn write_key(
-        &self,
-        parts: KeyParts<'_>,
-        headers: &(impl KeyHeaders + ?Sized),
-        out: &mut Vec<u8>,
-    ) -> bool {
+    pub fn write_key(&self, parts: KeyParts<'_>, headers: &(impl Lines + ?Sized), out: &mut Vec<u8>) -> bool {
         out.extend_from_slice(&self.prefix);
         push(parts.rest.as_bytes(), out);
         if self.is_http() {
@@ -67,7 +44,7 @@ impl Rule {
 fn push_parameter(
     parameter: &KeyParameterV1,
     query: Option<&str>,
-    headers: &(impl KeyHeaders + ?Sized),
+    headers: &(impl Lines + ?Sized),
     out: &mut Vec<u8>,
 ) {
     let mut count = 0_u32;
@@ -83,10 +60,12 @@ fn push_parameter(
                 }
             }
         }
-        KeyParameterV1::Header(name) => headers.each(name, &mut |value| {
-            push(value, out);
-            count += 1;
-        }),
+        KeyParameterV1::Header(name) => {
+            for value in headers.lines(name) {
+                push(value, out);
+                count += 1;
+            }
+        }
     }
     if let Some(place) = out.get_mut(at..at + 4) {
         place.copy_from_slice(&count.to_le_bytes());

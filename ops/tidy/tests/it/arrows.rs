@@ -21,8 +21,8 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("state", &["proto"]),
     ("throttle", &["proto"]),
     ("cache", &["proto"]),
-    ("gateway", &["proto", "iam", "template", "throttle"]),
-    ("edge", &["proto", "gateway", "throttle", "listener", "telemetry"]),
+    ("gateway", &["proto", "iam", "template", "throttle", "cache"]),
+    ("edge", &["proto", "gateway", "throttle", "cache", "listener", "telemetry"]),
     ("control", &["proto", "iam", "state", "gateway", "listener", "telemetry"]),
     ("cli", &["proto", "iam"]),
 ];
