@@ -8,7 +8,9 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use tidegate_cache::{condition::add_validators, terms::Terms, update::freshen, vary::write_secondary_key};
+use tidegate_cache::{
+    condition::add_validators, stored, terms::Terms, update::freshen, vary::write_secondary_key,
+};
 use tidegate_gateway::{Pass, Rejection, Response, Rule};
 use tidegate_proto::limits::{CACHE_KEY_BYTES_MAX, CACHE_TAGS_MAX, CACHE_UNFIT_MS};
 use tokio::{sync::oneshot, task::spawn_local};
@@ -140,8 +142,10 @@ impl Order {
         let asked_s = self.shard.wall_ms(asked_ns) / 1_000;
         let judged = judge::judge(rule, &self.visit, &response, asked_s);
         if judged.is_ok() {
-            // It is counted from here on.
-            response.headers.remove(header::AGE);
+            stored::strip(&mut response.headers);
+            if rule.is_http() {
+                stored::add_date(&mut response.headers, asked_s);
+            }
         }
         let terms = judged.as_ref().cloned().unwrap_or_default();
         let entry = Arc::new(self.write_out(rule, response, body, terms, asked_ns));
@@ -160,11 +164,7 @@ impl Order {
 
     fn write_out(&self, rule: &Rule, response: Response, body: Bytes, terms: Terms, asked_ns: u64) -> Entry {
         let stored_s = self.shard.wall_ms(asked_ns) / 1_000;
-        let Response { status, mut headers, .. } = response;
-        if rule.is_http() {
-            tidegate_cache::stored::strip(&mut headers);
-            tidegate_cache::stored::add_date(&mut headers, stored_s);
-        }
+        let Response { status, headers, .. } = response;
         let origin = self.origin(&headers);
         let (stored_ns, sequence) = (asked_ns, rule.sequence);
         Entry::new(&self.key, Fresh { status, headers, body, stored_ns, stored_s, terms, origin, sequence })

@@ -6,7 +6,7 @@ use tidegate_cache::{
     invalidation::{invalidated, is_safe},
     target::Target,
 };
-use tidegate_gateway::{KeyParts, address};
+use tidegate_gateway::{Address, KeyParts, address};
 
 use crate::{publish::View, shard::Shard};
 
@@ -26,14 +26,18 @@ pub(crate) fn invalidate(
     response: &HeaderMap,
 ) {
     for path in invalidated(verb, target, status, response) {
-        remove(shard, view, target.authority, &path);
+        remove(shard, view, target, &path);
     }
 }
 
-/// Takes out the answers to GET of one path, with its query.
-fn remove(shard: &Shard, view: &View, authority: &str, target: &str) {
-    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let Some(found) = address(authority.as_bytes(), path) else { return };
+/// Takes out the answers to GET of one path, with its query. Upstreams name paths as they know them: what is not one of this gateway's is
+/// taken for one after the stage of the exchange.
+fn remove(shard: &Shard, view: &View, exchange: &Target<'_>, named: &str) {
+    let (path, query) = named.split_once('?').map_or((named, None), |(path, query)| (path, Some(query)));
+    let of = |path| address(exchange.authority.as_bytes(), path);
+    let is_known = |found: &Address<'_>| view.snapshot().stage(found.api, found.stage).is_some();
+    let beside = || Some(Address { rest: path, ..of(exchange.path)? });
+    let Some(found) = of(path).filter(is_known).or_else(beside) else { return };
     let Ok(routed) = view.snapshot().route(Some(found), "GET") else { return };
     let (Some(rule), Some(store)) = (routed.cache_rule(), view.store(routed.stage_index())) else { return };
     let mut key = Vec::new();
