@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     admin,
+    caches::callers::AccessKeys,
     enroll::{Desk, EnrollDesk},
     founding,
     inbox::PeerInbox,
@@ -73,13 +74,15 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let limit_desk = LimitDesk::new(node, &options.node.region, &folder)?;
     let first = first_snapshot(&options, &counters, &limit_desk);
     let mut services = Services::new(shutdown.clone());
+    let (replica, machine) = Replica::new();
     let edge = open_edge(&options, node, &first, &limit_desk, &registry, &mut services)?;
+    let callers = AccessKeys::new(replica.clone(), &options.node.region);
+    let edge = edge.with_callers(Arc::new(callers));
     let (swaps, edge_handle, asked_edge) = (edge.handle(), edge.handle(), edge.handle());
     // From here on a restarted node answers, while its log is still being opened.
     let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
     services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
 
-    let (replica, machine) = Replica::new();
     let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone()));
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
     let stop_admin = shutdown.asked();

@@ -1,6 +1,7 @@
 //! Stored answers: looked for before an upstream is asked, filled by one call for all who wait. Owns what is stored on this node and the
 //! order in which it is looked for; what may be stored and reused is decided elsewhere.
 
+mod callers;
 mod entry;
 mod fill;
 mod flight;
@@ -13,13 +14,15 @@ mod serve;
 mod store;
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use http::request::Parts;
 use tidegate_gateway::{Caches, Rule};
 use tidegate_telemetry::metrics::{Counter, Registry};
 
+pub use callers::Callers;
 pub(crate) use entry::Entry;
 pub(crate) use hash::Seed;
 pub(crate) use hit::{Found, Place, find};
@@ -31,7 +34,6 @@ pub(crate) use store::Store;
 use flight::{Boarding, Flights};
 
 /// What all shards share of the cache.
-#[derive(Debug)]
 pub(crate) struct Cache {
     flights: Arc<Flights>,
     seed: Seed,
@@ -40,6 +42,7 @@ pub(crate) struct Cache {
     /// Until when this node knows that nothing was flushed without its knowledge, on the clock of the shards.
     current_until_ns: AtomicU64,
     counters: Counters,
+    callers: OnceLock<Arc<dyn Callers>>,
 }
 
 /// What the cache counts besides hits and misses, which are counted per method.
@@ -59,12 +62,24 @@ impl Cache {
             unfit: counter("cache_unfit", "Answers of cached methods that were not fit for storing"),
         };
         let (flights, seed) = (Arc::default(), Seed::default());
-        Self { flights, seed, bytes_max, current_until_ns: AtomicU64::new(u64::MAX), counters }
+        let (current_until_ns, callers) = (AtomicU64::new(u64::MAX), OnceLock::new());
+        Self { flights, seed, bytes_max, current_until_ns, counters, callers }
     }
 
     /// Takes part in the call for a key.
     fn board(&self, hash: u64, key: &[u8]) -> Boarding {
         self.flights.board(hash, key)
+    }
+
+    /// Takes on who knows the callers; without one nobody is known.
+    pub(crate) fn know(&self, callers: Arc<dyn Callers>) {
+        // Told twice, the first one stays.
+        let _told_before = self.callers.set(callers);
+    }
+
+    /// Whether a request is signed by a caller of the account.
+    fn is_signed(&self, head: &Parts, now_s: i64) -> bool {
+        self.callers.get().is_some_and(|callers| callers.is_signed(head, now_s))
     }
 
     fn note_coalesced(&self) {
@@ -112,6 +127,12 @@ impl Cache {
             Some(store)
         };
         if caches.is_empty() { Box::default() } else { (0..stages).map(store).collect() }
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("bytes_max", &self.bytes_max).finish_non_exhaustive()
     }
 }
 

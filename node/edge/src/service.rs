@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Options,
-    cache::Cache,
+    cache::{Cache, Callers},
     certificates::Keeper,
     direct::DirectPath,
     limiter::{Admission, Limiter},
@@ -126,6 +126,13 @@ impl Service {
         let own =
             Record { region: Some(snapshot.region()), az: Some(az), node: Some(node), ..Record::default() };
         self.log = Some(Log { handle, format: Arc::new(format.bind(&own)) });
+        self
+    }
+
+    /// Lets callers that `callers` knows have stored answers replaced.
+    #[must_use]
+    pub fn with_callers(self, callers: Arc<dyn Callers>) -> Self {
+        self.handle.publisher.cache().know(callers);
         self
     }
 

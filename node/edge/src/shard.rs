@@ -15,7 +15,6 @@ use crate::{
     publish::{Publisher, View},
     respond::{DATE_BYTES, Log, Pages},
     upstream::Upstream,
-    visit::Visit,
 };
 
 /// How often a shard looks after itself.
@@ -122,11 +121,6 @@ impl Shard {
             self.upstream.sweep();
             self.local.sweep(self.now_ns());
         }
-    }
-
-    /// Whether the request is signed by a caller of the account.
-    pub(crate) fn is_signed(&self, _visit: &Visit) -> bool {
-        false
     }
 
     fn correct_wall_clock(&self) {

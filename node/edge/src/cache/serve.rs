@@ -99,7 +99,7 @@ impl<'s> Guest<'_, 's> {
         match self.rule.asked(self.request.headers) {
             Asked::Stored => {}
             Asked::Own => return self.alone().await,
-            Asked::Refresh if !self.rule.needs_signature() || self.shard.is_signed(self.visit) => {
+            Asked::Refresh if !self.rule.needs_signature() || self.is_signed() => {
                 refreshes = true;
             }
             Asked::Refresh => match self.rule.refresh {
@@ -128,7 +128,7 @@ impl<'s> Guest<'_, 's> {
             let stale = match self.look(&key, hash, refreshes) {
                 Step::Done(answer) => return Ok(answer),
                 Step::Alone => return self.alone().await,
-                Step::Apart => return self.fill(key, hash, None, None).await,
+                Step::Apart => return self.fill(key, hash, None, None, refreshes).await,
                 Step::Fill(stale) => stale,
             };
             let lead = match self.shard.cache.board(hash, &key) {
@@ -145,7 +145,7 @@ impl<'s> Guest<'_, 's> {
                     Some(Landing::Unfit) | None => return self.alone().await,
                 },
             };
-            return self.fill(key, hash, lead, stale).await;
+            return self.fill(key, hash, lead, stale, refreshes).await;
         }
         self.alone().await
     }
@@ -185,6 +185,12 @@ impl<'s> Guest<'_, 's> {
         }
     }
 
+    /// Whether a caller of the account signed the request.
+    fn is_signed(&self) -> bool {
+        let now_s = i64::try_from(self.request.facts.time_ms / 1_000).unwrap_or(i64::MAX);
+        self.shard.cache.is_signed(&self.visit.head, now_s)
+    }
+
     /// Asks the upstream while the stored answer is served.
     fn refresh(&self, key: &[u8], hash: u64, stale: Arc<Entry>) {
         if let Boarding::Lead(lead) = self.shard.cache.board(hash, key) {
@@ -211,6 +217,7 @@ impl<'s> Guest<'_, 's> {
         hash: u64,
         lead: Option<Lead>,
         stale: Option<Arc<Entry>>,
+        refreshes: bool,
     ) -> Result<Answer, Rejection> {
         // What was asked of a part, or by HEAD, says nothing about the whole.
         if self.request.verb == "HEAD" && self.rule.is_http()
@@ -220,7 +227,11 @@ impl<'s> Guest<'_, 's> {
             return self.alone().await;
         }
         self.trail.cache = CacheOutcome::Miss;
-        let order = self.order(key, hash, lead, stale.clone());
+        let mut order = self.order(key, hash, lead, stale.clone());
+        if refreshes && self.rule.needs_signature() {
+            // The signature was for this gateway; with it the answer would be one of the caller's own.
+            order.visit.head.headers.remove(header::AUTHORIZATION);
+        }
         let Ok(Filled { outcome, trail }) = fill::launch(order).await else { return self.alone().await };
         self.trail.integration_status = trail.integration_status;
         self.trail.integration_error = trail.integration_error;
