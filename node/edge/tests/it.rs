@@ -7,6 +7,8 @@ mod room;
 mod answers;
 #[path = "it/bodies.rs"]
 mod bodies;
+#[path = "it/cache.rs"]
+mod cache;
 #[path = "it/faults.rs"]
 mod faults;
 #[path = "it/log.rs"]

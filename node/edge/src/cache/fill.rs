@@ -4,7 +4,11 @@
 mod gather;
 mod judge;
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
@@ -28,6 +32,7 @@ use crate::{
     visit::{Trail, Visit},
 };
 use gather::{Gathered, gather};
+pub(super) use judge::is_apart;
 
 /// What asks for less than the whole, or for an answer only if it differs: that is between the client and this gateway.
 const CONDITIONS: [HeaderName; 6] = [
@@ -152,11 +157,20 @@ impl Order {
         self.shard.cache.note_kept(judged.is_ok());
         let landing = match judged {
             Ok(_) => Landing::Stored(self.keep(&entry)),
-            Err(_) if !rule.is_http() && is_for_all(&entry) => Landing::Shared(Arc::clone(&entry)),
-            Err(reason) => {
-                tracing::debug!(reason, path = self.visit.head.uri.path(), "an answer is not stored");
-                self.note_unfit();
-                Landing::Unfit
+            Err(_) if is_for_all(rule, &entry) => Landing::Shared(Arc::clone(&entry)),
+            Err(unfit) => {
+                tracing::debug!(
+                    reason = unfit.name(),
+                    path = self.visit.head.uri.path(),
+                    "an answer is not stored"
+                );
+                // What one request brought says nothing about the others.
+                if unfit.is_of_request() {
+                    Landing::Lost
+                } else {
+                    self.note_unfit();
+                    Landing::Unfit
+                }
             }
         };
         (Outcome::Entry(entry), landing)
@@ -200,20 +214,22 @@ impl Order {
         let hash = self.shard.cache.seed().hash(&key);
         let entry = Arc::new(entry.under(&key));
         self.store.keep(hash, Kept::Answer(Arc::clone(&entry)));
-        let variants = Variants { key: self.key.clone().into(), names: names.as_slice().into() };
+        let (key, names) = (self.key.clone().into(), names.as_slice().into());
+        let variants = Variants { key, is_gone: AtomicBool::new(false), names };
         self.store.keep(self.hash, Kept::Variants(Arc::new(variants)));
         entry
     }
 
     fn note_unfit(&self) {
         let until_ns = self.shard.now_ns() + CACHE_UNFIT_MS * 1_000_000;
-        let unfit = Unfit { key: self.key.clone().into(), until_ns };
-        self.store.keep(self.hash, Kept::Unfit(Arc::new(unfit)));
+        let unfit = Unfit { key: self.key.clone().into(), is_gone: AtomicBool::new(false), until_ns };
+        self.store.note(self.hash, Kept::Unfit(Arc::new(unfit)));
     }
 }
 
-/// Whether an answer that is not stored may be given to all who asked for it at the same time: an error that is nobody's own.
-fn is_for_all(entry: &Entry) -> bool {
-    let is_error = entry.status.is_client_error() || entry.status.is_server_error();
+/// Whether an answer that is not stored may be given to all who asked for it at the same time: an error that is nobody's own. Were it
+/// not, all who wait would fall upon an upstream that fails.
+fn is_for_all(rule: &Rule, entry: &Entry) -> bool {
+    let is_error = entry.status.is_server_error() || entry.status.is_client_error() && !rule.is_http();
     is_error && !entry.headers.contains_key(header::SET_COOKIE)
 }

@@ -138,6 +138,9 @@ impl<'s> Guest<'_, 's> {
                 Boarding::Follow(landing) => match self.follow(landing).await {
                     Some(Landing::Stored(entry) | Landing::Shared(entry)) if *entry.key == *key => {
                         self.note_collapsed();
+                        if let Some(stale) = stale.filter(|stale| self.may_stand_in(stale, entry.status)) {
+                            return self.stand_in(&stale);
+                        }
                         return self.hand_out(&entry).ok_or(Rejection::IntegrationFailure(Fault::Answer));
                     }
                     Some(Landing::Stored(_) | Landing::Shared(_) | Landing::Lost) => continue,
@@ -161,6 +164,7 @@ impl<'s> Guest<'_, 's> {
             Found::Answer(entry) => entry,
             _ if self.asked.only_if_cached => return Step::Done(gateway_timeout()),
             Found::Unfit => return Step::Apart,
+            Found::Nothing if fill::is_apart(self.rule, self.request.headers) => return Step::Apart,
             Found::Nothing => return Step::Fill(None),
         };
         if refreshes {

@@ -1,7 +1,13 @@
 //! The answers of one stage in memory, shared by all shards. Owns the bound on their bytes and which go first when it is reached
 //! (S3-FIFO, which a scan does not flush); must never be asked on the way of a hit that a shard has in its own view.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Release},
+    },
+};
 
 use http::HeaderName;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
@@ -33,6 +39,7 @@ pub(crate) enum Kept {
 #[derive(Debug)]
 pub(crate) struct Variants {
     pub(crate) key: Box<[u8]>,
+    pub(crate) is_gone: AtomicBool,
     /// Names, sorted.
     pub(crate) names: Box<[HeaderName]>,
 }
@@ -41,6 +48,7 @@ pub(crate) struct Variants {
 #[derive(Debug)]
 pub(crate) struct Unfit {
     pub(crate) key: Box<[u8]>,
+    pub(crate) is_gone: AtomicBool,
     pub(crate) until_ns: u64,
 }
 
@@ -90,14 +98,16 @@ impl Kept {
     pub(crate) fn is_gone(&self, now_ns: u64) -> bool {
         match self {
             Self::Answer(entry) => entry.is_gone(),
-            Self::Variants(_) => false,
-            Self::Unfit(unfit) => unfit.until_ns <= now_ns,
+            Self::Variants(variants) => variants.is_gone.load(Acquire),
+            Self::Unfit(unfit) => unfit.until_ns <= now_ns || unfit.is_gone.load(Acquire),
         }
     }
 
     fn let_go(&self) {
-        if let Self::Answer(entry) = self {
-            entry.let_go();
+        match self {
+            Self::Answer(entry) => entry.let_go(),
+            Self::Variants(variants) => variants.is_gone.store(true, Release),
+            Self::Unfit(unfit) => unfit.is_gone.store(true, Release),
         }
     }
 }
@@ -148,6 +158,13 @@ impl Store {
         self.cache.insert(hash, kept);
         if let Some(before) = before {
             before.let_go();
+        }
+    }
+
+    /// Keeps something under its key unless there is something else.
+    pub(crate) fn note(&self, hash: u64, kept: Kept) {
+        if !matches!(self.cache.peek(&hash), Some(Kept::Answer(_) | Kept::Variants(_))) {
+            self.keep(hash, kept);
         }
     }
 
