@@ -340,15 +340,22 @@ fn http_says_what_is_fresh_and_what_changes_make_stale() {
 
 #[test]
 fn a_stale_answer_outlives_an_upstream_that_fails() {
+    const FRESH: &str = "Cache-Control: max-age=0, stale-if-error=60\r\nETag: \"a\"\r\n";
+    const FAILING: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
     for direct in [true, false] {
-        let cached = Cached::new(direct, stage(method(CacheModeV1::Http)), |number, _| match number {
-            1 => text(number, "Cache-Control: max-age=0, stale-if-error=60\r\nETag: \"a\"\r\n"),
-            2 => b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_vec(),
-            // A connection that ends without an answer is tried once more.
-            3 | 4 => Vec::new(),
-            _ => text(number, ""),
-        });
-        assert_eq!(answers(&cached, &["GET /dev/a", "GET /dev/a", "GET /dev/a", "GET /dev/a"]), [1, 1, 1, 5]);
+        let mood = Arc::new(AtomicUsize::new(0));
+        let feels = Arc::clone(&mood);
+        let cached =
+            Cached::new(direct, stage(method(CacheModeV1::Http)), move |_, _| match feels.load(SeqCst) {
+                0 => text(1, FRESH),
+                1 => FAILING.to_vec(),
+                2 => Vec::new(),
+                _ => text(2, ""),
+            });
+        for (now, expect) in [(0, 1), (1, 1), (2, 1), (1, 1), (3, 2)] {
+            mood.store(now, SeqCst);
+            assert_eq!(answers(&cached, &["GET /dev/a"]), [expect], "direct {direct}, mood {now}");
+        }
     }
 }
 
