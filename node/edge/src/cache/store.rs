@@ -174,20 +174,6 @@ impl Store {
         removed.map(|(_, kept)| kept.let_go()).is_some()
     }
 
-    /// Takes out what does not pass.
-    pub(crate) fn retain(&self, passes: impl Fn(&Entry) -> bool) {
-        self.cache.retain(|_, kept| match kept {
-            Kept::Answer(entry) => {
-                let stays = passes(entry);
-                if !stays {
-                    entry.let_go();
-                }
-                stays
-            }
-            Kept::Variants(_) | Kept::Unfit(_) => true,
-        });
-    }
-
     /// All answers.
     pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
         let answers = self.cache.iter().filter_map(|(_, kept)| match kept {

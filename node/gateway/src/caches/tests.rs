@@ -1,3 +1,5 @@
+//! Keys and rules as requests meet them.
+
 use std::sync::Arc;
 
 use http::HeaderMap;
