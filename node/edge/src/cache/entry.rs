@@ -8,7 +8,7 @@ use std::sync::atomic::{
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use tidegate_cache::terms::Terms;
+use tidegate_cache::{range::Stored, terms::Terms};
 use tidegate_gateway::write_status_line;
 
 /// Bytes that an entry takes besides what is in it: itself, its place in the store and in the views of shards.
@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) terms: Terms,
     /// Whether the date of the upstream is among its lines.
     pub(crate) is_dated: bool,
+    /// Which part of the whole body is here; `None` for a part of which nobody knows that, which is given as it is.
+    pub(crate) part: Option<Stored>,
     /// What is known for operators.
     pub(crate) origin: Origin,
     /// The newest purge of its stage that it is known to have survived.
@@ -68,6 +70,8 @@ pub(crate) struct Fresh {
     pub(crate) stored_ns: u64,
     pub(crate) stored_s: u64,
     pub(crate) terms: Terms,
+    /// See [`Entry::part`].
+    pub(crate) part: Option<Stored>,
     pub(crate) origin: Origin,
     /// The newest purge of its stage when it was asked for.
     pub(crate) sequence: u64,
@@ -76,7 +80,7 @@ pub(crate) struct Fresh {
 impl Entry {
     /// Writes an answer out.
     pub(crate) fn new(key: &[u8], fresh: Fresh) -> Self {
-        let Fresh { status, mut headers, body, stored_ns, stored_s, terms, origin, sequence } = fresh;
+        let Fresh { status, mut headers, body, stored_ns, stored_s, terms, part, origin, sequence } = fresh;
         headers.remove(header::CONTENT_LENGTH);
         let is_dated = headers.contains_key(header::DATE);
         let mut head = Vec::with_capacity(256);
@@ -99,10 +103,11 @@ impl Entry {
             headers,
             body,
             stored_ns,
-            fresh_until_ns: fresh_until(stored_ns, &terms),
+            fresh_until_ns: fresh_until(stored_ns, &terms, part),
             stored_s,
             terms,
             is_dated,
+            part,
             origin,
             survived: AtomicU64::new(sequence),
             is_gone: AtomicBool::new(false),
@@ -123,6 +128,7 @@ impl Entry {
             stored_s: self.stored_s,
             terms: self.terms.clone(),
             is_dated: self.is_dated,
+            part: self.part,
             origin: self.origin.clone(),
             survived: AtomicU64::new(self.survived()),
             is_gone: AtomicBool::new(false),
@@ -181,8 +187,10 @@ impl Entry {
 }
 
 /// Until when an answer may be served without a question.
-fn fresh_until(stored_ns: u64, terms: &Terms) -> u64 {
-    let left_s = if terms.validate_always { 0 } else { terms.lifetime_s.saturating_sub(terms.age_s) };
+fn fresh_until(stored_ns: u64, terms: &Terms, part: Option<Stored>) -> u64 {
+    let is_whole = part.is_some_and(|part| part.is_whole());
+    let left_s =
+        if terms.validate_always || !is_whole { 0 } else { terms.lifetime_s.saturating_sub(terms.age_s) };
     stored_ns.saturating_add(left_s.saturating_mul(1_000_000_000))
 }
 

@@ -3,6 +3,7 @@
 
 mod gather;
 mod judge;
+mod parts;
 
 use std::{
     rc::Rc,
@@ -13,7 +14,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use tidegate_cache::{
-    condition::add_validators, stored, terms::Terms, update::freshen, vary::write_secondary_key,
+    condition::add_validators,
+    range::{Stored, complete},
+    stored,
+    terms::Terms,
+    update::freshen,
+    vary::write_secondary_key,
 };
 use tidegate_gateway::{Pass, Rejection, Response, Rule};
 use tidegate_proto::limits::{CACHE_KEY_BYTES_MAX, CACHE_TAGS_MAX, CACHE_UNFIT_MS};
@@ -23,7 +29,7 @@ use super::{
     Entry, Store,
     entry::{Fresh, Origin},
     flight::{Landing, Lead},
-    store::{Kept, Unfit, Variants},
+    store::{Kept, Unfit as UnfitKey, Variants},
 };
 use crate::{
     integrate::{Answer, Taken},
@@ -32,6 +38,7 @@ use crate::{
     visit::{Trail, Visit},
 };
 use gather::{Gathered, gather};
+use judge::Unfit;
 pub(super) use judge::is_apart;
 
 /// What asks for less than the whole, or for an answer only if it differs: that is between the client and this gateway.
@@ -54,8 +61,21 @@ pub(super) struct Order {
     pub(super) hash: u64,
     /// Where others wait for it.
     pub(super) lead: Option<Lead>,
-    /// What is stored and may still be right.
+    /// What is stored and may still be right, or a part of what is asked for.
     pub(super) stale: Option<Arc<Entry>>,
+    /// Whether a part is asked for, and not the whole.
+    pub(super) asks_part: bool,
+}
+
+/// What the upstream is asked about the stored answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    /// Nothing.
+    None,
+    /// Whether it is still right.
+    Validates,
+    /// What it lacks.
+    Completes,
 }
 
 /// What came of it, for the request that ordered it.
@@ -76,7 +96,8 @@ pub(super) enum Outcome {
 /// Makes the call.
 pub(super) fn launch(mut order: Order) -> oneshot::Receiver<Filled> {
     let (told, seen) = oneshot::channel();
-    for name in CONDITIONS {
+    let is_part = |name: &HeaderName| *name == header::RANGE || *name == header::IF_RANGE;
+    for name in CONDITIONS.iter().filter(|name| !(order.asks_part && is_part(name))) {
         order.visit.head.headers.remove(name);
     }
     spawn_local(async move {
@@ -92,17 +113,14 @@ impl Order {
     async fn fill(&mut self, trail: &mut Trail) -> Outcome {
         let asked_ns = self.shard.now_ns();
         let selecting = self.visit.head.headers.clone();
-        let validates = match &self.stale {
-            Some(stale) => add_validators(&stale.headers, &mut self.visit.head.headers),
-            None => false,
-        };
+        let question = self.ask();
         let gathered = match self.call(trail).await {
             Ok(answer) => gather(answer).await,
             Err(rejection) => Err(rejection),
         };
         self.visit.head.headers = selecting;
         let (outcome, landing) = match gathered {
-            Ok(Gathered::Whole(response, body)) => self.settle(response, body, validates, asked_ns),
+            Ok(Gathered::Whole(response, body)) => self.settle(response, body, question, asked_ns),
             Ok(Gathered::TooLarge(answer)) => {
                 self.note_unfit();
                 (Outcome::Passing(answer), Landing::Unfit)
@@ -127,7 +145,7 @@ impl Order {
         &self,
         mut response: Response,
         mut body: Bytes,
-        validates: bool,
+        question: Question,
         asked_ns: u64,
     ) -> (Outcome, Landing) {
         let Some(rule) = self.visit.snapshot().readmit(self.pass).and_then(|admitted| admitted.cache_rule())
@@ -137,15 +155,22 @@ impl Order {
         if rule.is_http() {
             judge::restore_names(&mut response.headers);
         }
-        if let Some(stale) =
-            self.stale.as_ref().filter(|_| validates && response.status == StatusCode::NOT_MODIFIED)
-        {
-            let mut headers = stale.headers.clone();
-            freshen(&mut headers, &response.headers, rule.shares_cookies);
-            (response.status, response.headers, body) = (stale.status, headers, stale.body.clone());
+        let mut part = parts::of(&response, &body);
+        match (&self.stale, response.status) {
+            (Some(stale), StatusCode::NOT_MODIFIED) if question == Question::Validates => {
+                let mut headers = stale.headers.clone();
+                freshen(&mut headers, &response.headers, rule.shares_cookies);
+                (response.status, response.headers) = (stale.status, headers);
+                (body, part) = (stale.body.clone(), stale.part);
+            }
+            (Some(stale), StatusCode::PARTIAL_CONTENT) => {
+                parts::join(stale, rule.shares_cookies, &mut response, &mut body, &mut part);
+            }
+            _ => {}
         }
         let asked_s = self.shard.wall_ms(asked_ns) / 1_000;
-        let judged = judge::judge(rule, &self.visit, &response, asked_s);
+        let judged =
+            part.ok_or(Unfit::Part).and_then(|_| judge::judge(rule, &self.visit, &response, asked_s));
         if judged.is_ok() {
             stored::strip(&mut response.headers);
             if rule.is_http() {
@@ -153,7 +178,7 @@ impl Order {
             }
         }
         let terms = judged.as_ref().cloned().unwrap_or_default();
-        let entry = Arc::new(self.write_out(rule, response, body, terms, asked_ns));
+        let entry = Arc::new(self.write_out(rule, response, (body, part), terms, asked_ns));
         self.shard.cache.note_kept(judged.is_ok());
         let landing = match judged {
             Ok(_) => Landing::Stored(self.keep(&entry)),
@@ -176,12 +201,34 @@ impl Order {
         (Outcome::Entry(entry), landing)
     }
 
-    fn write_out(&self, rule: &Rule, response: Response, body: Bytes, terms: Terms, asked_ns: u64) -> Entry {
+    /// Turns the request into a question about the stored answer.
+    fn ask(&mut self) -> Question {
+        let Some(stale) = &self.stale else { return Question::None };
+        let (headers, request) = (&stale.headers, &mut self.visit.head.headers);
+        let lacks = stale.part.filter(|part| !part.is_whole());
+        match lacks {
+            Some(part) if !self.asks_part && complete(headers, &part, request) => Question::Completes,
+            None if !self.asks_part && add_validators(headers, request) => Question::Validates,
+            Some(_) | None => Question::None,
+        }
+    }
+
+    fn write_out(
+        &self,
+        rule: &Rule,
+        response: Response,
+        (body, part): (Bytes, Option<Stored>),
+        terms: Terms,
+        asked_ns: u64,
+    ) -> Entry {
         let stored_s = self.shard.wall_ms(asked_ns) / 1_000;
         let Response { status, headers, .. } = response;
         let origin = self.origin(&headers);
         let (stored_ns, sequence) = (asked_ns, rule.sequence);
-        Entry::new(&self.key, Fresh { status, headers, body, stored_ns, stored_s, terms, origin, sequence })
+        Entry::new(
+            &self.key,
+            Fresh { status, headers, body, stored_ns, stored_s, terms, part, origin, sequence },
+        )
     }
 
     fn origin(&self, headers: &HeaderMap) -> Origin {
@@ -222,7 +269,7 @@ impl Order {
 
     fn note_unfit(&self) {
         let until_ns = self.shard.now_ns() + CACHE_UNFIT_MS * 1_000_000;
-        let unfit = Unfit { key: self.key.clone().into(), is_gone: AtomicBool::new(false), until_ns };
+        let unfit = UnfitKey { key: self.key.clone().into(), is_gone: AtomicBool::new(false), until_ns };
         self.store.note(self.hash, Kept::Unfit(Arc::new(unfit)));
     }
 }

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tidegate_cache::{
     condition::{belongs_to_not_modified, not_modified},
-    range::{self, Part, Resolved, Stored},
+    range::{self, Part, Resolved},
 };
 use tidegate_gateway::{Request, Response, ResponseBody};
 
@@ -18,27 +18,29 @@ pub(super) fn present(entry: &Entry, request: &Request<'_>, now_ns: Option<u64>)
     }
     let answer = |status, headers, body| Some(Answer::local(Response { status, headers, body }));
     let nothing = ResponseBody::Bytes(bytes::Bytes::new());
-    if not_modified(request.headers, entry.status, &entry.headers, entry.stored_s) {
+    let Some(part) = entry.part else {
+        return answer(entry.status, headers, ResponseBody::Bytes(entry.body.clone()));
+    };
+    if part.is_whole() && not_modified(request.headers, entry.status, &entry.headers, entry.stored_s) {
         let others: Vec<HeaderName> =
             headers.keys().filter(|name| !belongs_to_not_modified(name, &entry.headers)).cloned().collect();
         others.into_iter().for_each(|name| _ = headers.remove(name));
         return answer(StatusCode::NOT_MODIFIED, headers, nothing);
     }
-    let whole = Stored::whole(entry.body.len() as u64);
-    let asked = (entry.status == StatusCode::OK)
+    let asked = matches!(entry.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT)
         .then(|| range::asked(request.headers, &entry.headers, entry.stored_s))
         .flatten();
-    match range::resolve(asked, &whole) {
+    match range::resolve(asked, &part) {
         Resolved::Whole => answer(entry.status, headers, ResponseBody::Bytes(entry.body.clone())),
         Resolved::Satisfied { from, to } => {
-            range::partial(&mut headers, &Part { first: from, last: to, total: whole.total });
-            let (first, end) = (usize::try_from(from).ok()?, usize::try_from(to).ok()?.checked_add(1)?);
-            let part = entry.body.get(first..end)?;
+            range::partial(&mut headers, &Part { first: from, last: to, total: part.total });
+            let place = |at: u64| usize::try_from(at.checked_sub(part.offset)?).ok();
+            let part = entry.body.get(place(from)?..=place(to)?)?;
             headers.remove(header::CONTENT_LENGTH);
             answer(StatusCode::PARTIAL_CONTENT, headers, ResponseBody::Bytes(entry.body.slice_ref(part)))
         }
         Resolved::Unsatisfiable => {
-            range::unsatisfiable(&mut headers, whole.total);
+            range::unsatisfiable(&mut headers, part.total);
             headers.remove(header::CONTENT_LENGTH);
             answer(StatusCode::RANGE_NOT_SATISFIABLE, headers, nothing)
         }

@@ -59,7 +59,6 @@ enum Step {
     Fill(Option<Arc<Entry>>),
     /// Ask it without waiting for others: what comes is seldom for all.
     Apart,
-    Alone,
 }
 
 /// Answers a request without a body whose method is cached.
@@ -127,7 +126,6 @@ impl<'s> Guest<'_, 's> {
         for _ in 0..ATTEMPTS {
             let stale = match self.look(&key, hash, refreshes) {
                 Step::Done(answer) => return Ok(answer),
-                Step::Alone => return self.alone().await,
                 Step::Apart => return self.fill(key, hash, None, None, refreshes).await,
                 Step::Fill(stale) => stale,
             };
@@ -174,7 +172,8 @@ impl<'s> Guest<'_, 's> {
         let verdict = reuse(&entry.terms, entry.resident_s(now_ns), &self.asked);
         match verdict {
             Reuse::Fresh | Reuse::StaleWhileRevalidate => {
-                let Some(answer) = self.hit(&entry, now_ns) else { return Step::Alone };
+                // What is stored is a part, and not the one that is asked for.
+                let Some(answer) = self.hit(&entry, now_ns) else { return Step::Fill(Some(entry)) };
                 if verdict == Reuse::StaleWhileRevalidate {
                     self.refresh(key, hash, entry);
                 }
@@ -212,6 +211,7 @@ impl<'s> Guest<'_, 's> {
             hash,
             lead,
             stale,
+            asks_part: false,
         }
     }
 
@@ -223,15 +223,15 @@ impl<'s> Guest<'_, 's> {
         stale: Option<Arc<Entry>>,
         refreshes: bool,
     ) -> Result<Answer, Rejection> {
-        // What was asked of a part, or by HEAD, says nothing about the whole.
-        if self.request.verb == "HEAD" && self.rule.is_http()
-            || self.request.headers.contains_key(header::RANGE)
-        {
-            drop(lead);
+        // What is asked by HEAD, or of a part, is no answer for who waits for the whole.
+        let asks_part = self.rule.is_http() && self.request.headers.contains_key(header::RANGE);
+        let asks_head = self.rule.is_http() && self.request.verb == "HEAD";
+        let lead = lead.filter(|_| !asks_part && !asks_head);
+        if asks_head {
             return self.alone().await;
         }
         self.trail.cache = CacheOutcome::Miss;
-        let mut order = self.order(key, hash, lead, stale.clone());
+        let mut order = Order { asks_part, ..self.order(key, hash, lead, stale.clone()) };
         if refreshes && self.rule.needs_signature() {
             // The signature was for this gateway; with it the answer would be one of the caller's own.
             order.visit.head.headers.remove(header::AUTHORIZATION);

@@ -373,3 +373,43 @@ fn what_may_be_stale_for_a_while_is_given_at_once_and_made_again_behind() {
         eventually("the answer is made again", || answers(&cached, &["GET /dev/a"]) != [1]);
     }
 }
+
+#[test]
+fn parts_are_stored_and_put_together() {
+    for direct in [true, false] {
+        let cached = Cached::new(direct, stage(method(CacheModeV1::Http)), |_, request| {
+            let request = request.to_lowercase();
+            let range = request.lines().find_map(|line| line.strip_prefix("range: bytes="));
+            let (first, last) = match range.and_then(|range| range.split_once('-')) {
+                Some((first, last)) => (first.parse().unwrap_or(0), last.parse().unwrap_or(9)),
+                None => (0, 9),
+            };
+            let part = &"0123456789"[first..=last];
+            let status = match range {
+                Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {first}-{last}/10"),
+                None => "200 OK".to_owned(),
+            };
+            let length = part.len();
+            let fields = "Cache-Control: max-age=60\r\nETag: \"e\"\r\n";
+            format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {length}\r\n\r\n{part}").into_bytes()
+        });
+        for (range, status, body, calls) in [
+            ("\nRange: bytes=0-3", 206, "0123", 1),
+            ("\nRange: bytes=1-2", 206, "12", 1),
+            ("\nRange: bytes=4-5", 206, "45", 2),
+            ("\nRange: bytes=2-5", 206, "2345", 2),
+            ("", 200, "0123456789", 3),
+            ("\nRange: bytes=-2", 206, "89", 3),
+            ("", 200, "0123456789", 3),
+        ] {
+            let answer = cached.ask(&format!("GET /dev/a{range}"));
+            assert_eq!(
+                (answer.status(), answer.body(), cached.calls()),
+                (status, body, calls),
+                "{range:?} {answer:?}"
+            );
+        }
+        let asked = cached.upstream.all();
+        assert!(asked[2].to_lowercase().contains("range: bytes=6-"), "{asked:?}");
+    }
+}

@@ -213,6 +213,11 @@ impl Upstream {
         self.seen.recv_timeout(PATIENCE).expect("the upstream was called")
     }
 
+    /// All requests that came since.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.seen.try_iter().collect()
+    }
+
     /// Whether the upstream was called since.
     pub(crate) fn was_called(&self) -> bool {
         self.seen.try_recv().is_ok()

@@ -24,7 +24,7 @@ pub(super) enum Unfit {
     Http(Unstorable),
     /// The request had a header that frameworks obey and no key holds: that is how caches are poisoned.
     Hazard,
-    /// A part of a body.
+    /// A part of a body, and nobody knows which.
     Part,
     /// Its status is none of success.
     Status,
@@ -77,10 +77,7 @@ pub(super) fn judge(rule: &Rule, visit: &Visit, response: &Response, asked_s: u6
             shares_cookies: rule.shares_cookies,
             ttl_max_s: TTL_S_MAX,
         };
-        // Parts of a body are not put together here.
-        let is_part = response.status == StatusCode::PARTIAL_CONTENT;
-        let terms = judge_http(&exchange).map_err(Unfit::Http)?;
-        (!is_part).then_some(terms).ok_or(Unfit::Part)?
+        judge_http(&exchange).map_err(Unfit::Http)?
     } else {
         judge_aws(rule, response)?
     };
