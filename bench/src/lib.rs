@@ -4,5 +4,6 @@ pub mod case;
 pub mod cpu_clock;
 pub mod micro;
 pub mod peers;
+pub mod ratio;
 pub mod sampler;
 pub mod table;

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tidegate_bench::{micro, peers, sampler::Effort, table};
+use tidegate_bench::{micro, peers, ratio, sampler::Effort, table};
 
 /// The allocator of the `tidegate` binary, so that figures are comparable.
 #[global_allocator]
@@ -21,6 +21,8 @@ struct Arguments {
 enum Verb {
     /// Single operations: routing, applying, framing, compiling, swapping
     Micro(MicroArguments),
+    /// Which share of requests the cache's store answers, beside an LRU: traces by Zipf's law, with a scan, and in turn
+    CacheRatio,
     /// Tidegate against nginx, HAProxy, Pingora, Envoy, Traefik, Caddy and Varnish, those of them that are here
     ///
     /// Installs nothing; `bench/setup` gets the peers. The figure is the gateway's processor time per request; all gateways
@@ -76,6 +78,11 @@ struct MicroArguments {
 fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Micro(arguments) => run_micro(&arguments),
+        Verb::CacheRatio => {
+            let rows = ratio::measure(ratio::Scale::FULL, |row| eprintln!("measured {row:?}"));
+            println!("{}", ratio::text(&rows));
+            ExitCode::SUCCESS
+        }
         Verb::Peers(arguments) => peers::run(&arguments),
         Verb::Load { processor, nice, folder } => peers::load(processor, nice, &folder),
         Verb::Floor { proxy, local, origin } => peers::floor(proxy, local, origin),

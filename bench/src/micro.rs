@@ -1,11 +1,12 @@
 //! Single operations of the pure crates, measured one by one: what a request or a change costs before any IO.
 
 mod apply;
+mod cache;
 mod decision;
 mod frame;
 mod limits;
 mod route;
-mod sample;
+pub(crate) mod sample;
 mod snapshot;
 
 use crate::{
@@ -15,10 +16,11 @@ use crate::{
 };
 
 /// Every group, in the order of a request and then of a change.
-pub const GROUPS: [Group; 6] = [
+pub const GROUPS: [Group; 7] = [
     Group { name: "route", build: route::cases },
     Group { name: "decision", build: decision::cases },
     Group { name: "limits", build: limits::cases },
+    Group { name: "cache", build: cache::cases },
     Group { name: "apply", build: apply::cases },
     Group { name: "frame", build: frame::cases },
     Group { name: "snapshot", build: snapshot::cases },

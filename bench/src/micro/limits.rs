@@ -125,7 +125,7 @@ const NOWHERE: LimitRef =
     LimitRef { cell: tidegate_throttle::NONE, rate: tidegate_throttle::NONE, quota: tidegate_throttle::NONE };
 
 /// Keys by Zipf's law with exponent 1, from a fixed seed.
-fn draws(keys: usize) -> Vec<u32> {
+pub(super) fn draws(keys: usize) -> Vec<u32> {
     let mut sums = Vec::with_capacity(keys);
     let mut sum = 0.0;
     for rank in 1..=keys {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
-use tidegate_gateway::{Snapshot, StageTable};
+use tidegate_edge::CacheTrial;
+use tidegate_gateway::{Address, Caches, Snapshot, StageTable};
+use tidegate_proto::compiled::caches::{CachesV1, MethodCacheV1, StageCacheV1};
 use tidegate_proto::document::{ApiDefinition, Integration, Map, Method, Resource, RestApi, Stage};
 
 /// Id of the API.
@@ -70,6 +72,38 @@ pub(super) fn paths(routes: usize, tail: &str) -> Paths {
         paths.ranges.push((start, paths.text.len() as u32));
     }
     paths
+}
+
+/// The path of a cached answer.
+pub(crate) fn cached_path(number: u64) -> String {
+    format!("/service-000/resource-00001/{number:08}")
+}
+
+/// The cache of one method, empty, with room for so many bytes.
+pub(crate) fn cache(bytes_max: u64) -> CacheTrial {
+    let (path, _) = route(1);
+    let method = MethodCacheV1 {
+        namespace: path.clone(),
+        path,
+        verb: "GET".into(),
+        ttl_s: 3_600,
+        ..MethodCacheV1::default()
+    };
+    let stage = StageCacheV1 {
+        api: API.into(),
+        stage: STAGE.into(),
+        bytes_max,
+        methods: vec![method],
+        ..StageCacheV1::default()
+    };
+    let snapshot = snapshot(2);
+    let caches = Caches::build(Arc::new(CachesV1 { stages: vec![stage] }), snapshot.stages());
+    let snapshot = snapshot.with_caches(Arc::new(caches));
+    let path = cached_path(0);
+    let address = Address { api: API.as_bytes(), stage: STAGE, rest: &path, by_host: true };
+    let routed = snapshot.route(Some(address), "GET").expect("the sample has the route");
+    let places = (routed.stage_index(), routed.method_index());
+    CacheTrial::new(Arc::new(snapshot), places.0, places.1, bytes_max).expect("the sample is cached")
 }
 
 fn resource(index: usize) -> Resource {

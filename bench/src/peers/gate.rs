@@ -38,7 +38,7 @@ pub(crate) enum Verdict {
 }
 
 /// All promises.
-pub(crate) const ALL: [Gate; 15] = [
+pub(crate) const ALL: [Gate; 18] = [
     cpu("proxy-128", Kind::Floor, 1.15),
     cpu("proxy-128", Kind::Nginx, 0.78),
     cpu("proxy-128", Kind::Haproxy, 0.66),
@@ -48,6 +48,9 @@ pub(crate) const ALL: [Gate; 15] = [
     cpu("proxy-1m", Kind::Nginx, 0.60),
     cpu("post-4k", Kind::Nginx, 0.72),
     cpu("local", Kind::Nginx, 0.82),
+    cpu("cached-128", Kind::Nginx, 0.50),
+    cpu("cached-128", Kind::Haproxy, 0.56),
+    cpu("cached-128", Kind::Varnish, 0.32),
     cpu("h2c", Kind::Nginx, 0.58),
     cpu("h2c", Kind::Haproxy, 0.80),
     cpu("h1-tls", Kind::Nginx, 0.78),

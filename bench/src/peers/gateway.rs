@@ -48,7 +48,7 @@ pub enum Kind {
     Traefik,
     /// Caddy
     Caddy,
-    /// Varnish, passing everything through
+    /// Varnish, passing through whatever is not to be cached
     Varnish,
 }
 
@@ -72,6 +72,8 @@ pub(crate) enum Route {
     Local,
     /// Passes it to the origin behind a limit per API key that is never reached.
     Limited,
+    /// Answers it from its cache, where the origin's answer stays for an hour.
+    Cached,
 }
 
 /// A way into a gateway.
@@ -119,6 +121,8 @@ pub(crate) const PROXY_PATH: &str = "/api/v1/items/42?limit=10";
 pub(crate) const LOCAL_PATH: &str = "/fixed";
 /// Path behind the limit per API key.
 pub(crate) const LIMITED_PATH: &str = "/limited";
+/// Path of requests that are answered from the cache; runs append what is theirs.
+pub(crate) const CACHED_PATH: &str = "/cached/0";
 /// Value of `Host` where the gateway does not care.
 const HOST: &str = "api.example.com";
 
@@ -182,6 +186,7 @@ impl Door {
             Route::Proxy => PROXY_PATH,
             Route::Local => LOCAL_PATH,
             Route::Limited => LIMITED_PATH,
+            Route::Cached => CACHED_PATH,
         };
         let target = Target { address, host: HOST.into(), path: path.into(), api_keys: Vec::new() };
         Self { port, route, target }

@@ -36,6 +36,9 @@ pub(crate) struct Order {
     pub(crate) origin_body_bytes: usize,
     /// Body that each answer must have.
     pub(crate) expected_body_bytes: usize,
+    /// The gateway must answer from its cache: one request goes ahead of all others, and it is the only one that the origin may see.
+    /// None carries `Authorization`, with which shared caches answer nobody (RFC 9111 §3.5).
+    pub(crate) is_cached: bool,
     /// When requests are sent.
     pub(crate) pace: Pace,
     /// Time before anything counts, in milliseconds.

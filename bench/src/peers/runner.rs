@@ -61,6 +61,7 @@ struct Runner<'a> {
     found: BTreeMap<Kind, Result<Found, Gap>>,
     processor: usize,
     starts: usize,
+    runs: usize,
 }
 
 /// Measures.
@@ -88,6 +89,7 @@ pub(crate) fn run(program: &Program, search: &Search, interrupt: &Interrupt) -> 
         found: found.collect(),
         processor: gateway.unwrap_or(0),
         starts: 0,
+        runs: 0,
     };
     let scenarios = runner.measure()?;
     let participant = |(kind, found): (&Kind, &Result<Found, Gap>)| Participant {
@@ -233,6 +235,7 @@ impl Runner<'_> {
         let Some(target) = target.filter(|_| scenario.suits(running.kind)) else {
             return Ok(Err(Gap::NotOffered));
         };
+        self.runs += 1;
         let order = scenario.order(Conditions {
             target: target.clone(),
             gateway_pid: running.pid(),
@@ -240,6 +243,7 @@ impl Runner<'_> {
             certificate: self.certificate.certificate.clone(),
             warm_up_ms: (self.program.warm_up_seconds * 1_000.0) as u64,
             measure_ms: (self.program.seconds * 1_000.0) as u64,
+            run: self.runs,
         });
         let outcome = self.loader.perform(&order)?;
         running.tidy_up();

@@ -64,8 +64,11 @@ const PLAIN: Scenario = Scenario {
 const MULTIPLEXED: Scenario =
     Scenario { port: Port::Http2, protocol: Protocol::Http2, connections: 32, streams: 16, ..PLAIN };
 
+/// Answered without the origin, which has given the answer once.
+const CACHED: Scenario = Scenario { route: Route::Cached, ..PLAIN };
+
 /// All, in the order in which they run.
-pub(crate) const ALL: [Scenario; 13] = [
+pub(crate) const ALL: [Scenario; 16] = [
     PLAIN,
     Scenario { name: "proxy-10k", title: "proxy, 10 KiB", answer_body_bytes: 10 << 10, ..PLAIN },
     Scenario { name: "proxy-1m", title: "proxy, 1 MiB", answer_body_bytes: 1 << 20, ..PLAIN },
@@ -76,6 +79,19 @@ pub(crate) const ALL: [Scenario; 13] = [
         title: "proxy behind a limit per key, 128 B",
         route: Route::Limited,
         ..PLAIN
+    },
+    Scenario { name: "cached-128", title: "answered from the cache, 128 B", ..CACHED },
+    Scenario {
+        name: "cached-10k",
+        title: "answered from the cache, 10 KiB",
+        answer_body_bytes: 10 << 10,
+        ..CACHED
+    },
+    Scenario {
+        name: "cached-1m",
+        title: "answered from the cache, 1 MiB",
+        answer_body_bytes: 1 << 20,
+        ..CACHED
     },
     Scenario { name: "connect", title: "new connection per request, 128 B", keep_alive: false, ..PLAIN },
     Scenario { name: "h2c", title: "proxy over HTTP/2, 128 B", ..MULTIPLEXED },
@@ -123,6 +139,8 @@ pub(crate) struct Conditions {
     pub(crate) warm_up_ms: u64,
     /// Time that counts.
     pub(crate) measure_ms: u64,
+    /// Number of the run; none has another one's.
+    pub(crate) run: usize,
 }
 
 impl Scenario {
@@ -134,8 +152,14 @@ impl Scenario {
 
     /// One run.
     pub(crate) fn order(&self, conditions: Conditions) -> Order {
-        let Conditions { target, gateway_pid, gateway_processor, certificate, warm_up_ms, measure_ms } =
+        let Conditions { gateway_pid, gateway_processor, certificate, warm_up_ms, measure_ms, .. } =
             conditions;
+        let mut target = conditions.target;
+        let is_cached = self.route == Route::Cached;
+        if is_cached {
+            // What an earlier run left in the cache has another length.
+            target.path = format!("{}-{}", target.path, conditions.run);
+        }
         Order {
             gateway_pid: Some(gateway_pid),
             gateway_processor: Some(gateway_processor),
@@ -148,6 +172,7 @@ impl Scenario {
             request_body_bytes: self.request_body_bytes,
             origin_body_bytes: self.answer_body_bytes,
             expected_body_bytes: self.answer_body_bytes,
+            is_cached,
             pace: match self.figure {
                 Figure::Cpu => Pace::Closed,
                 Figure::Latency(per_second) => Pace::Open(per_second),

@@ -12,6 +12,7 @@ mod local;
 mod present;
 mod serve;
 mod store;
+mod trial;
 
 use std::sync::{
     Arc, OnceLock,
@@ -30,6 +31,7 @@ pub(crate) use invalidate::{invalidate, may_invalidate};
 pub(crate) use local::Local;
 pub(crate) use serve::serve;
 pub(crate) use store::Store;
+pub use trial::CacheTrial;
 
 use flight::{Boarding, Flights};
 

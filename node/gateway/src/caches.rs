@@ -99,7 +99,7 @@ impl Caches {
 
     /// The rule of a method, by the places of its stage and itself.
     #[inline]
-    pub(crate) fn rule(&self, stage: usize, method: usize) -> Option<&Rule> {
+    pub fn rule(&self, stage: usize, method: usize) -> Option<&Rule> {
         self.stages.get(stage)?.as_ref()?.rules.get(method)?.as_ref()
     }
 }

@@ -12,19 +12,22 @@ use crate::peers::{
 const HTTP: &str = "type.googleapis.com/envoy.extensions.filters";
 
 pub(super) fn plan(site: &mut Site<'_>) -> Result<Plan, GatewayError> {
-    let (http1, http2, tls, limited) = (site.address()?, site.address()?, site.address()?, site.address()?);
+    let (http1, http2, tls) = (site.address()?, site.address()?, site.address()?);
+    let (limited, cached) = (site.address()?, site.address()?);
     let document = json!({ "static_resources": {
         "listeners": [
             listener(http1, "HTTP1", None, None),
             listener(http2, "HTTP2", None, None),
             listener(tls, "AUTO", Some(site.certificate), None),
             listener(limited, "HTTP1", None, Some(limit())),
+            listener(cached, "HTTP1", None, Some(cache())),
         ],
         "clusters": [cluster(site.origin)],
     }});
     let file = site.write("envoy.json", &format!("{document:#}"))?;
     let mut doors = Door::each(Port::Http1, http1, &[Route::Proxy, Route::Local]);
     doors.push(Door::new(Port::Http1, Route::Limited, limited));
+    doors.push(Door::new(Port::Http1, Route::Cached, cached));
     doors.push(Door::new(Port::Http2, Route::Proxy, http2));
     doors.push(Door::new(Port::Tls, Route::Proxy, tls));
     let arguments = words([&"-c", &file, &"--concurrency", &"1", &"-l", &"error", &"--disable-hot-restart"]);
@@ -35,7 +38,7 @@ fn listener(
     address: SocketAddr,
     codec: &str,
     certificate: Option<&Certificate>,
-    limit: Option<Value>,
+    filter: Option<Value>,
 ) -> Value {
     let router = json!({
         "name": "envoy.filters.http.router",
@@ -45,7 +48,7 @@ fn listener(
             "suppress_envoy_headers": true,
         },
     });
-    let filters: Vec<Value> = limit.into_iter().chain([router]).collect();
+    let filters: Vec<Value> = filter.into_iter().chain([router]).collect();
     let routes = json!([
         { "match": { "path": "/fixed" }, "direct_response": { "status": 200, "body": { "inline_string": LOCAL_BODY } } },
         { "match": { "prefix": "/" }, "route": { "cluster": "origin" } },
@@ -110,6 +113,19 @@ fn limit() -> Value {
             "rate_limits": [{
                 "actions": [{ "request_headers": { "header_name": "x-api-key", "descriptor_key": "api_key" } }],
             }],
+        },
+    })
+}
+
+/// The one cache that Envoy comes with, in memory; it is not meant for production.
+fn cache() -> Value {
+    json!({
+        "name": "envoy.filters.http.cache",
+        "typed_config": {
+            "@type": format!("{HTTP}.http.cache.v3.CacheConfig"),
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig",
+            },
         },
     })
 }

@@ -27,6 +27,7 @@ frontend front
   bind {tls} ssl crt {pem} alpn h2,http/1.1
   http-request return status 200 content-type application/json file {body} if {{ path /fixed }}
   use_backend limited if {{ path /limited }}
+  use_backend cached if {{ path_beg /cached/ }}
   default_backend plain
 backend plain
   server origin {origin} pool-max-conn 1000
@@ -35,10 +36,19 @@ backend limited
   http-request track-sc0 hdr(x-api-key)
   http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt 1000000 }}
   server origin {origin} pool-max-conn 1000
+cache answers
+  total-max-size 64
+  max-object-size 2000000
+  max-age 3600
+backend cached
+  http-request cache-use answers
+  http-response cache-store answers
+  server origin {origin} pool-max-conn 1000
 "
     );
     let file = site.write("haproxy.cfg", &text)?;
-    let mut doors = Door::each(Port::Http1, http1, &[Route::Proxy, Route::Local, Route::Limited]);
+    let mut doors =
+        Door::each(Port::Http1, http1, &[Route::Proxy, Route::Local, Route::Limited, Route::Cached]);
     doors.push(Door::new(Port::Http2, Route::Proxy, http2));
     doors.push(Door::new(Port::Tls, Route::Proxy, tls));
     Ok(Plan { arguments: words([&"-db", &"-f", &file]), environment: Vec::new(), doors, provision: None })

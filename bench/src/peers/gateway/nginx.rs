@@ -1,4 +1,4 @@
-//! nginx: one worker, no access log, keep-alive to the origin.
+//! nginx: one worker, no access log, keep-alive to the origin, cached answers in files in memory that stay open.
 
 use crate::peers::gateway::{Door, GatewayError, LOCAL_BODY, Plan, Port, Route, Site, words};
 
@@ -26,6 +26,7 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   limit_req_zone $http_x_api_key zone=keys:10m rate=1000000r/s;
+  proxy_cache_path {folder}/cache keys_zone=cached:10m inactive=1h;
   proxy_http_version 1.1;
   proxy_set_header Connection "";
   proxy_set_header Host $host;
@@ -43,12 +44,19 @@ http {{
     location / {{ proxy_pass http://origin; }}
     location = /fixed {{ return 200 '{LOCAL_BODY}'; }}
     location = /limited {{ limit_req zone=keys burst=100000 nodelay; proxy_pass http://origin; }}
+    location /cached/ {{
+      proxy_cache cached;
+      proxy_cache_lock on;
+      open_file_cache max=1000 inactive=1h;
+      proxy_pass http://origin;
+    }}
   }}
 }}
 "#
     );
     let file = site.write("nginx.conf", &text)?;
-    let mut doors = Door::each(Port::Http1, http1, &[Route::Proxy, Route::Local, Route::Limited]);
+    let mut doors =
+        Door::each(Port::Http1, http1, &[Route::Proxy, Route::Local, Route::Limited, Route::Cached]);
     doors.push(Door::new(Port::Http2, Route::Proxy, http2));
     doors.push(Door::new(Port::Tls, Route::Proxy, tls));
     let arguments = words([&"-p", &site.folder, &"-e", &"stderr", &"-c", &file]);

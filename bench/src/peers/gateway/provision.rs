@@ -31,6 +31,8 @@ pub(crate) struct Provision {
     pub(crate) document: Value,
     /// Stage to deploy to.
     pub(crate) stage: &'static str,
+    /// Settings of the stage: patch paths with their values.
+    pub(crate) settings: Vec<(String, &'static str)>,
     /// Routes that the API has.
     pub(crate) routes: &'static [Route],
 }
@@ -86,5 +88,11 @@ async fn deploy(provision: &Provision) -> Result<String, ProvisionError> {
     let deployed: Result<Value, _> =
         client.json(Method::POST, &path, &json!({ "stageName": provision.stage })).await;
     deployed.map_err(|reason| ProvisionError::Control { what: "CreateDeployment", reason })?;
+    let operation = |(path, value): &(String, &str)| json!({ "op": "replace", "path": path, "value": value });
+    let operations: Vec<Value> = provision.settings.iter().map(operation).collect();
+    let path = format!("/restapis/{api}/stages/{}", provision.stage);
+    let patched: Result<Value, _> =
+        client.json(Method::PATCH, &path, &json!({ "patchOperations": operations })).await;
+    patched.map_err(|reason| ProvisionError::Control { what: "UpdateStage", reason })?;
     Ok(api)
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::peers::gateway::{
-    Door, GatewayError, LIMITED_PATH, LOCAL_BODY, LOCAL_PATH, PROXY_PATH, Plan, Port, Route, Site,
-    provision::Provision, words,
+    CACHED_PATH, Door, GatewayError, LIMITED_PATH, LOCAL_BODY, LOCAL_PATH, PROXY_PATH, Plan, Port, Route,
+    Site, provision::Provision, words,
 };
 
 /// The Common Log Format as AWS's console offers it: what the peers write where they log.
@@ -90,9 +90,10 @@ log = "warn"
         document: document(&format!("http://{}", site.origin), extent),
         stage: STAGE,
         routes: match extent {
-            Extent::Full => &[Route::Proxy, Route::Local, Route::Limited],
-            Extent::Bare => &[Route::Proxy, Route::Local],
+            Extent::Full => &[Route::Proxy, Route::Local, Route::Limited, Route::Cached],
+            Extent::Bare => &[Route::Proxy, Route::Local, Route::Cached],
         },
+        settings: settings(),
     };
     let arguments = words([&"node", &"--config", &file]);
     Ok(Plan { arguments, environment: Vec::new(), doors: Vec::new(), provision: Some(provision) })
@@ -113,6 +114,9 @@ fn document(origin: &str, extent: Extent) -> Value {
     let item = PROXY_PATH.split("42").next().unwrap_or_default();
     paths.insert(format!("{item}{{id}}"), proxy(&format!("{origin}{item}{{id}}"), true));
     paths.insert(LOCAL_PATH.into(), json!({ "get": mock() }));
+    let mut cached = proxy(&format!("{origin}{}", cached_resource()), true);
+    let method = cached["x-amazon-apigateway-any-method"].take();
+    paths.insert(cached_resource(), json!({ "get": method }));
     if extent == Extent::Full {
         paths.insert(LIMITED_PATH.into(), proxy(&format!("{origin}{LIMITED_PATH}"), false));
         for number in paths.len()..ROUTES {
@@ -121,6 +125,22 @@ fn document(origin: &str, extent: Extent) -> Value {
         }
     }
     json!({ "openapi": "3.0.1", "info": { "title": "bench", "version": "1" }, "paths": paths })
+}
+
+/// Settings of the stage: a cache of the smallest size, for one method alone.
+fn settings() -> Vec<(String, &'static str)> {
+    let method = format!("/{}/GET", cached_resource().replace('/', "~1"));
+    vec![
+        ("/cacheClusterSize".into(), "0.5"),
+        ("/cacheClusterEnabled".into(), "true"),
+        (format!("{method}/caching/ttlInSeconds"), "3600"),
+        (format!("{method}/caching/enabled"), "true"),
+    ]
+}
+
+/// The resource whose answers are cached.
+fn cached_resource() -> String {
+    CACHED_PATH.replace('0', "{id}")
 }
 
 fn proxy(uri: &str, has_id: bool) -> Value {
@@ -155,7 +175,7 @@ mod tests {
     #[test]
     fn the_full_extent_has_200_routes() {
         let paths = |extent| document("http://127.0.0.1:1", extent)["paths"].as_object().unwrap().len();
-        assert_eq!((paths(Extent::Full), paths(Extent::Bare)), (ROUTES, 2));
+        assert_eq!((paths(Extent::Full), paths(Extent::Bare)), (ROUTES, 3));
         let text = document("http://127.0.0.1:1", Extent::Full).to_string();
         assert!(text.contains("\"http://127.0.0.1:1/api/v1/items/{id}\""), "{text}");
     }

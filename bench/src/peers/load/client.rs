@@ -205,7 +205,7 @@ fn opening(order: &Order, index: usize) -> Opening {
     let key = target.api_keys.get(index % target.api_keys.len().max(1)).cloned();
     let key = key.unwrap_or_else(|| format!("key-{index:06}"));
     let request_id = format!("7f1c9a4e5b{index:06x}");
-    let fields = [
+    let mut fields = vec![
         ("user-agent", "bench/1.0"),
         ("accept", "application/json"),
         ("accept-encoding", "gzip, br"),
@@ -213,6 +213,7 @@ fn opening(order: &Order, index: usize) -> Opening {
         ("x-api-key", key.as_str()),
         ("x-request-id", request_id.as_str()),
     ];
+    fields.retain(|(name, _)| !(order.is_cached && *name == "authorization"));
     match order.protocol {
         Protocol::Http1 => Opening::Http1(http1_request(order, &fields).into()),
         Protocol::Http2 => {

@@ -54,7 +54,7 @@ impl Engine {
             free: Vec::new(),
             ready: Vec::new(),
             scratch: vec![0; crate::peers::limits::READ_BYTES],
-            answer: answer(128),
+            answer: answer(128, false),
             order_waits: false,
         })
     }
@@ -79,7 +79,7 @@ impl Engine {
 
     /// Carries one order out.
     pub(crate) fn perform(&mut self, order: &Order) -> Result<Outcome, String> {
-        self.answer = answer(order.origin_body_bytes);
+        self.answer = answer(order.origin_body_bytes, order.is_cached);
         let mut run = Run::new(order)?;
         let timeout = if order.pace == Pace::Idle { UNHURRIED } else { Duration::ZERO };
         loop {
@@ -141,8 +141,12 @@ impl Engine {
         match std::mem::replace(slot, Slot::Free) {
             Slot::Free => {}
             Slot::Origin(mut connection) => {
+                let before = connection.requests();
                 match connection.ready(event.readable, &self.answer, &mut self.scratch) {
                     Ok(change) => {
+                        if let Some(run) = run {
+                            run.origin_requests += connection.requests() - before;
+                        }
                         self.rewatch(&*connection, at, change);
                         self.slots[at] = Slot::Origin(connection);
                     }
@@ -169,6 +173,7 @@ impl Engine {
             run.tally.answer(message, now_ns.saturating_sub(due_ns));
         }
         run.answers = answers;
+        run.heard += count;
         if count > 0 && !run.order.keep_alive {
             client.close();
             return self.replace(at, run);
@@ -188,7 +193,7 @@ impl Engine {
                     }
                 }
             }
-            Pace::Idle => run.settled += count,
+            Pace::Idle => {}
         }
         self.keep(at, client, run);
     }

@@ -34,8 +34,10 @@ pub(crate) struct Run<'a> {
     pub(crate) resting: Vec<usize>,
     /// Connections opened so far; gives each one its API key.
     pub(crate) opened: usize,
-    /// Idle connections that had their answer.
-    pub(crate) settled: usize,
+    /// Answers so far, right or wrong.
+    pub(crate) heard: usize,
+    /// Requests that the origin has seen.
+    pub(crate) origin_requests: u64,
     stage: Stage,
     began: Instant,
     /// When the stage ends.
@@ -75,7 +77,8 @@ impl<'a> Run<'a> {
             answers: Vec::new(),
             resting: Vec::new(),
             opened: 0,
-            settled: 0,
+            heard: 0,
+            origin_requests: 0,
             stage: Stage::WarmUp,
             began: Instant::now(),
             until_ns: warm_up_ns,
@@ -94,7 +97,9 @@ impl<'a> Run<'a> {
     /// How many connections there shall be now.
     pub(crate) fn connections_due(&self) -> usize {
         match self.order.pace {
-            Pace::Idle => self.order.connections.min(self.settled + OPENING_MAX),
+            Pace::Idle => self.order.connections.min(self.heard + OPENING_MAX),
+            // What the first one leaves in the cache is there for all others.
+            Pace::Closed | Pace::Open(_) if self.order.is_cached && self.heard == 0 => 1,
             Pace::Closed | Pace::Open(_) => self.order.connections,
         }
     }
@@ -107,7 +112,7 @@ impl<'a> Run<'a> {
     /// Moves on to the stage of this moment; `true` when the run is over, as `in_flight` says or time does.
     pub(crate) fn advance(&mut self, in_flight: impl Fn() -> usize) -> bool {
         let now_ns = self.now_ns();
-        let settled = self.order.pace == Pace::Idle && self.settled >= self.order.connections;
+        let settled = self.order.pace == Pace::Idle && self.heard >= self.order.connections;
         // A crowd with a gap will not be complete, however long one waits.
         let hopeless = self.tally.is_hopeless() || (self.order.pace == Pace::Idle && self.tally.has_errors());
         match self.stage {
@@ -146,7 +151,12 @@ impl<'a> Run<'a> {
     }
 
     /// What the run brought.
-    pub(crate) fn finish(self) -> Outcome {
+    pub(crate) fn finish(mut self) -> Outcome {
+        let asked = self.origin_requests;
+        if self.order.is_cached && asked != 1 {
+            self.tally
+                .error("not from the cache", || format!("the origin saw {asked} requests instead of 1"));
+        }
         let (p50_us, p99_us) = (self.tally.latency_us(0.5), self.tally.latency_us(0.99));
         let answered = self.tally.answered();
         let (errors, first_error) = self.tally.into_errors();
@@ -154,9 +164,9 @@ impl<'a> Run<'a> {
     }
 
     fn begin_measure(&mut self, now_ns: u64) {
-        if self.order.pace == Pace::Idle && self.settled < self.order.connections {
-            let (settled, wanted) = (self.settled, self.order.connections);
-            self.tally.error("too slow", || format!("{settled} of {wanted} connections were answered"));
+        if self.order.pace == Pace::Idle && self.heard < self.order.connections {
+            let (heard, wanted) = (self.heard, self.order.connections);
+            self.tally.error("too slow", || format!("{heard} of {wanted} connections were answered"));
         }
         self.stage = Stage::Measure;
         self.at_start = self.read();

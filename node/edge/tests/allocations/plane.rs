@@ -10,16 +10,22 @@ use std::{
 };
 
 use tidegate_edge::{Limiter, Options, Service};
-use tidegate_gateway::{Snapshot, StageTable};
-use tidegate_proto::document::{
-    ApiDefinition, Integration, IntegrationResponse, Method, Resource, RestApi, Stage,
+use tidegate_gateway::{Caches, Snapshot, StageTable};
+use tidegate_proto::{
+    compiled::caches::{CacheModeV1, CachesV1, MethodCacheV1, StageCacheV1},
+    document::{ApiDefinition, Integration, IntegrationResponse, Method, Resource, RestApi, Stage},
 };
 use tidegate_telemetry::{access_log, metrics::Registry};
 
-const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\nServer: up\r\nDate: Sat, 21 Nov 2026 09:00:00 GMT\r\nContent-Type: application/json\r\n\
-      Content-Length: 66\r\nCache-Control: no-store\r\nETag: \"5f3a-9c1b\"\r\n\r\n\
-      {\"id\":42,\"name\":\"widget\",\"tags\":[\"a\",\"b\"],\"price\":12.5,\"left\":100}";
+/// A whole answer with a body of so many bytes, which caches may share.
+fn answer(body_bytes: usize) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nServer: up\r\nContent-Type: application/json\r\nContent-Length: {body_bytes}\r\n\
+         Cache-Control: public, max-age=3600\r\nETag: \"5f3a-9c1b\"\r\n\r\n"
+    );
+    [head.into_bytes(), vec![b'7'; body_bytes]].concat()
+}
+
 /// How long anything may take that should take no time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,9 +36,10 @@ pub(crate) fn upstream() -> SocketAddr {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
-                    if stream.write_all(ANSWER).is_err() {
+                let (small, large, mut buffer) = (answer(66), answer(20_000), [0; 4096]);
+                while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                    let is_large = buffer[..count].windows(6).any(|part| part == b"/large");
+                    if stream.write_all(if is_large { &large } else { &small }).is_err() {
                         return;
                     }
                 }
@@ -60,7 +67,14 @@ pub(crate) fn snapshot(upstream: SocketAddr) -> Snapshot {
     let mut keyed = method(mock.clone());
     keyed.api_key_required = true;
     let mut resources = Vec::new();
-    for (path, method) in [("/proxied/{id}", method(proxy)), ("/local", method(mock)), ("/rejected", keyed)] {
+    let proxied = method(proxy);
+    for (path, method) in [
+        ("/proxied/{id}", proxied.clone()),
+        ("/cached/{id}", proxied.clone()),
+        ("/kept/{id}", proxied),
+        ("/local", method(mock)),
+        ("/rejected", keyed),
+    ] {
         let mut resource = Resource { id: path.into(), path: path.into(), ..Resource::default() };
         resource.resource_methods.insert("GET".into(), method);
         resources.push(resource);
@@ -69,7 +83,26 @@ pub(crate) fn snapshot(upstream: SocketAddr) -> Snapshot {
     let definition = ApiDefinition { api, resources, ..ApiDefinition::default() };
     let stage = Stage { stage_name: "dev".into(), deployment_id: "d1".into(), ..Stage::default() };
     let table = StageTable::compile(&definition, &stage).unwrap();
-    Snapshot::new(1, 1, "eu-west-1", "000000000000", vec![table.into()])
+    let snapshot = Snapshot::new(1, 1, "eu-west-1", "000000000000", vec![table.into()]);
+    let caches = Caches::build(Arc::new(caches()), snapshot.stages());
+    snapshot.with_caches(Arc::new(caches))
+}
+
+/// Answers below `/cached` are cached by API Gateway's rules, those below `/kept` by HTTP's.
+fn caches() -> CachesV1 {
+    let method = |path: &str, mode| MethodCacheV1 {
+        path: path.into(),
+        verb: "GET".into(),
+        mode,
+        ttl_s: 3_600,
+        namespace: path.into(),
+        ..MethodCacheV1::default()
+    };
+    let methods = vec![method("/cached/{id}", CacheModeV1::Aws), method("/kept/{id}", CacheModeV1::Http)];
+    let (api, stage) = ("api1".into(), "dev".into());
+    CachesV1 {
+        stages: vec![StageCacheV1 { api, stage, bytes_max: 1 << 24, methods, ..StageCacheV1::default() }],
+    }
 }
 
 /// A data plane of one shard with metrics, and an access log where there is a path for it.
