@@ -53,7 +53,7 @@ pub(super) const NAMED: [&str; 246] = [
 
 /// Headers with `x-` that clients, meshes and other networks send with requests of every kind, and that answers do not depend on.
 #[rustfmt::skip]
-pub(super) const HARMLESS: [&str; 47] = [
+pub(super) const HARMLESS: [&str; 48] = [
     "x-akamai-config-log-detail", "x-api-key", "x-azure-clientip", "x-azure-fdid", "x-azure-ref",
     "x-azure-socketip", "x-cloud-trace-context", "x-correlation-id", "x-correlationid", "x-csrf-token",
     "x-csrftoken", "x-dynatrace", "x-envoy-attempt-count", "x-envoy-decorator-operation",
@@ -62,7 +62,8 @@ pub(super) const HARMLESS: [&str; 47] = [
     "x-forwarded-proto", "x-goog-api-client", "x-honeycomb-trace", "x-instana-l", "x-instana-s",
     "x-instana-t", "x-moz", "x-ms-client-request-id", "x-newrelic-id", "x-newrelic-transaction",
     "x-ot-span-context", "x-purpose", "x-queue-start", "x-real-ip", "x-request-id", "x-request-start",
-    "x-requested-with", "x-requestid", "x-session-trace", "x-span-id", "x-start-time", "x-trace-id",
+    "x-requested-with", "x-requestid", "x-session-trace", "x-span-id", "x-start-time",
+    "x-tidegate-cache-status", "x-trace-id",
     "x-traceid", "x-transaction-id", "x-varnish", "x-xsrf-token",
 ];
 
