@@ -21,6 +21,7 @@ mod shard;
 mod upstream;
 mod visit;
 
+pub use cache::{Neighbours, Reply};
 pub use limiter::{Limiter, boot_ns};
 pub use options::Options;
 pub use service::{Error, Handle, Service};
