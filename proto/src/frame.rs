@@ -40,10 +40,12 @@ pub enum Kind {
     Limits = 11,
     /// The [`crate::compiled::caches::CachesV1`] behind a serving snapshot.
     Caches = 12,
+    /// A [`crate::cache::MessageV1`].
+    CacheMessage = 13,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Transaction,
         Self::Outcome,
         Self::State,
@@ -56,6 +58,7 @@ impl Kind {
         Self::LedgerMessage,
         Self::Limits,
         Self::Caches,
+        Self::CacheMessage,
     ];
 }
 

@@ -3,6 +3,7 @@
 //! Pure: nothing here reads a clock, draws randomness or performs IO. Bytes that leave a process carry a
 //! [`frame`] header, so that another version's bytes are refused instead of misread.
 
+pub mod cache;
 pub mod compiled;
 pub mod dev;
 pub mod document;

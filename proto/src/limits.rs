@@ -185,6 +185,42 @@ pub const CACHE_VARY_MEMBERS_MAX: usize = 32;
 pub const CACHE_STALE_S_MAX: u64 = 7 * 24 * 3_600;
 /// Tags of one cached answer; further ones are not remembered.
 pub const CACHE_TAGS_MAX: usize = 64;
+/// How long the owner of a key may take to reply before it counts as gone, in milliseconds; one in the same zone takes less than one.
+pub const CACHE_ZONE_ASK_MS: u64 = 50;
+/// How long the owner of a key holds its reply while another node fills the key, in milliseconds. Far below what a call may take, so
+/// that those who wait soon see that the owner is gone; they ask again.
+pub const CACHE_ZONE_HOLD_MS: u64 = 250;
+/// How long a key waits for the node that fills it before the next one may, in milliseconds, and how long a request waits for either.
+pub const CACHE_ZONE_WAIT_MS: u64 = 5_000;
+/// How often one request asks the owner of its key at most: as often as it is held while it waits, and for two variants.
+pub const CACHE_ZONE_ROUNDS_MAX: u64 = CACHE_ZONE_WAIT_MS / CACHE_ZONE_HOLD_MS + 4;
+/// How long an owner that did not reply is not asked again, in milliseconds.
+pub const CACHE_ZONE_AVOID_MS: u64 = 1_000;
+/// How long a node remembers that an answer was made invalid by one of its own requests while the owner has not confirmed it, in
+/// milliseconds. Longer than an owner that does not confirm is asked.
+pub const CACHE_ZONE_FORGET_MS: u64 = 2_000;
+/// Keys that are remembered that way at a time; beyond it no owner is asked for a while.
+pub const CACHE_ZONE_FORGET_MAX: usize = 1 << 14;
+/// Keys that an owner has somebody fill at a time; further ones are filled without waiting for each other.
+pub const CACHE_ZONE_TICKETS_MAX: usize = 1 << 16;
+/// Replies that an owner holds at a time; further askers go to the upstream.
+pub const CACHE_ZONE_HELD_MAX: usize = 4_096;
+/// Questions that a node has under way to owners at a time; further requests go to the upstream.
+pub const CACHE_ZONE_ASKS_MAX: usize = 512;
+/// Answers that a node has under way to owners at a time, each of up to [`CACHE_BODY_BYTES_MAX`]; others stay where they are.
+pub const CACHE_ZONE_PUTS_MAX: usize = 64;
+/// How long such a message may take, in milliseconds.
+pub const CACHE_ZONE_PUT_MS: u64 = 1_000;
+/// Invalid keys that wait to be told to the other nodes of the region; further ones stay valid there for as long as they are fresh.
+pub const CACHE_ZONE_FORGETS_MAX: usize = 4_096;
+/// Keys in one message about invalid ones; with the longest of keys it stays within [`PEER_MESSAGE_BYTES_MAX`].
+pub const CACHE_ZONE_FORGET_KEYS_MAX: usize = 128;
+/// Bytes of an answer that travels between nodes: the largest body and some room for its head.
+pub const CACHE_ZONE_ENTRY_BYTES_MAX: usize = CACHE_BODY_BYTES_MAX + 512 * 1024;
+/// Pause between two looks at which nodes of the zone are there, in milliseconds.
+pub const CACHE_ZONE_HELLO_MS: u64 = 250;
+/// How long a node may take to say that it is there, in milliseconds.
+pub const CACHE_ZONE_HELLO_TIMEOUT_MS: u64 = 500;
 
 /// Rate limits and quotas that one node holds the state of; an API key with both counts once.
 pub const LIMITS_MAX: usize = 1 << 22;

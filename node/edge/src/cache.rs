@@ -13,10 +13,14 @@ mod present;
 mod serve;
 mod store;
 mod trial;
+mod zone;
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use http::request::Parts;
@@ -32,13 +36,17 @@ pub(crate) use local::Local;
 pub(crate) use serve::serve;
 pub(crate) use store::Store;
 pub use trial::CacheTrial;
+pub(crate) use zone::take;
+pub use zone::{Neighbours, Reply};
 
 use flight::{Boarding, Flights};
+use zone::Zone;
 
 /// What all shards share of the cache.
 pub(crate) struct Cache {
     flights: Arc<Flights>,
     seed: Seed,
+    zone: Arc<Zone>,
     /// Bytes that all stages may hold together.
     bytes_max: u64,
     /// Until when this node knows that nothing was flushed without its knowledge, on the clock of the shards.
@@ -56,7 +64,8 @@ struct Counters {
 }
 
 impl Cache {
-    pub(crate) fn new(bytes_max: u64, registry: &Registry) -> Self {
+    /// Nothing is stored. `origin` is that of the clock of the shards.
+    pub(crate) fn new(bytes_max: u64, origin: Instant, registry: &Registry) -> Self {
         let counter = |name, help| registry.counter(name, help, &[]);
         let counters = Counters {
             coalesced: counter("cache_coalesced", "Requests that waited for the call of another one"),
@@ -65,7 +74,8 @@ impl Cache {
         };
         let (flights, seed) = (Arc::default(), Seed::default());
         let (current_until_ns, callers) = (AtomicU64::new(u64::MAX), OnceLock::new());
-        Self { flights, seed, bytes_max, current_until_ns, counters, callers }
+        let zone = Arc::new(Zone::new(origin, registry));
+        Self { flights, seed, zone, bytes_max, current_until_ns, counters, callers }
     }
 
     /// Takes part in the call for a key.
@@ -97,29 +107,33 @@ impl Cache {
         &self.seed
     }
 
+    /// This node's place among those that share what they store.
+    pub(crate) fn zone(&self) -> &Arc<Zone> {
+        &self.zone
+    }
+
     /// Sets until when this node knows of every flush.
     pub(crate) fn set_current_until(&self, until_ns: u64) {
         self.current_until_ns.store(until_ns, Relaxed);
     }
 
+    /// Whether nothing was flushed without this node's knowledge.
+    pub(crate) fn is_certain(&self, now_ns: u64) -> bool {
+        now_ns < self.current_until_ns.load(Relaxed)
+    }
+
     /// Whether stored answers may be served: nothing was flushed without this node's knowledge, or the stage does not mind.
     #[inline]
     pub(crate) fn is_current(&self, rule: &Rule, now_ns: u64) -> bool {
-        now_ns < self.current_until_ns.load(Relaxed) || rule.serves_isolated
+        self.is_certain(now_ns) || rule.serves_isolated
     }
 
     /// The stores of a snapshot's stages, by place; those of caches that go on are taken over.
     pub(crate) fn stores(&self, caches: &Caches, stages: usize, before: &[Option<Arc<Store>>]) -> Stores {
-        let wanted = |place: usize| caches.stage(place).map(|cache| cache.bytes_max);
-        let asked: u64 = (0..stages).filter_map(wanted).fold(0, u64::saturating_add);
-        // Together they stay within what the node has.
-        let part = |bytes: u64| match asked > self.bytes_max {
-            true => (u128::from(bytes) * u128::from(self.bytes_max) / u128::from(asked.max(1))) as u64,
-            false => bytes,
-        };
+        let budget = self.budget(caches, stages);
         let store = |place: usize| {
             let cache = caches.stage(place)?;
-            let bytes_max = part(cache.bytes_max);
+            let bytes_max = budget.part(cache.bytes_max);
             let same = before.iter().flatten().find(|store| store.is_of(cache));
             let store = match same {
                 Some(store) => Arc::clone(store),
@@ -129,6 +143,42 @@ impl Cache {
             Some(store)
         };
         if caches.is_empty() { Box::default() } else { (0..stages).map(store).collect() }
+    }
+
+    /// Sizes stores anew, because the nodes of the zone are others now.
+    pub(crate) fn resize(&self, caches: &Caches, stores: &[Option<Arc<Store>>]) {
+        let budget = self.budget(caches, stores.len());
+        for (place, store) in stores.iter().enumerate() {
+            if let (Some(store), Some(cache)) = (store, caches.stage(place)) {
+                store.resize(budget.part(cache.bytes_max));
+            }
+        }
+    }
+
+    fn budget(&self, caches: &Caches, stages: usize) -> Budget {
+        let sharers = self.zone.sharers();
+        let wanted = |place: usize| caches.stage(place).map(|cache| cache.bytes_max / sharers);
+        let asked = (0..stages).filter_map(wanted).fold(0, u64::saturating_add);
+        Budget { sharers, asked, bytes_max: self.bytes_max }
+    }
+}
+
+/// What a node holds of what its zone may.
+struct Budget {
+    sharers: u64,
+    /// Bytes that all stages want here.
+    asked: u64,
+    bytes_max: u64,
+}
+
+impl Budget {
+    /// This node's part of a stage's bytes, such that all together stay within what the node has.
+    fn part(&self, bytes: u64) -> u64 {
+        let own = bytes / self.sharers;
+        match self.asked > self.bytes_max {
+            true => (u128::from(own) * u128::from(self.bytes_max) / u128::from(self.asked)) as u64,
+            false => own,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ mod shard;
 mod upstream;
 mod visit;
 
-pub use cache::{CacheTrial, Callers};
+pub use cache::{CacheTrial, Callers, Neighbours, Reply};
 pub use limiter::{Limiter, boot_ns};
 pub use options::Options;
 pub use service::{Error, Handle, Service};

@@ -155,6 +155,12 @@ impl Publisher {
         retired.retain(|old| Arc::strong_count(old) > 1);
     }
 
+    /// Sizes what is stored anew, because the nodes of the zone are others now.
+    pub(crate) fn resize(&self) {
+        let current = self.current.load_full();
+        self.cache.resize(current.snapshot.caches(), &current.stores);
+    }
+
     /// Frees replaced snapshots that no shard reads any more.
     pub(crate) fn sweep(&self) {
         let free = {
@@ -164,6 +170,7 @@ impl Publisher {
             *retired = used;
             free
         };
+        self.cache.zone().sweep();
         if !free.is_empty() {
             drop(free);
             self.registry.routes().sweep();

@@ -5,6 +5,7 @@ use std::{future::Future, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, thre
 use rand::RngCore;
 use tidegate_gateway::Snapshot;
 use tidegate_listener as listener;
+use tidegate_proto::cache::MessageV1;
 use tidegate_telemetry::{
     access_log::{self, Record},
     metrics::Registry,
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Options,
-    cache::{Cache, Callers},
+    cache::{self, Cache, Callers, Neighbours},
     certificates::Keeper,
     direct::DirectPath,
     limiter::{Admission, Limiter},
@@ -102,7 +103,7 @@ impl Service {
             let rate = u64::from(rate.get());
             Arc::new(Bucket::new(rate, rate))
         });
-        let cache = Arc::new(Cache::new(options.cache_bytes_max, &registry));
+        let cache = Arc::new(Cache::new(options.cache_bytes_max, limiter.origin(), &registry));
         let handle = Handle {
             publisher: Arc::new(Publisher::new(registry.clone(), cache, first)),
             certificates,
@@ -200,6 +201,36 @@ impl Handle {
             keeper.follow(&snapshot);
         }
         self.publisher.publish(snapshot);
+    }
+
+    /// Shares what is stored with the other nodes of the zone from here on, once [`Self::set_zone`] has named some.
+    pub fn join_zone(&self, neighbours: Arc<dyn Neighbours>) {
+        self.publisher.cache().zone().join(neighbours);
+    }
+
+    /// Sets which nodes of this node's zone are there, `own` included: they own keys and share what the zone may hold.
+    pub fn set_zone(&self, own: u64, nodes: &[u64]) {
+        if self.publisher.cache().zone().set_nodes(own, nodes) {
+            self.publisher.resize();
+        }
+    }
+
+    /// Whether answers of any stage are cached.
+    pub fn is_caching(&self) -> bool {
+        !self.publisher.load().snapshot().caches().is_empty()
+    }
+
+    /// Takes a message of another node about cached answers in, and resolves to its reply, soon in any case.
+    ///
+    /// # Errors
+    /// What is wrong with the message.
+    pub fn take_cache_message(
+        &self,
+        from: u64,
+        message: MessageV1,
+    ) -> impl Future<Output = Result<MessageV1, &'static str>> + Send + 'static {
+        let publisher = Arc::clone(&self.publisher);
+        async move { cache::take(&publisher, from, message).await }
     }
 
     /// Revision of the snapshot that is served.

@@ -16,7 +16,7 @@ use tidegate_proto::compiled::caches::{
 pub use asked::{Asked, Plainness};
 pub use key::KeyParts;
 
-use crate::{Admitted, Routed, StageTable};
+use crate::{Admitted, Routed, Snapshot, StageTable};
 
 /// The caches of the stages of a snapshot, by place.
 #[derive(Debug, Default)]
@@ -153,6 +153,16 @@ impl Rule {
     /// Whether a parameter of this name, in lower case, belongs to the keys.
     pub fn has_header(&self, name: &str) -> bool {
         self.parameters.iter().any(|one| matches!(one, KeyParameterV1::Header(header) if header == name))
+    }
+}
+
+impl Snapshot {
+    /// The cache that a key is of, and the place of its stage; `None` when it is of none that is served, as before a flush.
+    pub fn cache_of(&self, key: &[u8]) -> Option<(usize, &StageCache)> {
+        let (api, stage) = key::named(key)?;
+        let (place, _) = self.stage(api, stage)?;
+        let cache = self.caches().stage(place)?;
+        key.starts_with(&cache.scope).then_some((place, cache))
     }
 }
 

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use tidegate_cache::{
     condition::add_validators,
+    directive::RequestDirectives,
     range::{Stored, complete},
     stored,
     terms::Terms,
@@ -29,7 +30,8 @@ use super::{
     Entry, Store,
     entry::{Fresh, Origin},
     flight::{Landing, Lead},
-    store::{Kept, Unfit as UnfitKey, Variants},
+    store::{Kept, Unfit as UnfitKey, keep},
+    zone::{Discovery, Duty, Question as Miss, Verdict},
 };
 use crate::{
     integrate::{Answer, Taken},
@@ -65,6 +67,12 @@ pub(super) struct Order {
     pub(super) stale: Option<Arc<Entry>>,
     /// Whether a part is asked for, and not the whole.
     pub(super) asks_part: bool,
+    /// What the request asks of caches.
+    pub(super) asked: RequestDirectives,
+    /// Whether it wants the upstream to be called, whatever is stored.
+    pub(super) insists: bool,
+    /// Whether its answer shall replace what others have stored.
+    pub(super) replaces: bool,
 }
 
 /// What the upstream is asked about the stored answer.
@@ -88,6 +96,8 @@ pub(super) struct Filled {
 pub(super) enum Outcome {
     /// Stored or not, an answer that is all here.
     Entry(Arc<Entry>),
+    /// One that another call brought, here or at another node of the zone.
+    Found(Discovery),
     /// For this request alone.
     Passing(Answer),
     Failed(Rejection),
@@ -111,6 +121,20 @@ pub(super) fn launch(mut order: Order) -> oneshot::Receiver<Filled> {
 
 impl Order {
     async fn fill(&mut self, trail: &mut Trail) -> Outcome {
+        let duty = match self.ask_zone().await {
+            Verdict::Found(discovery) => {
+                let entry = Arc::clone(&discovery.entry);
+                let landing = if discovery.is_kept { Landing::Stored(entry) } else { Landing::Shared(entry) };
+                self.lead.take().into_iter().for_each(|lead| lead.land(landing.clone()));
+                return Outcome::Found(discovery);
+            }
+            Verdict::Unfit { for_ms } => {
+                self.note_unfit(for_ms);
+                self.lead.take().into_iter().for_each(|lead| lead.land(Landing::Unfit));
+                None
+            }
+            Verdict::Fill(duty) => duty,
+        };
         let asked_ns = self.shard.now_ns();
         let selecting = self.visit.head.headers.clone();
         let question = self.ask();
@@ -122,15 +146,38 @@ impl Order {
         let (outcome, landing) = match gathered {
             Ok(Gathered::Whole(response, body)) => self.settle(response, body, question, asked_ns),
             Ok(Gathered::TooLarge(answer)) => {
-                self.note_unfit();
+                self.note_unfit(CACHE_UNFIT_MS);
                 (Outcome::Passing(answer), Landing::Unfit)
             }
             Err(rejection) => (Outcome::Failed(rejection.clone()), Landing::Failed(rejection)),
         };
+        if let Some(duty) = duty {
+            duty.land(&landing, &self.key);
+        }
+        if self.replaces && matches!(landing, Landing::Stored(_)) {
+            self.shard.cache.zone().replace(&self.key);
+        }
         if let Some(lead) = self.lead.take() {
             lead.land(landing);
         }
         outcome
+    }
+
+    /// Whether the call is needed, and who is to learn what comes of it.
+    async fn ask_zone(&self) -> Verdict {
+        let cache = &self.shard.cache;
+        if self.insists {
+            return Verdict::Fill(Duty::unasked(cache.zone(), &self.key));
+        }
+        let place = self.visit.snapshot().readmit(self.pass);
+        let stage = place.and_then(|admitted| {
+            let place = admitted.routed().stage_index();
+            Some((admitted.cache_rule()?, self.visit.snapshot().caches().stage(place)?))
+        });
+        let (Some(_), Some((rule, stage))) = (&self.lead, stage) else { return Verdict::Fill(None) };
+        let (headers, store) = (&self.visit.head.headers, &self.store);
+        let question = Miss { cache, rule, store, stage, primary: &self.key, headers, asked: &self.asked };
+        question.settle().await
     }
 
     async fn call(&self, trail: &mut Trail) -> Result<Answer, Rejection> {
@@ -181,7 +228,7 @@ impl Order {
         let entry = Arc::new(self.write_out(rule, response, (body, part), terms, asked_ns));
         self.shard.cache.note_kept(judged.is_ok());
         let landing = match judged {
-            Ok(_) => Landing::Stored(self.keep(&entry)),
+            Ok(_) => self.keep(&entry).map_or(Landing::Unfit, Landing::Stored),
             Err(_) if is_for_all(rule, &entry) => Landing::Shared(Arc::clone(&entry)),
             Err(unfit) => {
                 tracing::debug!(
@@ -193,7 +240,7 @@ impl Order {
                 if unfit.is_of_request() {
                     Landing::Lost
                 } else {
-                    self.note_unfit();
+                    self.note_unfit(CACHE_UNFIT_MS);
                     Landing::Unfit
                 }
             }
@@ -246,29 +293,21 @@ impl Order {
         }
     }
 
-    /// Keeps an answer under its key, or under that of its variant.
-    fn keep(&self, entry: &Arc<Entry>) -> Arc<Entry> {
+    /// Keeps an answer under its key, or under that of its variant; `None` when that is too long.
+    fn keep(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
         let names = &entry.terms.vary.names;
-        if names.is_empty() {
-            self.store.keep(self.hash, Kept::Answer(Arc::clone(entry)));
-            return Arc::clone(entry);
-        }
         let mut key = self.key.clone();
         write_secondary_key(names, &self.visit.head.headers, &mut key);
         if key.len() > CACHE_KEY_BYTES_MAX {
-            return Arc::clone(entry);
+            return None;
         }
-        let hash = self.shard.cache.seed().hash(&key);
-        let entry = Arc::new(entry.under(&key));
-        self.store.keep(hash, Kept::Answer(Arc::clone(&entry)));
-        let (key, names) = (self.key.clone().into(), names.as_slice().into());
-        let variants = Variants { key, is_gone: AtomicBool::new(false), names };
-        self.store.keep(self.hash, Kept::Variants(Arc::new(variants)));
-        entry
+        let entry = if names.is_empty() { Arc::clone(entry) } else { Arc::new(entry.under(&key)) };
+        keep(&self.store, self.shard.cache.seed(), &self.key, &entry);
+        Some(entry)
     }
 
-    fn note_unfit(&self) {
-        let until_ns = self.shard.now_ns() + CACHE_UNFIT_MS * 1_000_000;
+    fn note_unfit(&self, for_ms: u64) {
+        let until_ns = self.shard.now_ns() + for_ms * 1_000_000;
         let unfit = UnfitKey { key: self.key.clone().into(), is_gone: AtomicBool::new(false), until_ns };
         self.store.note(self.hash, Kept::Unfit(Arc::new(unfit)));
     }

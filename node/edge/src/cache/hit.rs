@@ -47,11 +47,12 @@ pub(crate) fn find(
     let mut found = local.find(store, now_ns, write);
     if let Some(Kept::Variants(variants)) = &found {
         let names = &variants.names;
-        found = local.find(store, now_ns, |out| {
+        let variant = local.find(store, now_ns, |out| {
             let is_written = write(out);
             write_secondary_key(names, headers, out);
             is_written && out.len() <= CACHE_KEY_BYTES_MAX
         });
+        found = variant.filter(|kept| kept.is_since(variants.since_ns));
     }
     match found {
         Some(Kept::Answer(entry)) if survives(&entry, stage) => Found::Answer(entry),
@@ -61,7 +62,7 @@ pub(crate) fn find(
 }
 
 /// Whether no purge took the entry out; asked in full once per purge.
-fn survives(entry: &Entry, stage: &StageCache) -> bool {
+pub(super) fn survives(entry: &Entry, stage: &StageCache) -> bool {
     if entry.survived() >= stage.sequence {
         return true;
     }

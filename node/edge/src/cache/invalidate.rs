@@ -43,6 +43,8 @@ fn remove(shard: &Shard, view: &View, exchange: &Target<'_>, named: &str) {
     let mut key = Vec::new();
     // A key by headers is not one of HTTP's rules, so nothing is missing from it.
     if rule.is_http() && rule.write_key(KeyParts { rest: found.rest, query }, &HeaderMap::new(), &mut key) {
+        // First those who fill it, so that none of them puts back what is taken out.
+        shard.cache.zone().forget(&key);
         store.remove(shard.cache.seed().hash(&key));
     }
 }

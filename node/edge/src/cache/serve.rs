@@ -21,6 +21,7 @@ use super::{
     flight::{Boarding, Landing, Lead},
     hit::{Found, Place, find},
     present::{gateway_timeout, present},
+    zone::Discovery,
 };
 use crate::{
     integrate::{Answer, Taken},
@@ -50,6 +51,8 @@ struct Guest<'a, 's> {
     asked: RequestDirectives,
     trail: &'a mut Trail,
     told: Told,
+    /// Whether it wants the upstream to be called, whatever is stored.
+    insists: bool,
 }
 
 /// What to do with what was found.
@@ -80,7 +83,9 @@ pub(crate) async fn serve<'s>(
         false => RequestDirectives::default(),
     };
     let (store, told) = (Arc::clone(store), Told::forwarded(Reason::Bypass));
-    let mut guest = Guest { shard, visit, request, admitted, rule, stage, store, asked, trail, told };
+    let insists = false;
+    let mut guest =
+        Guest { shard, visit, request, admitted, rule, stage, store, asked, trail, told, insists };
     let mut answer = guest.serve().await?;
     if rule.tells(request.headers) {
         let mut text = Vec::new();
@@ -156,7 +161,7 @@ impl<'s> Guest<'_, 's> {
         let now_ns = self.shard.now_ns();
         let (cache, local) = (&self.shard.cache, &self.shard.local);
         let place = Place { cache, local, store: &self.store, stage: self.stage, rule: self.rule };
-        self.told = Told::forwarded(Reason::UriMiss);
+        (self.told, self.insists) = (Told::forwarded(Reason::UriMiss), refreshes);
         let found = find(&place, self.parts(), self.request.headers, now_ns);
         let entry = match found {
             Found::Answer(entry) => entry,
@@ -182,6 +187,7 @@ impl<'s> Guest<'_, 's> {
             Reuse::OnlyIfCached => Step::Done(gateway_timeout()),
             Reuse::Validate => {
                 let is_fresh = entry.is_fresh(now_ns);
+                self.insists = is_fresh;
                 self.told = Told::forwarded(if is_fresh { Reason::Request } else { Reason::Stale });
                 Step::Fill(Some(entry))
             }
@@ -212,6 +218,9 @@ impl<'s> Guest<'_, 's> {
             lead,
             stale,
             asks_part: false,
+            asked: self.asked,
+            insists: self.insists,
+            replaces: self.insists && !self.rule.is_http(),
         }
     }
 
@@ -237,10 +246,13 @@ impl<'s> Guest<'_, 's> {
             order.visit.head.headers.remove(header::AUTHORIZATION);
         }
         let Ok(Filled { outcome, trail }) = fill::launch(order).await else { return self.alone().await };
-        self.trail.integration_status = trail.integration_status;
-        self.trail.integration_error = trail.integration_error;
-        self.trail.phases.integrate_us = self.trail.lap_us();
+        if !matches!(outcome, Outcome::Found(_)) {
+            self.trail.integration_status = trail.integration_status;
+            self.trail.integration_error = trail.integration_error;
+            self.trail.phases.integrate_us = self.trail.lap_us();
+        }
         match outcome {
+            Outcome::Found(discovery) => self.discovered(&discovery),
             Outcome::Entry(entry) => {
                 if let Some(stale) = stale.filter(|stale| self.may_stand_in(stale, entry.status)) {
                     return self.stand_in(&stale);
@@ -290,6 +302,17 @@ impl<'s> Guest<'_, 's> {
     /// An answer that was just made for another request.
     fn hand_out(&mut self, entry: &Arc<Entry>) -> Option<Answer> {
         present(entry, self.request, Some(self.shard.now_ns()))
+    }
+
+    /// An answer that needed no call for this request.
+    fn discovered(&mut self, found: &Discovery) -> Result<Answer, Rejection> {
+        let answer = if found.has_waited {
+            self.note_collapsed();
+            self.hand_out(&found.entry)
+        } else {
+            self.hit(&found.entry, self.shard.now_ns())
+        };
+        answer.ok_or(Rejection::IntegrationFailure(Fault::Answer))
     }
 
     fn note_collapsed(&mut self) {

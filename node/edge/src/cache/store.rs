@@ -14,7 +14,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, sync:
 use tidegate_gateway::StageCache;
 use tidegate_proto::{compiled::caches::PurgeV1, limits::CACHE_BODY_BYTES_MAX};
 
-use super::entry::Entry;
+use super::{entry::Entry, hash::Seed};
 
 /// Bytes that an entry takes on average, for the first size of tables.
 const ENTRY_BYTES: u64 = 8 * 1024;
@@ -42,6 +42,8 @@ pub(crate) struct Variants {
     pub(crate) is_gone: AtomicBool,
     /// Names, sorted.
     pub(crate) names: Box<[HeaderName]>,
+    /// Answers that were asked for before are from before the key was made invalid, on the clock of the shards.
+    pub(crate) since_ns: u64,
 }
 
 /// A key whose answers are not stored for a while: requests for it do not wait for each other.
@@ -101,6 +103,11 @@ impl Kept {
             Self::Variants(variants) => variants.is_gone.load(Acquire),
             Self::Unfit(unfit) => unfit.until_ns <= now_ns || unfit.is_gone.load(Acquire),
         }
+    }
+
+    /// Whether it is no answer that was asked for before.
+    pub(crate) fn is_since(&self, since_ns: u64) -> bool {
+        !matches!(self, Self::Answer(entry) if entry.stored_ns < since_ns)
     }
 
     fn let_go(&self) {
@@ -198,6 +205,32 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.cache.iter().for_each(|(_, kept)| kept.let_go());
     }
+}
+
+/// Keeps an answer under its key, and beside the other variants of `primary` where it is one. A newer one stays.
+pub(crate) fn keep(store: &Store, seed: &Seed, primary: &[u8], entry: &Arc<Entry>) {
+    let names = &entry.terms.vary.names;
+    if names.is_empty() != (*entry.key == *primary) {
+        return;
+    }
+    let hash = seed.hash(&entry.key);
+    let is_newer = |kept: Kept| matches!(kept, Kept::Answer(known) if known.stored_ns > entry.stored_ns);
+    if store.find(hash, &entry.key).is_some_and(is_newer) {
+        return;
+    }
+    store.keep(hash, Kept::Answer(Arc::clone(entry)));
+    if names.is_empty() {
+        return;
+    }
+    let hash = seed.hash(primary);
+    let since_ns = match store.find(hash, primary) {
+        Some(Kept::Variants(known)) if *known.names == **names => return,
+        Some(Kept::Variants(known)) => known.since_ns,
+        Some(Kept::Answer(_) | Kept::Unfit(_)) | None => entry.stored_ns,
+    };
+    let (key, is_gone) = (primary.into(), AtomicBool::new(false));
+    let variants = Variants { key, is_gone, names: names.as_slice().into(), since_ns };
+    store.keep(hash, Kept::Variants(Arc::new(variants)));
 }
 
 /// Whether an entry was taken out by a purge that came after it. Asked only when there was a purge since it was last asked.

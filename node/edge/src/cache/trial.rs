@@ -1,11 +1,11 @@
 //! The cache of one method without a data plane around it, asked as requests ask it: for measuring what a hit costs, and which answers
 //! stay. Must never be of use to a request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use tidegate_cache::terms::Terms;
+use tidegate_cache::{range::Stored, terms::Terms};
 use tidegate_gateway::{KeyParts, Snapshot};
 use tidegate_telemetry::metrics::Registry;
 
@@ -35,7 +35,7 @@ impl CacheTrial {
     pub fn new(snapshot: Arc<Snapshot>, stage: usize, method: usize, bytes_max: u64) -> Option<Self> {
         snapshot.caches().rule(stage, method)?;
         let scope = Arc::clone(&snapshot.caches().stage(stage)?.scope);
-        let cache = Cache::new(bytes_max, &Registry::new(100));
+        let cache = Cache::new(bytes_max, Instant::now(), &Registry::new(100));
         let local = Local::new(cache.seed().clone());
         let store = Arc::new(Store::new(scope, bytes_max));
         Some(Self { snapshot, stage, method, cache, local, store, headers: HeaderMap::new() })
@@ -76,6 +76,7 @@ impl CacheTrial {
         let fresh = Fresh {
             status: StatusCode::OK,
             headers,
+            part: Some(Stored::whole(body.len() as u64)),
             body,
             stored_ns: 0,
             stored_s: 0,

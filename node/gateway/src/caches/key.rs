@@ -90,6 +90,18 @@ pub(super) fn scope(own: &StageCacheV1, deployment: &str) -> Vec<u8> {
     out
 }
 
+/// The API and the stage that a key names.
+pub(super) fn named(key: &[u8]) -> Option<(&str, &str)> {
+    let part = |bytes| {
+        let (length, rest): (&[u8; 4], &[u8]) = <[u8]>::split_first_chunk(bytes)?;
+        let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        Some((std::str::from_utf8(part).ok()?, rest))
+    };
+    let (api, rest) = part(key)?;
+    let (stage, _) = part(rest)?;
+    Some((api, stage))
+}
+
 /// What every key of a method begins with.
 pub(super) fn prefix(scope: &[u8], method: &MethodCacheV1, verb: &str) -> Box<[u8]> {
     let mut out = scope.to_vec();

@@ -1,0 +1,219 @@
+//! Stored answers as they travel between nodes. Owns that an answer never gets younger on the way, whatever the clocks of the two say.
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tidegate_cache::{range::Stored, terms::Terms, vary::Vary};
+use tidegate_proto::{
+    cache::{EntryV1, HeaderV1, OriginV1, TermsV1},
+    limits::{
+        CACHE_BODY_BYTES_MAX, CACHE_KEY_BYTES_MAX, CACHE_TAGS_MAX, CACHE_VARY_NAMES_MAX,
+        CACHE_ZONE_ENTRY_BYTES_MAX,
+    },
+};
+
+use super::super::entry::{Entry, Fresh, Origin};
+
+/// A moment on this node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// On the clock of the shards.
+    pub(crate) ns: u64,
+    /// In seconds since 1970, for dates.
+    pub(crate) s: u64,
+}
+
+/// An answer as it leaves; `None` for one that is too large, or only a part.
+pub(crate) fn write(entry: &Entry, now_ns: u64) -> Option<EntryV1> {
+    let is_whole = entry.part.is_some_and(|part| part.is_whole());
+    if !is_whole || entry.weight() > CACHE_ZONE_ENTRY_BYTES_MAX as u64 {
+        return None;
+    }
+    let line = |(name, value): (&HeaderName, &HeaderValue)| HeaderV1 {
+        name: name.as_str().into(),
+        value: value.as_bytes().into(),
+    };
+    let (terms, origin) = (&entry.terms, &entry.origin);
+    Some(EntryV1 {
+        key: entry.key.to_vec(),
+        status: entry.status.as_u16(),
+        headers: entry.headers.iter().map(line).collect(),
+        body: entry.body.to_vec(),
+        resident_ns: now_ns.saturating_sub(entry.stored_ns),
+        terms: TermsV1 {
+            age_s: terms.age_s,
+            lifetime_s: terms.lifetime_s,
+            stale_while_revalidate_s: terms.stale_while_revalidate_s,
+            stale_if_error_s: terms.stale_if_error_s,
+            must_revalidate: terms.must_revalidate,
+            validate_always: terms.validate_always,
+            has_validator: terms.has_validator,
+            vary: write_names(&terms.vary.names),
+        },
+        origin: OriginV1 {
+            verb: origin.verb.to_string(),
+            resource: origin.resource.to_string(),
+            path: origin.path.to_string(),
+            tags: origin.tags.iter().map(ToString::to_string).collect(),
+        },
+        sequence: entry.survived(),
+    })
+}
+
+/// An answer that arrived, sent not before `sent`; `None` for one that is none.
+pub(crate) fn read(entry: EntryV1, sent: Moment) -> Option<Entry> {
+    let EntryV1 { key, status, headers, body, resident_ns, terms, origin, sequence } = entry;
+    if key.len() > CACHE_KEY_BYTES_MAX || body.len() > CACHE_BODY_BYTES_MAX {
+        return None;
+    }
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for HeaderV1 { name, value } in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        map.try_append(name, HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()?).ok()?;
+    }
+    // This node's clock may have begun after the answer came: what lies before is part of its age.
+    let before_ns = resident_ns.saturating_sub(sent.ns);
+    let terms = Terms {
+        age_s: terms.age_s.saturating_add(before_ns.div_ceil(1_000_000_000)),
+        lifetime_s: terms.lifetime_s,
+        stale_while_revalidate_s: terms.stale_while_revalidate_s,
+        stale_if_error_s: terms.stale_if_error_s,
+        must_revalidate: terms.must_revalidate,
+        validate_always: terms.validate_always,
+        has_validator: terms.has_validator,
+        vary: Vary { names: read_names(&terms.vary)? },
+    };
+    let origin = Origin {
+        verb: origin.verb.into(),
+        resource: origin.resource.into(),
+        path: origin.path.into(),
+        tags: origin.tags.into_iter().take(CACHE_TAGS_MAX).map(Into::into).collect(),
+    };
+    let fresh = Fresh {
+        status: StatusCode::from_u16(status).ok()?,
+        headers: map,
+        part: Some(Stored::whole(body.len() as u64)),
+        body: body.into(),
+        stored_ns: sent.ns.saturating_sub(resident_ns),
+        stored_s: sent.s.saturating_sub(resident_ns / 1_000_000_000),
+        terms,
+        origin,
+        sequence,
+    };
+    Some(Entry::new(&key, fresh))
+}
+
+/// Names of headers as text.
+pub(crate) fn write_names(names: &[HeaderName]) -> Vec<String> {
+    names.iter().map(|name| name.as_str().to_owned()).collect()
+}
+
+/// Names of headers from text; `None` if one is none, or there are too many.
+pub(crate) fn read_names(names: &[String]) -> Option<Vec<HeaderName>> {
+    if names.len() > CACHE_VARY_NAMES_MAX {
+        return None;
+    }
+    names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// An answer that was asked for when the clock began.
+    pub(crate) fn entry(key: &[u8]) -> Entry {
+        let mut headers = HeaderMap::new();
+        headers.append("set-cookie", HeaderValue::from_static("a=1"));
+        headers.append("set-cookie", HeaderValue::from_static("b=2"));
+        headers.insert("x-odd", HeaderValue::from_bytes(b"\xe4").unwrap());
+        let vary = Vary { names: vec![HeaderName::from_static("accept"), HeaderName::from_static("x-lang")] };
+        let fresh = Fresh {
+            status: StatusCode::IM_A_TEAPOT,
+            headers,
+            body: Bytes::from_static(b"body"),
+            part: Some(Stored::whole(4)),
+            stored_ns: 0,
+            stored_s: 1_000,
+            terms: Terms {
+                age_s: 3,
+                lifetime_s: 60,
+                stale_while_revalidate_s: 1,
+                stale_if_error_s: Some(2),
+                must_revalidate: true,
+                validate_always: false,
+                has_validator: true,
+                vary,
+            },
+            origin: Origin {
+                verb: "GET".into(),
+                resource: "/p/{id}".into(),
+                path: "/p/1".into(),
+                tags: ["t".into()].into(),
+            },
+            sequence: 5,
+        };
+        Entry::new(key, fresh)
+    }
+
+    #[test]
+    fn an_answer_arrives_as_it_left() {
+        let left = entry(b"key");
+        let travelling = write(&left, 2 * SECOND).unwrap();
+        let arrived = read(travelling, Moment { ns: 100 * SECOND, s: 7_000 }).unwrap();
+        assert_eq!((&*arrived.key, arrived.status, &arrived.body), (&*left.key, left.status, &left.body));
+        assert_eq!((&arrived.headers, &arrived.head), (&left.headers, &left.head));
+        assert_eq!((&arrived.terms, arrived.survived()), (&left.terms, 5));
+        assert_eq!(format!("{:?}", arrived.origin), format!("{:?}", left.origin));
+        assert_eq!((arrived.stored_ns, arrived.stored_s), (98 * SECOND, 6_998));
+    }
+
+    #[test]
+    fn an_answer_never_gets_younger() {
+        // Time at the sender, and the receiver's clock; both in tenths of seconds.
+        for (sender, receiver) in [(0, 0), (20, 1_000), (20, 20), (25, 10), (300, 0), (21, 20), (10_000, 5)] {
+            let tenths = SECOND / 10;
+            let left = entry(b"key");
+            let sent_ns = sender * tenths;
+            let arrived =
+                read(write(&left, sent_ns).unwrap(), Moment { ns: receiver * tenths, s: 0 }).unwrap();
+            let case = format!("{sender} {receiver}");
+            for later in [0, 50, 270, 280, 500, 570, 600] {
+                let (here, there) = ((receiver + later) * tenths, (sender + later) * tenths);
+                assert!(arrived.age_s(here) >= left.age_s(there), "{case} {later}");
+                assert!(arrived.age_s(here) <= left.age_s(there) + 1, "{case} {later}");
+                assert!(!arrived.is_fresh(here) || left.is_fresh(there), "{case} {later}");
+            }
+            if receiver >= sender {
+                assert_eq!(
+                    arrived.fresh_until_ns - receiver * tenths,
+                    left.fresh_until_ns.saturating_sub(sent_ns),
+                    "{case}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_not_taken_for_one() {
+        let good = write(&entry(b"key"), 0).unwrap();
+        let read = |change: &dyn Fn(&mut EntryV1)| {
+            let mut changed = good.clone();
+            change(&mut changed);
+            read(changed, Moment { ns: 0, s: 0 }).is_some()
+        };
+        assert!(read(&|_| {}));
+        for change in [
+            (&|one: &mut EntryV1| one.status = 99) as &dyn Fn(&mut EntryV1),
+            &|one| one.key = vec![0; CACHE_KEY_BYTES_MAX + 1],
+            &|one| one.body = vec![0; CACHE_BODY_BYTES_MAX + 1],
+            &|one| one.headers[0].name = "a b".into(),
+            &|one| one.headers[0].value = b"a\r\nb".to_vec(),
+            &|one| one.terms.vary = vec!["a:".into()],
+            &|one| one.terms.vary = vec!["a".into(); CACHE_VARY_NAMES_MAX + 1],
+        ] {
+            assert!(!read(change));
+        }
+    }
+}
