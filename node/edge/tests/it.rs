@@ -21,3 +21,5 @@ mod swap;
 mod timing;
 #[path = "it/tls.rs"]
 mod tls;
+#[path = "it/zone.rs"]
+mod zone;

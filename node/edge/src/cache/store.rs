@@ -1,7 +1,13 @@
 //! The answers of one stage in memory, shared by all shards. Owns the bound on their bytes and which go first when it is reached
 //! (S3-FIFO, which a scan does not flush); must never be asked on the way of a hit that a shard has in its own view.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Release},
+    },
+};
 
 use http::HeaderName;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
@@ -37,6 +43,8 @@ pub(crate) struct Variants {
     pub(crate) names: Box<[HeaderName]>,
     /// Answers that were asked for before are from before the key was made invalid, on the clock of the shards.
     pub(crate) since_ns: u64,
+    /// Whether it is not in the store any more: views of shards let go of it, or its answers would outlive it.
+    is_gone: AtomicBool,
 }
 
 /// A key whose answers are not stored for a while: requests for it do not wait for each other.
@@ -92,7 +100,7 @@ impl Kept {
     pub(crate) fn is_gone(&self, now_ns: u64) -> bool {
         match self {
             Self::Answer(entry) => entry.is_gone(),
-            Self::Variants(_) => false,
+            Self::Variants(variants) => variants.is_gone.load(Acquire),
             Self::Unfit(unfit) => unfit.until_ns <= now_ns,
         }
     }
@@ -103,8 +111,10 @@ impl Kept {
     }
 
     fn let_go(&self) {
-        if let Self::Answer(entry) = self {
-            entry.let_go();
+        match self {
+            Self::Answer(entry) => entry.let_go(),
+            Self::Variants(variants) => variants.is_gone.store(true, Release),
+            Self::Unfit(_) => {}
         }
     }
 }
@@ -225,7 +235,8 @@ pub(crate) fn keep(store: &Store, seed: &Seed, primary: &[u8], entry: &Arc<Entry
         Some(Kept::Variants(known)) => known.since_ns,
         Some(Kept::Answer(_) | Kept::Unfit(_)) | None => entry.stored_ns,
     };
-    let variants = Variants { key: primary.into(), names: names.as_slice().into(), since_ns };
+    let (key, names, is_gone) = (primary.into(), names.as_slice().into(), AtomicBool::new(false));
+    let variants = Variants { key, names, since_ns, is_gone };
     store.keep(hash, Kept::Variants(Arc::new(variants)));
 }
 
