@@ -23,3 +23,5 @@ mod swap;
 mod timing;
 #[path = "it/tls.rs"]
 mod tls;
+#[path = "it/zone.rs"]
+mod zone;

@@ -151,6 +151,11 @@ impl Entry {
         now_ns < self.fresh_until_ns
     }
 
+    /// Whether all of the body is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.part.is_some_and(|part| part.is_whole())
+    }
+
     /// Memory that it takes, in bytes.
     pub(crate) fn weight(&self) -> u64 {
         let lines = self.headers.len() * LINE_BYTES;

@@ -39,6 +39,7 @@ pub(crate) enum Kept {
 #[derive(Debug)]
 pub(crate) struct Variants {
     pub(crate) key: Box<[u8]>,
+    /// Whether it is not in the store any more: views of shards let go of it, or its answers would outlive it.
     pub(crate) is_gone: AtomicBool,
     /// Names, sorted.
     pub(crate) names: Box<[HeaderName]>,

@@ -222,7 +222,7 @@ impl Question<'_> {
         };
         let Some(Kept::Answer(entry)) = found.filter(|kept| kept.is_since(since_ns)) else { return None };
         let is_fit = reuse(&entry.terms, entry.resident_s(now_ns), self.asked) == Reuse::Fresh;
-        (is_fit && !entry.is_gone() && survives(&entry, self.stage)).then_some(entry)
+        (is_fit && entry.is_whole() && !entry.is_gone() && survives(&entry, self.stage)).then_some(entry)
     }
 
     /// The key to ask for: that of a variant where it is known that there are some.

@@ -23,8 +23,7 @@ pub(crate) struct Moment {
 
 /// An answer as it leaves; `None` for one that is too large, or only a part.
 pub(crate) fn write(entry: &Entry, now_ns: u64) -> Option<EntryV1> {
-    let is_whole = entry.part.is_some_and(|part| part.is_whole());
-    if !is_whole || entry.weight() > CACHE_ZONE_ENTRY_BYTES_MAX as u64 {
+    if !entry.is_whole() || entry.weight() > CACHE_ZONE_ENTRY_BYTES_MAX as u64 {
         return None;
     }
     let line = |(name, value): (&HeaderName, &HeaderValue)| HeaderV1 {
