@@ -135,6 +135,9 @@ fn settings() -> Vec<(String, &'static str)> {
         ("/cacheClusterEnabled".into(), "true"),
         (format!("{method}/caching/ttlInSeconds"), "3600"),
         (format!("{method}/caching/enabled"), "true"),
+        // Any setting of a method brings AWS's rate of 10,000 per second with it.
+        (format!("{method}/throttling/rateLimit"), "-1"),
+        (format!("{method}/throttling/burstLimit"), "-1"),
     ]
 }
 
