@@ -9,7 +9,7 @@ use tidegate_proto::limits::CACHE_KEY_BYTES_MAX;
 use super::{
     Cache, Local, Store,
     entry::Entry,
-    store::{Kept, is_purged},
+    store::{Kept, Variants, is_purged},
 };
 
 /// Where a request looks.
@@ -28,6 +28,8 @@ pub(crate) enum Found {
     Answer(Arc<Entry>),
     /// Its answers are not stored.
     Unfit,
+    /// There is an answer per variant, and none for the request's.
+    Variants(Arc<Variants>),
     Nothing,
 }
 
@@ -45,7 +47,8 @@ pub(crate) fn find(
     }
     let write = |out: &mut Vec<u8>| rule.write_key(parts, headers, out);
     let mut found = local.find(store, now_ns, write);
-    if let Some(Kept::Variants(variants)) = &found {
+    let mut nothing = Found::Nothing;
+    if let Some(Kept::Variants(variants)) = found {
         let names = &variants.names;
         let variant = local.find(store, now_ns, |out| {
             let is_written = write(out);
@@ -53,11 +56,12 @@ pub(crate) fn find(
             is_written && out.len() <= CACHE_KEY_BYTES_MAX
         });
         found = variant.filter(|kept| kept.is_since(variants.since_ns));
+        nothing = Found::Variants(variants);
     }
     match found {
         Some(Kept::Answer(entry)) if survives(&entry, stage) => Found::Answer(entry),
         Some(Kept::Unfit(_)) => Found::Unfit,
-        Some(Kept::Answer(_) | Kept::Variants(_)) | None => Found::Nothing,
+        Some(Kept::Answer(_) | Kept::Variants(_)) | None => nothing,
     }
 }
 

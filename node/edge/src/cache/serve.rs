@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tidegate_cache::{
     condition::must_forward,
     directive::RequestDirectives,
@@ -167,8 +167,8 @@ impl<'s> Guest<'_, 's> {
             Found::Answer(entry) => entry,
             _ if self.asked.only_if_cached => return Step::Done(gateway_timeout()),
             Found::Unfit => return Step::Apart,
-            Found::Nothing if fill::is_apart(self.rule, self.request.headers) => return Step::Apart,
-            Found::Nothing => return Step::Fill(None),
+            Found::Variants(variants) => return self.miss(&variants.names),
+            Found::Nothing => return self.miss(&[]),
         };
         if refreshes {
             self.told = Told::forwarded(Reason::Request);
@@ -198,6 +198,14 @@ impl<'s> Guest<'_, 's> {
     fn is_signed(&self) -> bool {
         let now_s = i64::try_from(self.request.facts.time_ms / 1_000).unwrap_or(i64::MAX);
         self.shard.cache.is_signed(&self.visit.head, now_s)
+    }
+
+    /// What to do where nothing is stored for a key whose answers are chosen by these headers, as far as is known.
+    fn miss(&self, names: &[HeaderName]) -> Step {
+        match fill::is_apart(self.rule, self.request.headers, names) {
+            true => Step::Apart,
+            false => Step::Fill(None),
+        }
     }
 
     /// Asks the upstream while the stored answer is served.

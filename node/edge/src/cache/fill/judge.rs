@@ -92,9 +92,9 @@ fn foul<'a>(rule: &Rule, request: &'a HeaderMap) -> impl Iterator<Item = &'a Hea
     request.keys().filter(|name| is_hazardous(name.as_str()) && !rule.has_header(name.as_str()))
 }
 
-/// Whether others should not wait for the answer to this request, because it will seldom be theirs.
-pub(in crate::cache) fn is_apart(rule: &Rule, request: &HeaderMap) -> bool {
-    foul(rule, request).next().is_some()
+/// Whether others should not wait for the answer to this request, because it will seldom be theirs. `names` are known to choose answers.
+pub(in crate::cache) fn is_apart(rule: &Rule, request: &HeaderMap, names: &[HeaderName]) -> bool {
+    foul(rule, request).any(|name| !names.contains(name))
         || rule.is_http()
             && (request.contains_key(header::AUTHORIZATION) || RequestDirectives::read(request).no_store)
 }
