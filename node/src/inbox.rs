@@ -6,12 +6,13 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use tidegate_cluster::{Inbox, NodeId};
 use tidegate_proto::{
+    cache,
     frame::{self, Kind},
     ledger,
     peer::{MessageV1, NodeReportV1},
 };
 
-use crate::limits::Desk;
+use crate::{caches::zone::Take, limits::Desk};
 
 /// Describes this node as it is now.
 pub(crate) type Describe = Arc<dyn Fn() -> NodeReportV1 + Send + Sync>;
@@ -20,12 +21,14 @@ pub(crate) type Describe = Arc<dyn Fn() -> NodeReportV1 + Send + Sync>;
 pub(crate) struct PeerInbox {
     describe: Describe,
     limits: Arc<Desk>,
+    caches: Take,
 }
 
 impl PeerInbox {
-    /// Answers with what `describe` returns at that moment; messages about limits are for `limits`.
-    pub(crate) fn new(describe: Describe, limits: Arc<Desk>) -> Self {
-        Self { describe, limits }
+    /// Answers with what `describe` returns at that moment; messages about limits are for `limits`, those about cached answers for
+    /// `caches`.
+    pub(crate) fn new(describe: Describe, limits: Arc<Desk>, caches: Take) -> Self {
+        Self { describe, limits, caches }
     }
 
     fn answer(&self, message: &[u8]) -> Result<Bytes, String> {
@@ -43,7 +46,16 @@ impl PeerInbox {
 }
 
 impl Inbox for PeerInbox {
-    fn call(&self, _from: NodeId, message: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
+    fn call(&self, from: NodeId, message: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
+        if frame::kind(&message) == Some(Kind::CacheMessage) {
+            let take = self.caches.clone();
+            return async move {
+                let message = cache::MessageV1::decode(&message).map_err(|e| e.to_string())?;
+                let reply = take(from, message).await?;
+                reply.encode().map(Bytes::from).map_err(|e| e.to_string())
+            }
+            .boxed();
+        }
         let answer = self.answer(&message);
         async move { answer }.boxed()
     }
@@ -59,7 +71,14 @@ mod tests {
         let copy = report.clone();
         let folder = tempfile::tempdir().unwrap();
         let limits = Desk::new(1, "r", folder.path()).unwrap();
-        let inbox = PeerInbox::new(Arc::new(move || copy.clone()), limits);
+        let take: Take = Arc::new(|from, message| {
+            let is_known = (from, &message) == (2, &cache::MessageV1::Hello);
+            async move { is_known.then_some(cache::MessageV1::Taken).ok_or_else(String::new) }.boxed()
+        });
+        let inbox = PeerInbox::new(Arc::new(move || copy.clone()), limits, take);
+        let answer = inbox.call(2, cache::MessageV1::Hello.encode().unwrap().into()).await.unwrap();
+        assert_eq!(cache::MessageV1::decode(&answer).unwrap(), cache::MessageV1::Taken);
+        assert!(inbox.call(2, cache::MessageV1::Busy.encode().unwrap().into()).await.is_err());
         let answer = inbox.call(2, MessageV1::Describe.encode().unwrap().into()).await.unwrap();
         assert_eq!(MessageV1::decode(&answer).unwrap(), MessageV1::Description(report.clone()));
         let grant = ledger::MessageV1::Grant {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     admin,
-    caches::callers::AccessKeys,
+    caches::{self, callers::AccessKeys},
     enroll::{Desk, EnrollDesk},
     founding,
     inbox::PeerInbox,
@@ -88,7 +88,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let stop_admin = shutdown.asked();
     services.spawn("admin", async move { admin.run(stop_admin).await });
     let Agreement { cluster, handle, store, members } =
-        open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk).await?;
+        open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk, &asked_edge).await?;
     let usage = LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone());
     let busy = RegionLimits::new(limit_desk.clone(), handle.clone(), replica.clone(), asked_edge);
     let control = open_control(&options, &store, members, usage, busy)?;
@@ -144,16 +144,19 @@ async fn open_cluster(
     replica: &Replica,
     vitals: &Arc<Vitals>,
     limits: &Arc<LimitDesk>,
+    edge: &tidegate_edge::Handle,
 ) -> Result<Agreement, NodeError> {
     let (name, ca_sha256) = (identity.cluster.clone(), identity.ca_sha256());
     let (door, open_door) = EnrollDesk::new();
-    let inbox = Arc::new(PeerInbox::new(vitals.describe(), limits.clone()));
+    let inbox =
+        Arc::new(PeerInbox::new(vitals.describe(), limits.clone(), caches::zone::taking(edge.clone())));
     let mut groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
     groups.extend(limits.groups());
     let settings = cluster_options(options, &identity);
     let cluster =
         tidegate_cluster::Service::new(settings, identity, groups, inbox, Some(Arc::new(door))).await?;
     let handle = cluster.handle();
+    caches::zone::join(&handle, edge);
     let store = ConfigStore::new(handle.clone(), replica.clone());
     open_door.send_replace(Some(Desk {
         cluster: name.clone(),

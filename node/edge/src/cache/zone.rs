@@ -45,8 +45,9 @@ pub trait Neighbours: Send + Sync + 'static {
     /// Tells a node something; `false` when that cannot even be tried now.
     fn tell(&self, node: u64, message: MessageV1) -> bool;
 
-    /// Tells all nodes of the region but this one and `except` that the answers of a key are not valid any more.
-    fn forget(&self, key: Vec<u8>, except: Option<u64>);
+    /// Tells all nodes of the region but this one and `except` that the answers of a key are not valid any more; `false` when that cannot
+    /// even be tried now.
+    fn forget(&self, key: Vec<u8>, except: Option<u64>) -> bool;
 }
 
 /// This node's place in its zone.
@@ -73,6 +74,8 @@ struct Counters {
     held_bounded: Counter,
     asks_bounded: Counter,
     forgotten_bounded: Counter,
+    tells_bounded: Counter,
+    forgets_bounded: Counter,
 }
 
 impl Zone {
@@ -84,7 +87,7 @@ impl Zone {
         };
         let bounded = |what| {
             let help =
-                "Times that a bound of the sharing of cached answers was hit; an upstream was asked instead";
+                "Times that a bound of the sharing of cached answers was hit, by what there was too much of";
             registry.counter("cache_zone_bounded", help, &[("what", what)])
         };
         let served = "Stored answers that this node gave to others of its zone";
@@ -98,6 +101,8 @@ impl Zone {
             held_bounded: bounded("held"),
             asks_bounded: bounded("asks"),
             forgotten_bounded: bounded("forgotten"),
+            tells_bounded: bounded("tells"),
+            forgets_bounded: bounded("forgets"),
         };
         Self {
             origin,
@@ -135,9 +140,8 @@ impl Zone {
 
     /// Notes that one of this node's requests made a key invalid, and tells the others.
     pub(crate) fn forget(self: &Arc<Self>, key: &[u8]) {
-        let Some(neighbours) = self.neighbours.get() else { return };
         self.table.forget(key);
-        neighbours.forget(key.to_vec(), None);
+        self.spread(key, None);
         let now_ns = self.now_ns();
         let Some(owner) = self.owner(key, now_ns) else { return };
         let (noted, is_all) = self.forgotten.note(key, now_ns);
@@ -155,14 +159,23 @@ impl Zone {
 
     /// Tells others that a key has another answer now; its owner gets that one.
     pub(crate) fn replace(&self, key: &[u8]) {
-        if let Some(neighbours) = self.neighbours.get() {
-            neighbours.forget(key.to_vec(), self.owner(key, self.now_ns()));
+        self.spread(key, self.owner(key, self.now_ns()));
+    }
+
+    /// Tells the region that a key has other answers now.
+    fn spread(&self, key: &[u8], except: Option<u64>) {
+        if self.neighbours.get().is_some_and(|neighbours| !neighbours.forget(key.to_vec(), except)) {
+            self.counters.forgets_bounded.increment();
         }
     }
 
     /// Tells a node something; `false` when that cannot even be tried now.
     fn tell(&self, node: u64, message: MessageV1) -> bool {
-        self.neighbours.get().is_some_and(|neighbours| neighbours.tell(node, message))
+        let is_told = self.neighbours.get().is_some_and(|neighbours| neighbours.tell(node, message));
+        if !is_told {
+            self.counters.tells_bounded.increment();
+        }
+        is_told
     }
 
     /// Looks after what nobody came back for.

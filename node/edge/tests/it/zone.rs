@@ -74,11 +74,12 @@ impl Neighbours for Wire {
         true
     }
 
-    fn forget(&self, key: Vec<u8>, except: Option<u64>) {
+    fn forget(&self, key: Vec<u8>, except: Option<u64>) -> bool {
         let others: Vec<u64> = self.nodes.lock().unwrap().keys().copied().collect();
         for node in others.into_iter().filter(|node| *node != self.own && Some(*node) != except) {
             drop(self.send(node, MessageV1::Forget { keys: vec![key.clone()] }));
         }
+        true
     }
 }
 

@@ -67,8 +67,8 @@ impl Duty {
         }
         self.drop_it(node, DropV1::Lost);
         // Without a ticket it may be meant to replace what the owner has.
-        if let (0, Some(neighbours)) = (self.ticket, self.zone.neighbours.get()) {
-            neighbours.forget(primary.to_vec(), None);
+        if self.ticket == 0 {
+            self.zone.spread(primary, None);
         }
     }
 
