@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tidegate_cli::{CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand};
+use tidegate_cli::{
+    CacheCommand, CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand,
+};
 
 use crate::{
     dev::{self, DevArgs},
@@ -45,6 +47,9 @@ enum Verb {
     /// Look at rate limits and quotas while they work
     #[command(subcommand)]
     Limits(LimitsCommand),
+    /// Look at stored answers and take some out
+    #[command(subcommand)]
+    Cache(CacheCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +96,10 @@ impl Args {
                 command.run(&client, self.output).await.map_err(|e| e.to_string())
             }
             Verb::Limits(command) => {
+                let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
+                command.run(&client, self.output).await.map_err(|e| e.to_string())
+            }
+            Verb::Cache(command) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
                 command.run(&client, self.output).await.map_err(|e| e.to_string())
             }

@@ -1,6 +1,9 @@
-//! Response caches on this node. Owns how documents become what the data plane caches by, and the way to other nodes' caches; must never
-//! store an answer.
+//! Response caches on this node. Owns how documents become what the data plane caches by, the way to other nodes' caches, and what all of
+//! them say about what is stored; must never store an answer.
 
 pub(crate) mod callers;
 pub(crate) mod compile;
+pub(crate) mod fence;
+mod merge;
+pub(crate) mod region;
 pub(crate) mod zone;

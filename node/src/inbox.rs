@@ -12,7 +12,10 @@ use tidegate_proto::{
     peer::{MessageV1, NodeReportV1},
 };
 
-use crate::{caches::zone::Take, limits::Desk};
+use crate::{
+    caches::{region::Held, zone::Take},
+    limits::Desk,
+};
 
 /// Describes this node as it is now.
 pub(crate) type Describe = Arc<dyn Fn() -> NodeReportV1 + Send + Sync>;
@@ -22,26 +25,48 @@ pub(crate) struct PeerInbox {
     describe: Describe,
     limits: Arc<Desk>,
     caches: Take,
+    held: Held,
 }
 
 impl PeerInbox {
-    /// Answers with what `describe` returns at that moment; messages about limits are for `limits`, those about cached answers for
-    /// `caches`.
-    pub(crate) fn new(describe: Describe, limits: Arc<Desk>, caches: Take) -> Self {
-        Self { describe, limits, caches }
+    /// Answers with what `describe` returns at that moment; messages about limits are for `limits`, those of cached answers for `caches`,
+    /// and questions about what is stored for `held`.
+    pub(crate) fn new(describe: Describe, limits: Arc<Desk>, caches: Take, held: Held) -> Self {
+        Self { describe, limits, caches, held }
     }
 
-    fn answer(&self, message: &[u8]) -> Result<Bytes, String> {
+    fn answer(&self, message: &[u8]) -> Result<Answer, String> {
         if frame::kind(message) == Some(Kind::LedgerMessage) {
             let message = ledger::MessageV1::decode(message).map_err(|e| e.to_string())?;
             let answer = self.limits.take_message(message)?;
-            return answer.encode().map(Bytes::from).map_err(|e| e.to_string());
+            return answer.encode().map(|bytes| Answer::Now(bytes.into())).map_err(|e| e.to_string());
         }
         let answer = match MessageV1::decode(message).map_err(|e| e.to_string())? {
             MessageV1::Describe => MessageV1::Description((self.describe)()),
-            MessageV1::Description(_) => return Err("a description answers a question, it is none".into()),
+            question @ (MessageV1::CacheTop(_) | MessageV1::CacheLook(_)) => {
+                return Ok(Answer::Soon((self.held)(question)));
+            }
+            MessageV1::Description(_) | MessageV1::CacheHeld(_) | MessageV1::CacheFound(_) => {
+                return Err("this answers a question, it is none".into());
+            }
         };
-        answer.encode().map(Bytes::from).map_err(|e| e.to_string())
+        answer.encode().map(|bytes| Answer::Now(bytes.into())).map_err(|e| e.to_string())
+    }
+}
+
+/// An answer, or what will become one.
+enum Answer {
+    Now(Bytes),
+    Soon(BoxFuture<'static, Option<MessageV1>>),
+}
+
+impl Answer {
+    async fn bytes(self) -> Result<Bytes, String> {
+        let message = match self {
+            Self::Now(bytes) => return Ok(bytes),
+            Self::Soon(answer) => answer.await.ok_or("there is no answer")?,
+        };
+        message.encode().map(Bytes::from).map_err(|e| e.to_string())
     }
 }
 
@@ -57,7 +82,7 @@ impl Inbox for PeerInbox {
             .boxed();
         }
         let answer = self.answer(&message);
-        async move { answer }.boxed()
+        async move { answer?.bytes().await }.boxed()
     }
 }
 
@@ -71,16 +96,27 @@ mod tests {
         let copy = report.clone();
         let folder = tempfile::tempdir().unwrap();
         let limits = Desk::new(1, "r", folder.path()).unwrap();
+        let empty = || MessageV1::CacheFound(Vec::new());
+        let held: Held = Arc::new(move |question| {
+            let answer = matches!(question, MessageV1::CacheLook(_)).then(empty);
+            async move { answer }.boxed()
+        });
         let take: Take = Arc::new(|from, message| {
             let is_known = (from, &message) == (2, &cache::MessageV1::Hello);
             async move { is_known.then_some(cache::MessageV1::Taken).ok_or_else(String::new) }.boxed()
         });
-        let inbox = PeerInbox::new(Arc::new(move || copy.clone()), limits, take);
+        let inbox = PeerInbox::new(Arc::new(move || copy.clone()), limits, take, held);
         let answer = inbox.call(2, cache::MessageV1::Hello.encode().unwrap().into()).await.unwrap();
         assert_eq!(cache::MessageV1::decode(&answer).unwrap(), cache::MessageV1::Taken);
         assert!(inbox.call(2, cache::MessageV1::Busy.encode().unwrap().into()).await.is_err());
         let answer = inbox.call(2, MessageV1::Describe.encode().unwrap().into()).await.unwrap();
         assert_eq!(MessageV1::decode(&answer).unwrap(), MessageV1::Description(report.clone()));
+        let look = MessageV1::CacheLook(Default::default());
+        let answer = inbox.call(2, look.encode().unwrap().into()).await.unwrap();
+        assert_eq!(MessageV1::decode(&answer).unwrap(), empty());
+        for refused in [MessageV1::CacheTop(Default::default()), empty()] {
+            assert!(inbox.call(2, refused.encode().unwrap().into()).await.is_err());
+        }
         let grant = ledger::MessageV1::Grant {
             group: tidegate_cluster::group::ledger("r", 0),
             grant: Default::default(),

@@ -46,7 +46,7 @@ impl Members {
             self.handle.call(node, question.into(), Duration::from_millis(DESCRIBE_TIMEOUT_MS)).await.ok()?;
         match MessageV1::decode(&answer).ok()? {
             MessageV1::Description(report) => Some(report),
-            MessageV1::Describe => None,
+            _ => None,
         }
     }
 

@@ -10,7 +10,12 @@ use tokio::sync::watch;
 
 use crate::{
     admin,
-    caches::{self, callers::AccessKeys},
+    caches::{
+        self,
+        callers::AccessKeys,
+        fence::Fence,
+        region::{self, RegionCaches},
+    },
     enroll::{Desk, EnrollDesk},
     founding,
     inbox::PeerInbox,
@@ -76,23 +81,23 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let mut services = Services::new(shutdown.clone());
     let (replica, machine) = Replica::new();
     let edge = open_edge(&options, node, &first, &limit_desk, &registry, &mut services)?;
-    let callers = AccessKeys::new(replica.clone(), &options.node.region);
-    let edge = edge.with_callers(Arc::new(callers));
-    let (swaps, edge_handle, asked_edge) = (edge.handle(), edge.handle(), edge.handle());
+    let edge = edge.with_callers(Arc::new(AccessKeys::new(replica.clone(), &options.node.region)));
+    let fence = Fence::new(edge.handle(), limit_desk.clone());
+    let (swaps, edge_handle, asked_edge) = (fence.clone(), edge.handle(), edge.handle());
     // From here on a restarted node answers, while its log is still being opened.
     let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
     services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
 
     let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone()));
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
-    let stop_admin = shutdown.asked();
-    services.spawn("admin", async move { admin.run(stop_admin).await });
+    services.spawn("admin", admin.run(shutdown.asked()));
     let Agreement { cluster, handle, store, members } =
         open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk, &asked_edge).await?;
     let usage = LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone());
     let busy = RegionLimits::new(limit_desk.clone(), handle.clone(), replica.clone(), asked_edge);
-    let control = open_control(&options, &store, members, usage, busy)?;
-    observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone());
+    let control = open_control(&options, &store, members, usage, busy, RegionCaches::new(handle.clone()))?;
+    observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone(), fence.clone());
+    tokio::spawn(fence.keep(handle.clone(), replica.clone()));
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
     let publisher = Publisher::new(
         replica.clone(),
@@ -148,8 +153,9 @@ async fn open_cluster(
 ) -> Result<Agreement, NodeError> {
     let (name, ca_sha256) = (identity.cluster.clone(), identity.ca_sha256());
     let (door, open_door) = EnrollDesk::new();
-    let inbox =
-        Arc::new(PeerInbox::new(vitals.describe(), limits.clone(), caches::zone::taking(edge.clone())));
+    let taking = caches::zone::taking(edge.clone());
+    let held = region::held(edge.clone(), limits.clone());
+    let inbox = Arc::new(PeerInbox::new(vitals.describe(), limits.clone(), taking, held));
     let mut groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
     groups.extend(limits.groups());
     let settings = cluster_options(options, &identity);
@@ -173,24 +179,28 @@ fn observe(
     handle: tidegate_cluster::Handle,
     vitals: Arc<Vitals>,
     limits: Arc<LimitDesk>,
+    fence: Fence,
 ) {
     registry.collector(move |encoder| {
         vitals.sample(&handle, encoder);
         limits.sample(encoder);
+        fence.sample(encoder);
     });
 }
 
-/// The control plane over the store, the cluster and the ledger.
+/// The control plane over the store, the cluster, the ledger and the caches.
 fn open_control(
     options: &NodeOptions,
     store: &ConfigStore,
     members: Members,
     usage: LedgerUsage,
     limits: RegionLimits,
+    caches: RegionCaches,
 ) -> Result<tidegate_control::Service, NodeError> {
     let (store, members) = (Arc::new(store.clone()), Arc::new(members));
     let control = tidegate_control::Service::new(control_options(options), store, members)?;
-    Ok(control.with_usage(Arc::new(usage)).with_limits(Arc::new(limits)))
+    let control = control.with_usage(Arc::new(usage)).with_limits(Arc::new(limits));
+    Ok(control.with_caches(Arc::new(caches)))
 }
 
 /// Accepts requests once there is a configuration to serve; until then connections wait instead of being told 403.

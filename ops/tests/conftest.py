@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from support import apis, raw
+from support.caching import Cached
+from support.origin import Origin
 from support.region import Region, clean_environment, wait_until
 from support.upstream import Upstream
 
@@ -81,6 +83,35 @@ def upstream(upstream_server):
     """The recording upstream, with an empty memory."""
     upstream_server.forget()
     return upstream_server
+
+
+@pytest.fixture(scope="session")
+def origin_server():
+    origin = Origin()
+    yield origin
+    origin.close()
+
+
+@pytest.fixture
+def origin(origin_server):
+    """The counting upstream, with an empty memory."""
+    origin_server.forget()
+    return origin_server
+
+
+@pytest.fixture
+def cached(region, client, origin):
+    """Makes cached stages that go when the test is over; answers of API Gateway's rules live for five minutes."""
+    made = []
+
+    def make(tags=None, **given):
+        life = {} if tags and "tidegate:cache" in tags else {"ttlInSeconds": "300"}
+        made.append(Cached(region, client, origin, tags, **(life | given)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.delete()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from support import raw
 from support.apis import patch
-from support.signing import signed
+from support.caching import own
 from test_stage_settings import DEFAULT, refused
 
 ON = {"cacheClusterEnabled": True, "cacheClusterStatus": "AVAILABLE"}
@@ -19,14 +19,6 @@ def cluster(stage):
     """What a stage says about its cluster; nothing of our own may be in it."""
     assert not [name for name in stage if "tidegate" in name.lower()], stage
     return {name: value for name, value in stage.items() if name.startswith("cacheCluster")}
-
-
-def own(region, method, target, body=None):
-    """A signed call of Tidegate's own API: status and document."""
-    data = b"" if body is None else json.dumps(body).encode()
-    headers = signed(region, method, target, body=data, service="tidegate")
-    answer = raw.request(region.dev["control"], method, target, headers, data or None)
-    return answer.status, answer.json
 
 
 @pytest.fixture

@@ -173,8 +173,23 @@ pub const CACHE_UNFIT_MS: u64 = 10_000;
 pub const CACHE_MEMORY_BYTES_DEFAULT: u64 = 512 * 1024 * 1024;
 /// Longest value of a field of a purge, in bytes; [`CACHE_PURGES_MAX`] of them stay small beside what is deployed.
 pub const CACHE_PURGE_BYTES_MAX: usize = 1_024;
-/// How long a flush waits for every node of the region to serve it, in milliseconds; healthy ones take a few rounds of agreement.
-pub const CACHE_SETTLE_TIMEOUT_MS: u64 = 5_000;
+/// How often a node that caches has it confirmed that it knows of every flush, in milliseconds.
+pub const CACHE_CONFIRM_EVERY_MS: u64 = 1_000;
+/// How long a node may take for one such confirmation, in milliseconds.
+pub const CACHE_CONFIRM_TIMEOUT_MS: u64 = 1_000;
+/// How long a node serves stored answers after the moment for which that was confirmed, in milliseconds.
+pub const CACHE_CURRENT_MS: u64 = 5_000;
+/// How much longer than that others count on it, in milliseconds: as much as two clocks may differ over that time, and more.
+pub const CACHE_CURRENT_MARGIN_MS: u64 = 500;
+/// How long a flush waits for every node of the region to serve it, in milliseconds; healthy ones take a few rounds of agreement. Above
+/// [`CACHE_CURRENT_MS`] and [`CACHE_CURRENT_MARGIN_MS`], after which a node that is out of reach serves nothing that was flushed.
+pub const CACHE_SETTLE_TIMEOUT_MS: u64 = 8_000;
+/// Shortest and longest pause before a node is asked again whether it serves a flush, in milliseconds.
+pub const CACHE_SETTLE_POLL_MS: [u64; 2] = [2, 100];
+/// How long a node may take to say what it has cached, in milliseconds.
+pub const CACHE_TOP_TIMEOUT_MS: u64 = 1_500;
+/// Bytes of text in what a node says it has cached; further answers are left out.
+pub const CACHE_REPORT_BYTES_MAX: usize = 1024 * 1024;
 /// Cached answers that are named in an answer to an operator.
 pub const CACHE_TOP_COUNT_MAX: usize = 500;
 /// Header names in one `private` or `no-cache` directive; one with more concerns the whole answer.

@@ -14,6 +14,99 @@ pub enum MessageV1 {
     Describe,
     /// Answers [`MessageV1::Describe`].
     Description(NodeReportV1),
+    /// Asks what a node has cached, the most used answers first.
+    CacheTop(CacheTopV1),
+    /// Answers [`MessageV1::CacheTop`].
+    CacheHeld(CacheHeldV1),
+    /// Asks for the stored answers to GET of one path.
+    CacheLook(CacheLookV1),
+    /// Answers [`MessageV1::CacheLook`].
+    CacheFound(Vec<CacheEntryV1>),
+}
+
+/// Which cached answers are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct CacheTopV1 {
+    /// How many at most.
+    pub count: u32,
+    /// Only of this API; empty for all.
+    pub api: String,
+    /// Only of stages of this name; empty for all.
+    pub stage: String,
+}
+
+/// The request whose stored answers are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct CacheLookV1 {
+    /// Id of the API.
+    pub api: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// Path after the stage.
+    pub path: String,
+    /// Query without its question mark; empty for the answers to all of them.
+    pub query: String,
+}
+
+/// What a node has cached.
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct CacheHeldV1 {
+    /// Stages that cache something.
+    pub stages: Vec<CacheStageV1>,
+    /// Most used first.
+    pub entries: Vec<CacheEntryV1>,
+}
+
+/// What the cache of a stage holds and did on one node, since the node started or first served the stage.
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct CacheStageV1 {
+    /// Id of the API.
+    pub api: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// Answers held.
+    pub entries: u64,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Requests that a living stored answer was sent for.
+    pub hits: u64,
+    /// Requests that went to the integration because nothing was stored for them.
+    pub misses: u64,
+    /// Requests that a stored answer was sent for although its life was over.
+    pub stale: u64,
+    /// Requests that were sent the answer of another one that they had waited for.
+    pub coalesced: u64,
+    /// Requests that went to the integration whatever was stored.
+    pub bypassed: u64,
+}
+
+/// One stored answer on one node.
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize)]
+pub struct CacheEntryV1 {
+    /// The same on all nodes for what is stored under the same key.
+    pub key: u64,
+    /// Id of the API.
+    pub api: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// Verb of the request.
+    pub verb: String,
+    /// Path of the resource, with braces.
+    pub resource: String,
+    /// Path after the stage, as it came.
+    pub path: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Bytes it takes.
+    pub bytes: u64,
+    /// Seconds since it was made.
+    pub age_s: u64,
+    /// Seconds that are left of its life; negative when it is over.
+    pub ttl_s: i64,
+    /// Requests that it was sent for.
+    pub hits: u64,
+    /// Its tags, by which it can be purged.
+    pub tags: Vec<String>,
 }
 
 /// What a node serves right now; status is built from these, never from intent.
@@ -65,5 +158,11 @@ mod tests {
             ..Default::default()
         });
         assert_eq!(MessageV1::decode(&message.encode().unwrap()).unwrap(), message);
+    }
+
+    /// An older node finds the end of a message by its size.
+    #[test]
+    fn what_is_asked_about_caches_does_not_make_messages_larger() {
+        assert_eq!(size_of::<ArchivedMessageV1>(), size_of::<ArchivedNodeReportV1>() + size_of::<u64>());
     }
 }

@@ -248,14 +248,16 @@ pub struct CacheStage {
     pub entries: u64,
     /// Bytes held.
     pub bytes: u64,
-    /// Requests that a stored answer was sent for.
+    /// Requests that a stored answer was sent for while it lived.
     pub hits: u64,
-    /// Requests that went to the integration.
+    /// Requests that went to the integration because nothing was stored for them.
     pub misses: u64,
     /// Requests that a stored answer was sent for although its life was over.
     pub stale: u64,
-    /// Requests that waited for the answer of another one.
+    /// Requests that were sent the answer of another one that they had waited for.
     pub coalesced: u64,
+    /// Requests that went to the integration whatever was stored.
+    pub bypassed: u64,
 }
 
 /// One cached answer.

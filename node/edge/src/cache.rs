@@ -6,6 +6,7 @@ mod entry;
 mod fill;
 mod flight;
 mod hash;
+pub(crate) mod held;
 mod hit;
 mod invalidate;
 mod local;
@@ -55,10 +56,9 @@ pub(crate) struct Cache {
     callers: OnceLock<Arc<dyn Callers>>,
 }
 
-/// What the cache counts besides hits and misses, which are counted per method.
+/// What the cache counts besides what it did with requests, which is counted per method.
 #[derive(Debug)]
 struct Counters {
-    coalesced: Counter,
     stored: Counter,
     unfit: Counter,
 }
@@ -68,7 +68,6 @@ impl Cache {
     pub(crate) fn new(bytes_max: u64, origin: Instant, registry: &Registry) -> Self {
         let counter = |name, help| registry.counter(name, help, &[]);
         let counters = Counters {
-            coalesced: counter("cache_coalesced", "Requests that waited for the call of another one"),
             stored: counter("cache_stored", "Answers that were stored"),
             unfit: counter("cache_unfit", "Answers of cached methods that were not fit for storing"),
         };
@@ -92,10 +91,6 @@ impl Cache {
     /// Whether a request is signed by a caller of the account.
     fn is_signed(&self, head: &Parts, now_s: i64) -> bool {
         self.callers.get().is_some_and(|callers| callers.is_signed(head, now_s))
-    }
-
-    fn note_coalesced(&self) {
-        self.counters.coalesced.increment();
     }
 
     fn note_kept(&self, is_stored: bool) {

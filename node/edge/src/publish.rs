@@ -85,6 +85,8 @@ pub(crate) struct Publisher {
     retired: Mutex<Vec<Arc<Published>>>,
     /// Counts publications, so that a shard sees with one load that nothing is new.
     generation: AtomicU64,
+    /// Revision of the newest publication that all shards see.
+    revision: AtomicU64,
     registry: Registry,
     cache: Arc<Cache>,
 }
@@ -114,8 +116,10 @@ impl Publisher {
     pub(crate) fn new(registry: Registry, cache: Arc<Cache>, first: Arc<Snapshot>) -> Self {
         let meters = first.stages().iter().map(|stage| resolve(&registry, stage)).collect();
         let stores = cache.stores(first.caches(), first.stages().len(), &[]);
+        let revision = AtomicU64::new(first.revision());
         let current = ArcSwap::from_pointee(Published { snapshot: first, meters, stores });
-        Self { current, retired: Mutex::default(), generation: AtomicU64::new(0), registry, cache }
+        let (retired, generation) = (Mutex::default(), AtomicU64::new(0));
+        Self { current, retired, generation, revision, registry, cache }
     }
 
     /// What all shards share of the cache.
@@ -128,9 +132,24 @@ impl Publisher {
         self.generation.load(Acquire)
     }
 
+    /// Revision of what every request from now on is served by, or an older one than that.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Acquire)
+    }
+
+    /// The metrics of this node.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// What is served now. Wait-free.
     pub(crate) fn load(&self) -> Guard<Arc<Published>> {
         self.current.load()
+    }
+
+    /// The same for those who take their time.
+    pub(crate) fn load_full(&self) -> Arc<Published> {
+        self.current.load_full()
     }
 
     /// Replaces what is served. Meters of unchanged stages are taken over.
@@ -148,9 +167,12 @@ impl Publisher {
             .iter()
             .map(|stage| take_over(stage).unwrap_or_else(|| resolve(&self.registry, stage)));
         let stores = self.cache.stores(snapshot.caches(), snapshot.stages().len(), &before.stores);
+        let revision = snapshot.revision();
         let published = Published { meters: meters.collect(), snapshot, stores };
         retired.push(self.current.swap(Arc::new(published)));
         self.generation.fetch_add(1, Release);
+        // Shards look at the generation: whoever reads this revision knows that they have seen it.
+        self.revision.store(revision, Release);
         drop(before);
         retired.retain(|old| Arc::strong_count(old) > 1);
     }

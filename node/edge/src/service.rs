@@ -5,7 +5,10 @@ use std::{future::Future, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, thre
 use rand::RngCore;
 use tidegate_gateway::Snapshot;
 use tidegate_listener as listener;
-use tidegate_proto::cache::MessageV1;
+use tidegate_proto::{
+    cache::MessageV1,
+    peer::{CacheEntryV1, CacheHeldV1, CacheLookV1, CacheTopV1},
+};
 use tidegate_telemetry::{
     access_log::{self, Record},
     metrics::Registry,
@@ -15,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Options,
-    cache::{self, Cache, Callers, Neighbours},
+    cache::{self, Cache, Callers, Neighbours, held},
     certificates::Keeper,
     direct::DirectPath,
     limiter::{Admission, Limiter},
@@ -233,14 +236,37 @@ impl Handle {
         async move { cache::take(&publisher, from, message).await }
     }
 
-    /// Revision of the snapshot that is served.
+    /// Revision of the snapshot that is served: no request that comes from now on is served by an older one.
     pub fn serving_revision(&self) -> u64 {
-        self.publisher.load().snapshot().revision()
+        self.publisher.revision()
     }
 
     /// The snapshot that is served.
     pub fn serving(&self) -> Arc<Snapshot> {
         self.publisher.load().shared_snapshot()
+    }
+
+    /// Sets until when this node knows of every flush, on the clock of the limiter; afterwards stored answers are bypassed, but those
+    /// of stages that do not mind. Before the first call that is for ever.
+    pub fn set_cache_current_until(&self, until_ns: u64) {
+        self.publisher.cache().set_current_until(until_ns);
+    }
+
+    /// Whether that is so at `now_ns` on the same clock.
+    pub fn is_cache_current(&self, now_ns: u64) -> bool {
+        self.publisher.cache().is_certain(now_ns)
+    }
+
+    /// What is stored here, at `now_ns` on the clock of the limiter. Looks at every stored answer, so call it where a pause does not
+    /// hurt.
+    pub fn cache_top(&self, question: &CacheTopV1, now_ns: u64) -> CacheHeldV1 {
+        let published = self.publisher.load_full();
+        held::top(&published, self.publisher.registry().routes(), question, now_ns)
+    }
+
+    /// The stored answers to GET of one path, most used first. As costly as [`Self::cache_top`].
+    pub fn cache_look(&self, question: &CacheLookV1, now_ns: u64) -> Vec<CacheEntryV1> {
+        held::look(&self.publisher.load_full(), question, now_ns)
     }
 
     /// Whether requests are accepted.

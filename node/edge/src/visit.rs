@@ -167,6 +167,7 @@ impl Visit {
             error_response_type: response_type.map(|row| row.name),
             xray_trace_id: Some(self.trace().as_bytes()),
             region: Some(self.snapshot().region()),
+            cache: trail.cache.name(),
             phases: trail.phases,
             ..Record::default()
         }

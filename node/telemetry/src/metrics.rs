@@ -12,5 +12,7 @@ mod sample;
 
 pub use handle::{Buckets, Counter, Gauge, Histogram};
 pub use registry::{CONTENT_TYPE, Registry};
-pub use route::{CacheOutcome, Observation, RouteLabels, RouteMetrics, RouteSummary, RouteTable};
+pub use route::{
+    CacheCounts, CacheOutcome, Observation, RouteLabels, RouteMetrics, RouteSummary, RouteTable,
+};
 pub use sample::{Distribution, Encoder};

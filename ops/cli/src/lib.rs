@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, talk to standard error; `-o json` prints exactly what the server answered.
 
+mod cache;
 mod certificate;
 mod client;
 mod cluster;
@@ -9,6 +10,7 @@ mod endpoint;
 mod limits;
 mod output;
 
+pub use cache::{CacheCommand, GetArgs, PurgeArgs, TopArgs as CacheTopArgs};
 pub use certificate::CertificateCommand;
 pub use client::{Client, Error};
 pub use cluster::{CheckpointCommand, ClusterCommand};

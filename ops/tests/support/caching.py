@@ -29,6 +29,11 @@ def settle(region):
     wait_until(served, "all nodes serve the configuration", seconds=10)
 
 
+def is_current(node):
+    """Whether a node that caches serves what it has stored, because it knows of every flush."""
+    return "\ntidegate_cache_current 1" in raw.request(node["admin"], "GET", "/metrics").text
+
+
 class Cached:
     """A stage `dev` with `/{proxy+}` before the origin, cached as API Gateway does unless `tags` say otherwise."""
 
@@ -52,6 +57,8 @@ class Cached:
         if wanted:
             self.set(*((EVERY + name, value) for name, value in wanted.items()), wait=False)
         settle(region)
+        if settings.get("enabled") != "false":
+            wait_until(lambda: all(is_current(node) for node in region.nodes), "all nodes serve what they store", seconds=10)
 
     def set(self, *settings, wait=True):
         """Replaces settings of the stage; returns it."""

@@ -1,7 +1,7 @@
 """An upstream whose answers tell how often it was asked, and that can be told to answer badly.
 
-Every answer is a JSON document: `n` counts the requests for its target, `headers` are the request's. `Origin.plan` says what else an
-answer to a path has: status, lines, a body, a pause, or a way of ending that is none.
+Every answer is a JSON document: `n` counts the requests for its path, `headers` are the request's. `Origin.plan` says what else an
+answer to a path has: status, lines, a body, a pause, a validator, or a way of ending that is none.
 """
 
 import collections
@@ -22,38 +22,49 @@ class Plan:
     lines: tuple = ()
     body: bytes = None
     pause: float = 0
+    etag: str = None
     ends: str = WHOLE
 
 
 class Origin(Upstream):
-    """The server; `asked` counts requests by target."""
+    """The server; `asked` counts requests by path, whatever the query."""
 
     def __init__(self):
-        self.plans, self.asked = {}, collections.Counter()
+        self.plans, self.otherwise, self.asked = {}, Plan(), collections.Counter()
         super().__init__()
 
     def plan(self, path, **given):
-        """What requests for a path, whatever the query, are answered with from now on."""
+        """What requests for a path are answered with from now on."""
         with self.lock:
             self.plans[path] = Plan(**given)
+
+    def plan_all(self, **given):
+        """What requests for paths without a plan are answered with from now on."""
+        with self.lock:
+            self.otherwise = Plan(**given)
 
     def forget(self):
         super().forget()
         with self.lock:
             self.plans.clear()
             self.asked.clear()
+            self.otherwise = Plan()
 
     def count(self, path):
-        """How often a path was asked for, whatever the query."""
+        """How often a path was asked for."""
         with self.lock:
-            return sum(count for target, count in self.asked.items() if target.split("?")[0] == path)
+            return self.asked[path]
 
     def _answer(self, stream, seen):
+        path = seen.target.split("?")[0]
         with self.lock:
-            self.asked[seen.target] += 1
-            plan, number = self.plans.get(seen.target.split("?")[0], Plan()), self.asked[seen.target]
+            self.asked[path] += 1
+            plan, number = self.plans.get(path, self.otherwise), self.asked[path]
         document = echo(seen) | {"n": number}
         time.sleep(plan.pause)
+        if plan.etag:
+            is_known = seen.header("if-none-match") == plan.etag
+            plan = dataclasses.replace(plan, lines=(*plan.lines, ("ETag", plan.etag)), status=304 if is_known else plan.status)
         return _send(stream, seen, plan, json.dumps(document).encode() if plan.body is None else plan.body)
 
 

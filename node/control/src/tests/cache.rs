@@ -323,6 +323,7 @@ fn operators_ask_what_is_held() {
     let top = rig.expect(200, "GET", "/_tidegate/cache/top?count=5&stage=s", json!(null));
     let figures = json!({
         "api": "a", "stage": "s", "entries": 0, "bytes": 0, "hits": 7, "misses": 0, "stale": 0, "coalesced": 0,
+        "bypassed": 0,
     });
     assert_eq!(top, json!({ "stages": [figures], "entries": [shown], "silent": [3] }));
     let target = "/_tidegate/cache/entry?api=a&stage=s&path=%2Fpets%2F1&query=q%3D1%262";

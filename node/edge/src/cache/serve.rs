@@ -19,7 +19,7 @@ use super::{
     Entry, Store,
     fill::{self, Filled, Order, Outcome},
     flight::{Boarding, Landing, Lead},
-    hit::{Found, Place, find},
+    hit::{Found, Place, find, survives},
     present::{gateway_timeout, present},
     zone::Discovery,
 };
@@ -139,7 +139,9 @@ impl<'s> Guest<'_, 's> {
                 Boarding::Follow(_) | Boarding::Alone if refreshes => None,
                 Boarding::Alone => None,
                 Boarding::Follow(landing) => match self.follow(landing).await {
-                    Some(Landing::Stored(entry) | Landing::Shared(entry)) if *entry.key == *key => {
+                    Some(Landing::Stored(entry) | Landing::Shared(entry))
+                        if *entry.key == *key && survives(&entry, self.stage) =>
+                    {
                         self.note_collapsed();
                         if let Some(stale) = stale.filter(|stale| self.may_stand_in(stale, entry.status)) {
                             return self.stand_in(&stale);
@@ -161,12 +163,19 @@ impl<'s> Guest<'_, 's> {
         let now_ns = self.shard.now_ns();
         let (cache, local) = (&self.shard.cache, &self.shard.local);
         let place = Place { cache, local, store: &self.store, stage: self.stage, rule: self.rule };
-        (self.told, self.insists) = (Told::forwarded(Reason::UriMiss), refreshes);
+        let is_current = cache.is_current(self.rule, now_ns);
+        let reason = if is_current { Reason::UriMiss } else { Reason::Bypass };
+        (self.told, self.insists) = (Told::forwarded(reason), refreshes);
         let found = find(&place, self.parts(), self.request.headers, now_ns);
         let entry = match found {
             Found::Answer(entry) => entry,
-            _ if self.asked.only_if_cached => return Step::Done(gateway_timeout()),
+            _ if self.asked.only_if_cached => {
+                self.trail.cache = CacheOutcome::Miss;
+                return Step::Done(gateway_timeout());
+            }
             Found::Unfit => return Step::Apart,
+            // A call that is under way may be older than a flush that this node does not know of.
+            Found::Nothing if !is_current => return Step::Apart,
             Found::Variants(variants) => return self.miss(&variants.names),
             Found::Nothing => return self.miss(&[]),
         };
@@ -240,6 +249,10 @@ impl<'s> Guest<'_, 's> {
         stale: Option<Arc<Entry>>,
         refreshes: bool,
     ) -> Result<Answer, Rejection> {
+        self.trail.cache = match self.told {
+            Told::Forwarded { reason: Reason::Bypass, .. } => CacheOutcome::Bypass,
+            _ => CacheOutcome::Miss,
+        };
         // What is asked by HEAD, or of a part, is no answer for who waits for the whole.
         let asks_part = self.rule.is_http() && self.request.headers.contains_key(header::RANGE);
         let asks_head = self.rule.is_http() && self.request.verb == "HEAD";
@@ -247,7 +260,6 @@ impl<'s> Guest<'_, 's> {
         if asks_head {
             return self.alone().await;
         }
-        self.trail.cache = CacheOutcome::Miss;
         let mut order = Order { asks_part, ..self.order(key, hash, lead, stale.clone()) };
         if refreshes && self.rule.needs_signature() {
             // The signature was for this gateway; with it the answer would be one of the caller's own.
@@ -295,15 +307,17 @@ impl<'s> Guest<'_, 's> {
     }
 
     fn stand_in(&mut self, stale: &Arc<Entry>) -> Result<Answer, Rejection> {
-        let now_ns = self.shard.now_ns();
-        self.hit(stale, now_ns).ok_or(Rejection::IntegrationFailure(Fault::Answer))
+        let answer = present(stale, self.request, Some(self.shard.now_ns()));
+        self.trail.cache = CacheOutcome::Stale;
+        answer.ok_or(Rejection::IntegrationFailure(Fault::Answer))
     }
 
     /// A stored answer as this request gets it; `None` when it is not all that is asked for.
     fn hit(&mut self, entry: &Arc<Entry>, now_ns: u64) -> Option<Answer> {
         let answer = present(entry, self.request, Some(now_ns))?;
-        self.trail.cache = CacheOutcome::Hit;
-        self.told = Told::Hit { ttl_s: tidegate_cache::reuse::ttl_s(&entry.terms, entry.resident_s(now_ns)) };
+        let ttl_s = tidegate_cache::reuse::ttl_s(&entry.terms, entry.resident_s(now_ns));
+        self.trail.cache = if ttl_s > 0 { CacheOutcome::Hit } else { CacheOutcome::Stale };
+        self.told = Told::Hit { ttl_s };
         Some(answer)
     }
 
@@ -324,7 +338,7 @@ impl<'s> Guest<'_, 's> {
     }
 
     fn note_collapsed(&mut self) {
-        self.trail.cache = CacheOutcome::Miss;
+        self.trail.cache = CacheOutcome::Coalesced;
         if let Told::Forwarded { collapsed, .. } = &mut self.told {
             *collapsed = true;
         }
@@ -343,8 +357,8 @@ impl<'s> Guest<'_, 's> {
     }
 
     /// Waits for what comes of another one's call.
-    async fn follow(&self, mut landing: watch::Receiver<Option<Landing>>) -> Option<Landing> {
-        self.shard.cache.note_coalesced();
+    async fn follow(&mut self, mut landing: watch::Receiver<Option<Landing>>) -> Option<Landing> {
+        self.trail.cache = CacheOutcome::Miss;
         match timeout(PATIENCE, landing.wait_for(Option::is_some)).await {
             Ok(Ok(landed)) => landed.clone(),
             Ok(Err(_)) => Some(Landing::Lost),
@@ -355,6 +369,9 @@ impl<'s> Guest<'_, 's> {
     /// Makes the call for this request, and stores nothing.
     async fn alone(&mut self) -> Result<Answer, Rejection> {
         let Self { shard, visit, request, admitted, trail, .. } = self;
+        if trail.cache == CacheOutcome::Off {
+            trail.cache = CacheOutcome::Bypass;
+        }
         pipeline::call(shard, visit, request, admitted, &mut Taken::nothing(), trail).await
     }
 }

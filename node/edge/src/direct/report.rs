@@ -21,7 +21,7 @@ pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u
             status: errand.status,
             latency_us,
             integration_us: errand.integrate_us,
-            cache: if errand.is_hit { CacheOutcome::Hit } else { CacheOutcome::Off },
+            cache: outcome(errand),
         });
     }
     let Some(log) = &shard.log else { return };
@@ -34,6 +34,11 @@ pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u
         body_bytes,
     };
     log.handle.write(&log.format, &report);
+}
+
+/// What the cache did; whatever is not a hit is metered and logged by the pipeline.
+fn outcome(errand: &Errand) -> CacheOutcome {
+    if errand.is_hit { CacheOutcome::Hit } else { CacheOutcome::Off }
 }
 
 /// A request of the short line as its log line sees it: what the line does not ask for is not looked up.
@@ -145,7 +150,7 @@ impl Facts for Report<'_> {
             Variable::ErrorResponseType => Value::text(self.response_type()),
             Variable::XrayTraceId => self.trace(),
             // The decision is made in one go, and timed as one.
-            Variable::Cache => Value::text(errand.is_hit.then_some("hit")),
+            Variable::Cache => Value::text(outcome(errand).name()),
             Variable::RouteUs => Value::number(errand.decide_us),
             Variable::IntegrateUs => Value::number(errand.integrate_us),
             Variable::RespondUs => Value::number(self.respond_us()),

@@ -129,7 +129,7 @@ pub struct Record<'a> {
     pub throttle_lease: Option<&'a str>,
     /// `$context.tidegate.throttle.plan`: the usage plan of that limit; with the API key, the stage and the method it is named.
     pub throttle_plan: Option<&'a str>,
-    /// `$context.tidegate.cache`: `hit`, `miss` or nothing.
+    /// `$context.tidegate.cache`: `hit`, `miss`, `stale`, `coalesced`, `bypass`, or nothing where caching is off.
     pub cache: Option<&'a str>,
     /// `$context.tidegate.phase.*`.
     pub phases: PhaseTimes,

@@ -19,6 +19,8 @@ const CODES: [u16; 25] = [
 ];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const BUCKETS: Buckets = Buckets::DURATION;
+/// What a cache can do with a request.
+const CACHE_PLACES: usize = 5;
 
 /// Who a block counts for. All four come from configuration.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -39,10 +41,52 @@ pub enum CacheOutcome {
     /// Caching is off for the route.
     #[default]
     Off,
-    /// Answered from the cache.
+    /// A stored answer that lives.
     Hit,
-    /// Looked up and not found.
+    /// Nothing was stored, or it had to be asked whether it is still right.
     Miss,
+    /// A stored answer whose life is over.
+    Stale,
+    /// The answer to another request, which this one has waited for.
+    Coalesced,
+    /// What was stored could not be its answer.
+    Bypass,
+}
+
+impl CacheOutcome {
+    /// As access logs name it; nothing where caching is off.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Hit => Some("hit"),
+            Self::Miss => Some("miss"),
+            Self::Stale => Some("stale"),
+            Self::Coalesced => Some("coalesced"),
+            Self::Bypass => Some("bypass"),
+        }
+    }
+}
+
+/// Requests by what the response cache did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CacheCounts {
+    /// See [`CacheOutcome::Hit`].
+    pub hits: u64,
+    /// See [`CacheOutcome::Miss`].
+    pub misses: u64,
+    /// See [`CacheOutcome::Stale`].
+    pub stale: u64,
+    /// See [`CacheOutcome::Coalesced`].
+    pub coalesced: u64,
+    /// See [`CacheOutcome::Bypass`].
+    pub bypassed: u64,
+}
+
+impl CacheCounts {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.hits + self.misses + self.stale + self.coalesced + self.bypassed
+    }
 }
 
 /// One answered request.
@@ -61,7 +105,7 @@ pub struct Observation {
 #[derive(Debug)]
 struct Block {
     codes: [AtomicU64; CODES.len() + CLASSES.len()],
-    cache: [AtomicU64; 2],
+    cache: [AtomicU64; CACHE_PLACES],
     latency: Cells,
     integration: Cells,
 }
@@ -70,7 +114,7 @@ impl Block {
     fn new() -> Self {
         Self {
             codes: [const { AtomicU64::new(0) }; CODES.len() + CLASSES.len()],
-            cache: [const { AtomicU64::new(0) }; 2],
+            cache: [const { AtomicU64::new(0) }; CACHE_PLACES],
             latency: Cells::new(BUCKETS),
             integration: Cells::new(BUCKETS),
         }
@@ -100,11 +144,14 @@ impl RouteMetrics {
         if let Some(integration_us) = observation.integration_us {
             block.integration.observe(BUCKETS, integration_us);
         }
-        let [hits, misses] = &block.cache;
+        let [hits, misses, stale, coalesced, bypassed] = &block.cache;
         match observation.cache {
             CacheOutcome::Off => {}
             CacheOutcome::Hit => slot::add(hits, 1),
             CacheOutcome::Miss => slot::add(misses, 1),
+            CacheOutcome::Stale => slot::add(stale, 1),
+            CacheOutcome::Coalesced => slot::add(coalesced, 1),
+            CacheOutcome::Bypass => slot::add(bypassed, 1),
         }
     }
 
@@ -115,8 +162,7 @@ impl RouteMetrics {
             codes: Vec::new(),
             latency: Distribution::new(BUCKETS),
             integration: Distribution::new(BUCKETS),
-            cache_hits: 0,
-            cache_misses: 0,
+            cache: CacheCounts::default(),
         };
         let mut codes = [0u64; CODES.len() + CLASSES.len()];
         for block in self.slots.iter().filter_map(OnceLock::get) {
@@ -125,9 +171,10 @@ impl RouteMetrics {
             }
             block.latency.add_to(BUCKETS, &mut summary.latency);
             block.integration.add_to(BUCKETS, &mut summary.integration);
-            let [hits, misses] = &block.cache;
-            summary.cache_hits += hits.load(Relaxed);
-            summary.cache_misses += misses.load(Relaxed);
+            let CacheCounts { hits, misses, stale, coalesced, bypassed } = &mut summary.cache;
+            for (total, count) in [hits, misses, stale, coalesced, bypassed].into_iter().zip(&block.cache) {
+                *total += count.load(Relaxed);
+            }
         }
         let names = CODES.iter().map(u16::to_string).chain(CLASSES.map(str::to_owned));
         summary.codes = names.zip(codes).filter(|(_, count)| *count > 0).collect();
@@ -166,10 +213,8 @@ pub struct RouteSummary {
     pub latency: Distribution,
     /// Integration latency, in seconds.
     pub integration: Distribution,
-    /// Answers from the cache.
-    pub cache_hits: u64,
-    /// Lookups that found nothing.
-    pub cache_misses: u64,
+    /// What the cache did; nothing where caching is off.
+    pub cache: CacheCounts,
 }
 
 impl RouteSummary {
@@ -259,20 +304,26 @@ impl RouteTable {
                 let help = "Time spent waiting for the integration";
                 encoder.histogram("integration_duration_seconds", help, &labels, summary.integration.clone());
             }
-            if summary.cache_hits + summary.cache_misses > 0 {
-                encoder.counter("cache_hits", "Answers from the response cache", &labels, summary.cache_hits);
-                encoder.counter(
-                    "cache_misses",
-                    "Lookups the response cache could not answer",
-                    &labels,
-                    summary.cache_misses,
-                );
+            if summary.cache.total() > 0 {
+                report_cache(encoder, &labels, &summary.cache);
             }
         }
     }
 
     fn blocks(&self) -> MutexGuard<'_, HashMap<RouteLabels, Arc<RouteMetrics>>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn report_cache(encoder: &mut Encoder, labels: &[(&str, &str)], counts: &CacheCounts) {
+    for (name, help, count) in [
+        ("cache_hits", "Answers from the response cache", counts.hits),
+        ("cache_misses", "Lookups the response cache could not answer", counts.misses),
+        ("cache_stale", "Answers from the response cache although their life was over", counts.stale),
+        ("cache_coalesced", "Requests that were sent the answer of another one", counts.coalesced),
+        ("cache_bypassed", "Requests that went to the integration whatever was stored", counts.bypassed),
+    ] {
+        encoder.counter(name, help, labels, count);
     }
 }
 
@@ -295,8 +346,8 @@ mod tests {
         for (status, cache) in [
             (200, CacheOutcome::Hit),
             (200, CacheOutcome::Miss),
-            (404, CacheOutcome::Off),
-            (418, CacheOutcome::Off),
+            (404, CacheOutcome::Stale),
+            (418, CacheOutcome::Bypass),
             (999, CacheOutcome::Off),
         ] {
             block.record(&Observation { status, latency_us: 800, integration_us: Some(600), cache });
@@ -304,7 +355,9 @@ mod tests {
         let summary = block.summary();
         let expected = [("200", 2), ("404", 1), ("4xx", 1), ("5xx", 1)];
         assert_eq!(summary.codes, expected.map(|(code, count)| (code.to_owned(), count)));
-        assert_eq!((summary.count(), summary.class_count('4'), summary.cache_hits), (5, 2, 1));
+        assert_eq!((summary.count(), summary.class_count('4')), (5, 2));
+        let cache = CacheCounts { hits: 1, misses: 1, stale: 1, coalesced: 0, bypassed: 1 };
+        assert_eq!(summary.cache, cache);
         assert_eq!(summary.latency.quantile_bound(0.5), Some(0.001));
     }
 
