@@ -47,7 +47,11 @@ async fn read(response: Response, mut stream: Box<UpstreamBody>) -> Result<Gathe
     while !is_long && !stream.ends_with_connection() {
         let frame = timeout(PART_TIME, stream.frame()).await.map_err(|_| Rejection::IntegrationTimeout)?;
         match frame {
-            None => return Ok(Gathered::Whole(response, whole.into())),
+            None => {
+                // What a store counts is what it holds: no room is kept that the body has outgrown.
+                whole.shrink_to_fit();
+                return Ok(Gathered::Whole(response, whole.into()));
+            }
             Some(Ok(frame)) => whole.extend_from_slice(&frame.into_data().unwrap_or_default()),
             Some(Err(fault)) => {
                 tracing::debug!(%fault, "an answer for the cache broke off");
