@@ -1,4 +1,4 @@
-//! `tidegate dev`: a whole region on one machine, one real node process per availability zone.
+//! `tidegate dev`: a whole region on one machine, one real node process per availability zone, or several.
 //!
 //! The supervisor plans ports and folders, starts the same binary with `tidegate node --config FILE`, stands in for the
 //! region's load balancer, imports a sample API and takes commands over a Unix socket. It never reaches into a node:
@@ -22,9 +22,12 @@ use tidegate_cli::{ConnectionArgs, Format};
 #[derive(Clone, Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct DevArgs {
-    /// Availability zones per region, one node process each
+    /// Availability zones per region
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub(crate) azs: u8,
+    /// Nodes per availability zone; those of one zone share what they cache
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub(crate) nodes_per_az: u8,
     /// Regions
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub(crate) regions: u8,
@@ -79,10 +82,10 @@ pub(crate) enum DevError {
     Running(PathBuf),
     #[error("no development region runs in {0}; start one with `tidegate dev`")]
     NotRunning(PathBuf),
-    #[error("{az} did not become {state} within {seconds} s; see {log}")]
-    Slow { az: String, state: &'static str, seconds: u64, log: PathBuf },
-    #[error("{az} stopped by itself ({status}); see {log}")]
-    Exited { az: String, status: String, log: PathBuf },
+    #[error("{name} did not become {state} within {seconds} s; see {log}")]
+    Slow { name: String, state: &'static str, seconds: u64, log: PathBuf },
+    #[error("{name} stopped by itself ({status}); see {log}")]
+    Exited { name: String, status: String, log: PathBuf },
     #[error("{0}")]
     Refused(String),
 }

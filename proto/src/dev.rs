@@ -32,6 +32,9 @@ pub struct DevNode {
     pub region: String,
     /// Availability zone.
     pub az: String,
+    /// Name of its process and its folder: the zone, and a number for further nodes of it.
+    #[serde(default)]
+    pub name: String,
     /// Node id.
     pub node_id: u64,
     /// Process id; 0 while the node is stopped.

@@ -29,7 +29,7 @@ pub(crate) enum Entry {
 pub(crate) struct NodeProcess {
     child: Child,
     log: PathBuf,
-    az: String,
+    name: String,
 }
 
 /// Whether the node has been given an identity before.
@@ -62,7 +62,7 @@ impl NodeProcess {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed(&config))?;
-        Ok(Self { child, log, az: plan.az.clone() })
+        Ok(Self { child, log, name: plan.name.clone() })
     }
 
     /// Process id.
@@ -93,7 +93,7 @@ impl NodeProcess {
     }
 
     fn exited(&self, status: String) -> DevError {
-        DevError::Exited { az: self.az.clone(), status, log: self.log.clone() }
+        DevError::Exited { name: self.name.clone(), status, log: self.log.clone() }
     }
 }
 

@@ -91,7 +91,7 @@ async fn status(connection: &ConnectionArgs, format: Format) -> Result<String, D
         let state = if node.pid == 0 { "stopped".to_owned() } else { format!("pid {}", node.pid) };
         text += &format!(
             "{}  node {}  {state:<12}  gateway {}  control {}\n",
-            node.az, node.node_id, node.gateway, node.control
+            node.name, node.node_id, node.gateway, node.control
         );
     }
     let cluster = ClusterCommand::Status.run(&Client::new(connection.resolve()?), format).await?;

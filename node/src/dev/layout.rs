@@ -23,6 +23,10 @@ pub(crate) struct Layout {
     pub(crate) regions: Vec<RegionPlan>,
     /// The sample upstream.
     pub(crate) upstream: SocketAddr,
+    /// Zones per region.
+    pub(crate) azs: u8,
+    /// Nodes per zone.
+    pub(crate) nodes_per_az: u8,
 }
 
 /// A region and its balancers.
@@ -36,7 +40,7 @@ pub(crate) struct RegionPlan {
     pub(crate) gateway: SocketAddr,
     /// Balancer of the data plane's TLS.
     pub(crate) gateway_tls: SocketAddr,
-    /// One node per availability zone.
+    /// Zone by zone.
     pub(crate) nodes: Vec<NodePlan>,
 }
 
@@ -47,6 +51,8 @@ pub(crate) struct NodePlan {
     pub(crate) region: String,
     /// Availability zone.
     pub(crate) az: String,
+    /// Name of its process and its folder: the zone, and a number for further nodes of it.
+    pub(crate) name: String,
     /// Control listener; the cluster transport has the same port in UDP.
     pub(crate) control: SocketAddr,
     /// Data-plane listener.
@@ -70,26 +76,39 @@ pub(crate) struct PortTaken {
     flag: &'static str,
 }
 
+impl NodePlan {
+    /// Where other nodes reach it.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.advertise.unwrap_or(self.control)
+    }
+}
+
 impl Layout {
     /// Plans the region that the flags describe.
     pub(crate) fn plan(args: &DevArgs, data: &Path) -> Self {
         let region = |r: u16| {
             let name = format!("local-{}", r + 1);
             let (control, gateway) = (args.port + r * REGION_STEP, args.gateway_port + r * REGION_STEP);
+            let (per_az, count) = (u16::from(args.nodes_per_az), u16::from(args.azs * args.nodes_per_az));
             let node = |i: u16| {
-                let az = format!("{name}{}", char::from(b'a' + i as u8));
+                let az = format!("{name}{}", char::from(b'a' + (i / per_az) as u8));
+                let own = match i % per_az {
+                    0 => az.clone(),
+                    further => format!("{az}-{}", further + 1),
+                };
                 NodePlan {
                     region: name.clone(),
-                    folder: data.join(&az),
+                    folder: data.join(&own),
                     az,
+                    name: own,
                     control: loopback(control + 1 + i),
                     gateway: loopback(gateway + 1 + i),
                     gateway_tls: loopback(gateway + TLS_OFFSET + 1 + i),
                     admin: loopback(control + ADMIN_OFFSET + 1 + i),
-                    advertise: args.advertise.get(usize::from(r * u16::from(args.azs) + i)).copied(),
+                    advertise: args.advertise.get(usize::from(r * count + i)).copied(),
                 }
             };
-            let nodes = (0..u16::from(args.azs)).map(node).collect();
+            let nodes = (0..count).map(node).collect();
             let gateway_tls = loopback(gateway + TLS_OFFSET);
             RegionPlan { nodes, control: loopback(control), gateway: loopback(gateway), gateway_tls, name }
         };
@@ -97,6 +116,8 @@ impl Layout {
             data: data.to_owned(),
             regions: (0..u16::from(args.regions)).map(region).collect(),
             upstream: loopback(args.gateway_port + UPSTREAM_OFFSET),
+            azs: args.azs,
+            nodes_per_az: args.nodes_per_az,
         }
     }
 
@@ -123,12 +144,12 @@ impl Layout {
             tcp(region.gateway, "--gateway-port", || format!("the gateway balancer of {}", region.name))?;
             tcp(region.gateway_tls, "--gateway-port", || format!("the TLS balancer of {}", region.name))?;
             for node in &region.nodes {
-                tcp(node.control, "--port", || format!("the control listener of {}", node.az))?;
-                tcp(node.admin, "--port", || format!("the admin listener of {}", node.az))?;
-                tcp(node.gateway, "--gateway-port", || format!("the gateway listener of {}", node.az))?;
-                tcp(node.gateway_tls, "--gateway-port", || format!("the TLS listener of {}", node.az))?;
+                tcp(node.control, "--port", || format!("the control listener of {}", node.name))?;
+                tcp(node.admin, "--port", || format!("the admin listener of {}", node.name))?;
+                tcp(node.gateway, "--gateway-port", || format!("the gateway listener of {}", node.name))?;
+                tcp(node.gateway_tls, "--gateway-port", || format!("the TLS listener of {}", node.name))?;
                 let free = UdpSocket::bind(node.control).is_ok();
-                let purpose = format!("the cluster transport (UDP) of {}", node.az);
+                let purpose = format!("the cluster transport (UDP) of {}", node.name);
                 free.then_some(()).ok_or(PortTaken { port: node.control.port(), purpose, flag: "--port" })?;
             }
         }
@@ -153,19 +174,31 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn args(azs: u8, regions: u8, port: u16, gateway_port: u16) -> DevArgs {
-        DevArgs { azs, regions, port, gateway_port, advertise: Vec::new(), reset: false, verb: None }
+        let advertise = Vec::new();
+        DevArgs { azs, nodes_per_az: 1, regions, port, gateway_port, advertise, reset: false, verb: None }
     }
 
     #[test]
     fn no_port_is_planned_twice() {
-        let layout = Layout::plan(&args(9, 9, 4000, 8080), Path::new("d"));
+        let args = DevArgs { nodes_per_az: 4, ..args(9, 9, 4000, 8080) };
+        let layout = Layout::plan(&args, Path::new("d"));
         let nodes = layout.nodes().flat_map(|n| [n.control, n.gateway, n.gateway_tls, n.admin]);
         let all: Vec<SocketAddr> = nodes
             .chain(layout.regions.iter().flat_map(|r| [r.control, r.gateway, r.gateway_tls]))
             .chain([layout.upstream])
             .collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
-        assert_eq!(layout.regions[0].nodes[2].az, "local-1c");
+        let folders: BTreeSet<&Path> = layout.nodes().map(|node| &*node.folder).collect();
+        assert_eq!(folders.len(), 9 * 9 * 4);
+        let ninth = &layout.regions[0].nodes[9];
+        assert_eq!((&*ninth.az, &*ninth.name), ("local-1c", "local-1c-2"));
+    }
+
+    #[test]
+    fn a_node_alone_in_its_zone_has_its_name() {
+        let layout = Layout::plan(&args(3, 1, 4000, 8080), Path::new("d"));
+        let third = &layout.regions[0].nodes[2];
+        assert_eq!((&*third.az, &*third.name), ("local-1c", "local-1c"));
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub(crate) fn region(args: &DevArgs, layout: &Layout) -> Result<DevRegion, DevEr
     let node = |plan: &NodePlan| DevNode {
         region: plan.region.clone(),
         az: plan.az.clone(),
-        node_id: old.as_ref().and_then(|o| o.nodes.iter().find(|n| n.az == plan.az)).map_or(0, |n| n.node_id),
+        name: plan.name.clone(),
+        node_id: old.as_ref().and_then(|o| o.nodes.iter().find(|n| is_of(n, plan))).map_or(0, |n| n.node_id),
         pid: 0,
         gateway: format!("http://{}", plan.gateway),
         gateway_tls: format!("https://{}", plan.gateway_tls),
@@ -64,6 +65,12 @@ pub(crate) fn region(args: &DevArgs, layout: &Layout) -> Result<DevRegion, DevEr
         nodes: layout.nodes().map(node).collect(),
         sample: old.and_then(|o| o.sample),
     })
+}
+
+/// Whether a node of `dev.json`, which may have been written when zones had one node and nodes had no names, is the planned one.
+fn is_of(node: &DevNode, plan: &NodePlan) -> bool {
+    let name = if node.name.is_empty() { &node.az } else { &node.name };
+    *name == plan.name
 }
 
 /// File from which the bootstrapping node reads the root secret.

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use http::Method;
 use tidegate_cli::{Client, Endpoint};
 use tidegate_cluster::placement::{self, Candidate};
@@ -103,8 +104,10 @@ impl Supervisor {
                 client.json(Method::POST, "/_tidegate/cluster/token", &serde_json::json!({})).await?;
             self.spawn(plan, Entry::Join { token: issued.token })?;
             // One after the other, so that node ids follow the zones.
-            let az = plan.az.clone();
-            self.wait("a member", move |_, status| status.nodes.iter().any(|node| node.az == az)).await?;
+            let address = plan.address().to_string();
+            let is_member =
+                move |status: &ClusterStatus| status.nodes.iter().any(|node| node.cluster_address == address);
+            self.wait("a member", move |_, status| is_member(status)).await?;
         }
         match &self.region.sample {
             Some(old) => {
@@ -135,10 +138,10 @@ impl Supervisor {
 
     fn spawn(&mut self, plan: &NodePlan, entry: Entry) -> Result<(), DevError> {
         let process = NodeProcess::start(plan, entry)?;
-        if let Some(node) = self.region.nodes.iter_mut().find(|node| node.az == plan.az) {
+        if let Some(node) = self.region.nodes.iter_mut().find(|node| node.name == plan.name) {
             node.pid = process.pid();
         }
-        self.processes.insert(plan.az.clone(), process);
+        self.processes.insert(plan.name.clone(), process);
         prepare::write_region(&self.layout.data, &self.region)
     }
 
@@ -163,17 +166,20 @@ impl Supervisor {
                 }
             }
             if Instant::now() > deadline {
-                let az = self.processes.keys().next().cloned().unwrap_or_default();
-                let log = self.layout.data.join(&az).join("node.log");
-                return Err(DevError::Slow { az, state, seconds: READY_TIMEOUT.as_secs(), log });
+                let name = self.processes.keys().next().cloned().unwrap_or_default();
+                let log = self.layout.data.join(&name).join("node.log");
+                return Err(DevError::Slow { name, state, seconds: READY_TIMEOUT.as_secs(), log });
             }
             sleep(POLL).await;
         }
     }
 
     fn take_ids(&mut self, status: &ClusterStatus) {
-        for member in &status.nodes {
-            if let Some(node) = self.region.nodes.iter_mut().find(|node| node.az == member.az) {
+        for plan in self.layout.nodes() {
+            let address = plan.address().to_string();
+            let member = status.nodes.iter().find(|member| member.cluster_address == address);
+            let node = self.region.nodes.iter_mut().find(|node| node.name == plan.name);
+            if let (Some(member), Some(node)) = (member, node) {
                 node.node_id = member.node;
             }
         }
@@ -195,16 +201,18 @@ impl Supervisor {
     fn greet(&self, took: Duration) {
         let region = &self.region;
         println!(
-            "tidegate {}   {} region(s) of {} AZ(s), one process each, data in {}",
+            "tidegate {}   {} region(s) of {} AZ(s), {} process{} each, data in {}",
             env!("CARGO_PKG_VERSION"),
             self.region_count(),
-            self.layout.regions[0].nodes.len(),
+            self.layout.azs,
+            if self.layout.nodes_per_az == 1 { "one".into() } else { self.layout.nodes_per_az.to_string() },
+            if self.layout.nodes_per_az == 1 { "" } else { "es" },
             self.layout.data.display()
         );
         for node in &region.nodes {
             println!(
                 "  {}  node {}  pid {:<8} gateway {}  control {}  admin {}",
-                node.az, node.node_id, node.pid, node.gateway, node.control, node.admin
+                node.name, node.node_id, node.pid, node.gateway, node.control, node.admin
             );
         }
         println!(
@@ -252,18 +260,19 @@ impl Supervisor {
         let ended: Vec<String> = self
             .processes
             .iter_mut()
-            .filter_map(|(az, p)| p.check().err().map(|e| (az.clone(), e)))
-            .map(|(az, error)| {
+            .filter_map(|(name, p)| p.check().err().map(|e| (name.clone(), e)))
+            .map(|(name, error)| {
+                let az = self.layout.nodes().find(|node| node.name == name).map_or("", |node| &node.az);
                 eprintln!("{error}\n  start it again with `tidegate dev start-az {az}`");
-                az
+                name
             })
             .collect();
         if ended.is_empty() {
             return Ok(());
         }
-        for az in ended {
-            self.processes.remove(&az);
-            self.mark_stopped(&az);
+        for name in ended {
+            self.processes.remove(&name);
+            self.mark_stopped(&name);
         }
         prepare::write_region(&self.layout.data, &self.region)
     }
@@ -271,24 +280,29 @@ impl Supervisor {
     async fn obey(&mut self, order: Order) -> Result<String, DevError> {
         match order {
             Order::StopAz { az } => {
-                self.plan(&az)?;
-                let Some(process) = self.processes.remove(&az) else {
+                let plans = self.plans(&az)?;
+                let running = plans.iter().filter_map(|plan| self.processes.remove(&plan.name));
+                let running: Vec<NodeProcess> = running.collect();
+                if running.is_empty() {
                     return Ok(format!("{az} is already stopped"));
-                };
-                process.kill().await;
-                self.mark_stopped(&az);
+                }
+                join_all(running.into_iter().map(NodeProcess::kill)).await;
+                plans.iter().for_each(|plan| self.mark_stopped(&plan.name));
                 prepare::write_region(&self.layout.data, &self.region)?;
                 Ok(format!("{az} is killed"))
             }
             Order::StartAz { az } => {
-                let plan = self.plan(&az)?;
-                if self.processes.contains_key(&az) {
+                let mut plans = self.plans(&az)?;
+                plans.retain(|plan| !self.processes.contains_key(&plan.name));
+                if plans.is_empty() {
                     return Ok(format!("{az} already runs"));
                 }
-                self.spawn(&plan, Entry::Known)?;
-                let name = az.clone();
+                plans.iter().try_for_each(|plan| self.spawn(plan, Entry::Known))?;
+                let wanted: Vec<String> = plans.iter().map(|plan| plan.address().to_string()).collect();
                 self.wait("ready", move |_, status| {
-                    status.nodes.iter().any(|node| node.az == name && node.live && node.ready)
+                    let ready = status.nodes.iter().filter(|node| node.live && node.ready);
+                    let ready: BTreeSet<&String> = ready.map(|node| &node.cluster_address).collect();
+                    wanted.iter().all(|address| ready.contains(address))
                 })
                 .await?;
                 Ok(format!("{az} runs and is ready"))
@@ -301,16 +315,19 @@ impl Supervisor {
         }
     }
 
-    fn plan(&self, az: &str) -> Result<NodePlan, DevError> {
-        let names: Vec<&str> = self.layout.nodes().map(|node| node.az.as_str()).collect();
-        let found = self.layout.nodes().find(|node| node.az == az).cloned();
-        found.ok_or_else(|| {
-            DevError::Refused(format!("no availability zone {az}; there are {}", names.join(", ")))
-        })
+    /// The nodes of a zone.
+    fn plans(&self, az: &str) -> Result<Vec<NodePlan>, DevError> {
+        let found: Vec<NodePlan> = self.layout.nodes().filter(|node| node.az == az).cloned().collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let mut names: Vec<&str> = self.layout.nodes().map(|node| node.az.as_str()).collect();
+        names.dedup();
+        Err(DevError::Refused(format!("no availability zone {az}; there are {}", names.join(", "))))
     }
 
-    fn mark_stopped(&mut self, az: &str) {
-        if let Some(node) = self.region.nodes.iter_mut().find(|node| node.az == az) {
+    fn mark_stopped(&mut self, name: &str) {
+        if let Some(node) = self.region.nodes.iter_mut().find(|node| node.name == name) {
             node.pid = 0;
         }
     }
@@ -353,9 +370,12 @@ mod tests {
 
     #[test]
     fn the_placement_rule_decides_how_many_voters_to_wait_for() {
-        for (azs, regions, voters) in [(1, 1, 1), (2, 1, 1), (3, 1, 3), (3, 3, 5), (1, 3, 3)] {
+        for (azs, nodes_per_az, regions, voters) in
+            [(1, 1, 1, 1), (2, 1, 1, 1), (3, 1, 1, 3), (3, 1, 3, 5), (1, 1, 3, 3), (3, 2, 1, 3)]
+        {
             let args = DevArgs {
                 azs,
+                nodes_per_az,
                 regions,
                 port: 4000,
                 gateway_port: 8080,
@@ -366,7 +386,7 @@ mod tests {
             assert_eq!(
                 expected_voters(&Layout::plan(&args, Path::new("d"))),
                 voters,
-                "{azs} AZs in {regions} regions"
+                "{azs} AZs of {nodes_per_az} in {regions} regions"
             );
         }
     }

@@ -1,0 +1,157 @@
+"""Two real nodes of one availability zone share what they cache: a stampede over both is one upstream call, and neither needs the other."""
+
+import asyncio
+import os
+import resource
+import signal
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from support import raw
+from support.apis import Api, patch
+from support.region import Region, wait_until
+
+STAMPEDE = 1_000
+TTL_SECONDS = 3
+# A node that is gone may cost a request this much: a question without a reply, and a wait that the owner held.
+PATIENCE_SECONDS = 2
+
+
+@pytest.fixture(scope="module")
+def zone(tmp_path_factory):
+    """One zone of two nodes."""
+    # Both ends of every connection of a stampede are open files of some process.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 8_192), hard), hard))
+    region = Region(tmp_path_factory.mktemp("zone") / "one", azs=1)
+    try:
+        yield region.start("--nodes-per-az", "2")
+    finally:
+        region.stop()
+
+
+@pytest.fixture
+def cached(zone, upstream):
+    """An API whose answers are cached on both nodes, once both say hello to each other."""
+    parameter = {"integration.request.path.proxy": "method.request.path.proxy"}
+    api = Api(zone.client()).proxy(
+        "/{proxy+}", f"{upstream.url}/{{proxy}}", method={"requestParameters": {"method.request.path.proxy": True}}, requestParameters=parameter
+    )
+    api.deploy(cacheClusterEnabled=True, cacheClusterSize="0.5")
+    settings = patch(("replace", "/*/*/caching/enabled", "true"), ("replace", "/*/*/caching/ttlInSeconds", str(TTL_SECONDS)))
+    api.client.update_stage(restApiId=api.id, stageName="dev", patchOperations=settings)
+    count = iter(range(1_000))
+
+    def share():
+        path = f"/hello/{next(count)}"
+        answers = [zone.call(api.id, "dev", path, node=node) for node in zone.nodes]
+        return [answer.status for answer in answers] == [200, 200] and sum(asks(node, "found") for node in zone.nodes) > before
+
+    before = sum(asks(node, "found") for node in zone.nodes)
+    wait_until(share, lambda: f"the nodes do not share: {zone.story()}", seconds=20)
+    upstream.forget()
+    yield api
+    api.delete()
+
+
+def asks(node, result):
+    text = raw.request(node["admin"], "GET", "/metrics").text
+    name = f'tidegate_cache_zone_asks_total{{result="{result}"}} '
+    return sum(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))
+
+
+async def ask(node, request, go, seconds=30):
+    """One request on a connection that was open before: status, or what went wrong."""
+    place = urlsplit(node["gateway"])
+    try:
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        await go()
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(), seconds)
+        writer.close()
+        return int(answer.split(b" ", 2)[1]) if answer else "nothing"
+    except (OSError, TimeoutError, IndexError, ValueError) as error:
+        return repr(error)
+
+
+def stampede(zone, api, path, count=STAMPEDE):
+    """Requests at the same time, over both nodes in turn: what became of each."""
+    head = f"GET /dev{path} HTTP/1.1\r\nHost: {zone.host(api.id)}\r\nConnection: close\r\n\r\n".encode()
+    nodes = zone.nodes
+
+    async def run():
+        all_open = asyncio.Barrier(count)
+        return await asyncio.gather(*[ask(nodes[number % len(nodes)], head, all_open.wait) for number in range(count)])
+
+    return asyncio.run(run())
+
+
+def test_a_stampede_is_one_upstream_call(zone, cached, upstream, measured):
+    owners = set()
+    for number in range(12):
+        path = f"/slow/{300 + number}"
+        before = [asks(node, "fill") + asks(node, "found") for node in zone.nodes]
+        started = time.monotonic()
+        answers = stampede(zone, cached, path)
+        took = time.monotonic() - started
+        assert set(answers) == {200}, {answer: answers.count(answer) for answer in set(answers)}
+        assert len(upstream.seen) == 1, [seen.line for seen in upstream.seen]
+        upstream.forget()
+        after = [asks(node, "fill") + asks(node, "found") for node in zone.nodes]
+        owners |= {index for index in (0, 1) if after[index] == before[index]}
+        if number == 0:
+            measured(f"{STAMPEDE} requests over 2 nodes of an AZ for one key that is not stored: 1 upstream call, {took * 1000:.0f} ms")
+        if owners == {0, 1}:
+            break
+    assert owners == {0, 1}, "one node owned every key"
+    # What is stored is one answer of the zone: both have it now, and both lose it at the same time.
+    expires = time.monotonic() + TTL_SECONDS
+    wait_until(lambda: time.monotonic() > expires, "time passes", seconds=TTL_SECONDS + 1)
+    answers = stampede(zone, cached, path)
+    assert set(answers) == {200} and len(upstream.seen) == 1, [seen.line for seen in upstream.seen]
+
+
+def test_an_owner_that_is_killed_fails_no_request(zone, cached, upstream, measured):
+    """SIGKILL of one node while the other one is asked for keys that either owns: nobody but clients of the killed one notices."""
+    left, killed = zone.nodes
+    answers, slowest, stop = [], [0.0], threading.Event()
+    host = {"Host": zone.host(cached.id)}
+
+    def load(worker):
+        number = 0
+        while not stop.is_set():
+            number += 1
+            # Every other key is asked for by two workers at about the same time, so that some wait for calls of others.
+            whose = worker // 2 if number % 2 else f"{worker}-alone"
+            try:
+                answer = raw.request(left["gateway"], "GET", f"/dev/key/{whose}/{number}", host)
+                answers.append(answer.status)
+                slowest[0] = max(slowest[0], answer.seconds)
+            except Exception as error:
+                answers.append(repr(error))
+
+    workers = [threading.Thread(target=load, args=(worker,)) for worker in range(12)]
+    for worker in workers:
+        worker.start()
+    try:
+        asked = asks(left, "fill")
+        wait_until(lambda: asks(left, "fill") > asked + 50, "the other node is asked", seconds=20)
+        before = len(answers)
+        os.kill(killed["pid"], signal.SIGKILL)
+        wait_until(lambda: asks(left, "failed") > 0, "the loss is noticed", seconds=10)
+        noticed = time.monotonic()
+        wait_until(lambda: len(answers) > before + 500 and time.monotonic() > noticed + 2, "requests go on", seconds=30)
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+    wrong = [answer for answer in answers if answer != 200]
+    assert not wrong, (len(wrong), wrong[:5])
+    assert slowest[0] < PATIENCE_SECONDS
+    measured(f"{len(answers)} requests while the other node of the AZ is killed: 0 failed, slowest {slowest[0] * 1000:.0f} ms")
+    az = killed["az"]
+    wait_until(lambda: any(node["pid"] == 0 for node in zone.nodes), "the supervisor sees it")
+    assert "runs and is ready" in zone.tidegate("dev", "start-az", az).stdout
