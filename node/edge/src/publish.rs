@@ -133,6 +133,11 @@ impl Publisher {
         self.current.load()
     }
 
+    /// What is served now, for who waits meanwhile.
+    pub(crate) fn load_full(&self) -> Arc<Published> {
+        self.current.load_full()
+    }
+
     /// Replaces what is served. Meters of unchanged stages are taken over.
     pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) {
         // The lock orders concurrent publishers; shards never take it.
@@ -148,6 +153,7 @@ impl Publisher {
             .iter()
             .map(|stage| take_over(stage).unwrap_or_else(|| resolve(&self.registry, stage)));
         let stores = self.cache.stores(snapshot.caches(), snapshot.stages().len(), &before.stores);
+        self.cache.keep_scopes(snapshot.caches(), snapshot.stages().len());
         let published = Published { meters: meters.collect(), snapshot, stores };
         retired.push(self.current.swap(Arc::new(published)));
         self.generation.fetch_add(1, Release);
@@ -159,6 +165,12 @@ impl Publisher {
     pub(crate) fn resize(&self) {
         let current = self.current.load_full();
         self.cache.resize(current.snapshot.caches(), &current.stores);
+    }
+
+    /// Keeps what is stored for the next process, where there is a disk for it. Call it when no shard runs any more.
+    pub(crate) async fn close(&self) {
+        let published = self.current.load_full();
+        self.cache.close(&published.stores).await;
     }
 
     /// Frees replaced snapshots that no shard reads any more.
