@@ -42,10 +42,12 @@ pub enum Kind {
     Caches = 12,
     /// A [`crate::cache::MessageV1`].
     CacheMessage = 13,
+    /// A [`crate::stored::StoredV1`].
+    Stored = 14,
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Transaction,
         Self::Outcome,
         Self::State,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Limits,
         Self::Caches,
         Self::CacheMessage,
+        Self::Stored,
     ];
 }
 

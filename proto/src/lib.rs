@@ -15,4 +15,5 @@ pub mod ledger;
 pub mod limits;
 pub mod peer;
 pub mod status;
+pub mod stored;
 pub mod transaction;

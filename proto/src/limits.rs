@@ -236,6 +236,32 @@ pub const CACHE_ZONE_ENTRY_BYTES_MAX: usize = CACHE_BODY_BYTES_MAX + 512 * 1024;
 pub const CACHE_ZONE_HELLO_MS: u64 = 250;
 /// How long a node may take to say that it is there, in milliseconds.
 pub const CACHE_ZONE_HELLO_TIMEOUT_MS: u64 = 500;
+/// Fewest bytes of cached answers on disk that make sense: some segments with some of the largest answers each.
+pub const CACHE_DISK_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Answers on disk that a node knows the places of; it takes some 60 MiB of memory. Beyond it the oldest go.
+pub const CACHE_DISK_RECORDS_MAX: usize = 1 << 20;
+/// Largest record of an answer on disk, in bytes: its body, and some hundred KiB of key and header lines.
+pub const CACHE_DISK_RECORD_BYTES_MAX: usize = CACHE_BODY_BYTES_MAX + 256 * 1024;
+/// Files with answers; beyond it the oldest go.
+pub const CACHE_DISK_SEGMENTS_MAX: usize = 256;
+/// Answers, and their bytes, that wait for being written to disk; others are not written.
+pub const CACHE_DISK_WRITES_MAX: usize = 1_024;
+/// See [`CACHE_DISK_WRITES_MAX`].
+pub const CACHE_DISK_WRITE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Answers that wait for being read from disk by one thread; others are asked of upstreams.
+pub const CACHE_DISK_READS_MAX: usize = 256;
+/// How long a request waits for the disk, in milliseconds.
+pub const CACHE_DISK_READ_TIMEOUT_MS: u64 = 20;
+/// Answers on disk that were made invalid and are not marked so yet; beyond it everything on disk is dropped.
+pub const CACHE_DISK_MARKS_MAX: usize = 1 << 16;
+/// How long finding out what is on disk may take after a start, in milliseconds; what was not found by then is dropped.
+pub const CACHE_DISK_SCAN_MS_MAX: u64 = 60_000;
+/// How long writing what is in memory may take at the end, in milliseconds.
+pub const CACHE_DISK_CLOSE_MS_MAX: u64 = 5_000;
+/// How long an answer must be fresh yet to be worth a place on disk, in milliseconds.
+pub const CACHE_DISK_LEFT_MS_MIN: u64 = 30_000;
+/// How long nothing is written after the disk failed, in milliseconds.
+pub const CACHE_DISK_PAUSE_MS: u64 = 10_000;
 
 /// Rate limits and quotas that one node holds the state of; an API key with both counts once.
 pub const LIMITS_MAX: usize = 1 << 22;

@@ -2,15 +2,18 @@
 //! order in which it is looked for; what may be stored and reused is decided elsewhere.
 
 mod callers;
+mod disk;
 mod entry;
 mod fill;
 mod flight;
+mod form;
 mod hash;
 pub(crate) mod held;
 mod hit;
 mod invalidate;
 mod local;
 mod present;
+mod restore;
 mod serve;
 mod store;
 mod trial;
@@ -29,6 +32,7 @@ use tidegate_gateway::{Caches, Rule};
 use tidegate_telemetry::metrics::{Counter, Registry};
 
 pub use callers::Callers;
+pub(crate) use disk::Disk;
 pub(crate) use entry::Entry;
 pub(crate) use hash::Seed;
 pub(crate) use hit::{Found, Place, find};
@@ -54,6 +58,8 @@ pub(crate) struct Cache {
     current_until_ns: AtomicU64,
     counters: Counters,
     callers: OnceLock<Arc<dyn Callers>>,
+    /// Where answers go that memory has no room for.
+    disk: Option<Arc<Disk>>,
 }
 
 /// What the cache counts besides what it did with requests, which is counted per method.
@@ -74,7 +80,12 @@ impl Cache {
         let (flights, seed) = (Arc::default(), Seed::default());
         let (current_until_ns, callers) = (AtomicU64::new(u64::MAX), OnceLock::new());
         let zone = Arc::new(Zone::new(origin, registry));
-        Self { flights, seed, zone, bytes_max, current_until_ns, counters, callers }
+        Self { flights, seed, zone, bytes_max, current_until_ns, counters, callers, disk: None }
+    }
+
+    /// With a disk behind the memory.
+    pub(crate) fn with_disk(self, disk: Option<Arc<Disk>>) -> Self {
+        Self { disk, ..self }
     }
 
     /// Takes part in the call for a key.
@@ -132,12 +143,32 @@ impl Cache {
             let same = before.iter().flatten().find(|store| store.is_of(cache));
             let store = match same {
                 Some(store) => Arc::clone(store),
-                None => Arc::new(Store::new(Arc::clone(&cache.scope), bytes_max)),
+                None => {
+                    let tier = self.disk.as_ref().map(|disk| disk.tier(&cache.scope));
+                    Arc::new(Store::new(Arc::clone(&cache.scope), bytes_max, tier))
+                }
             };
             store.resize(bytes_max);
             Some(store)
         };
         if caches.is_empty() { Box::default() } else { (0..stages).map(store).collect() }
+    }
+
+    /// Lets go of what is on disk of other caches than these.
+    pub(crate) fn keep_scopes(&self, caches: &Caches, stages: usize) {
+        if let Some(disk) = &self.disk {
+            disk.keep_scopes((0..stages).filter_map(|place| Some(&*caches.stage(place)?.scope)));
+        }
+    }
+
+    /// Writes what is in memory to disk, as far as there is time.
+    pub(crate) async fn close(&self, stores: &Stores) {
+        let Some(disk) = &self.disk else { return };
+        let answers = stores.iter().flatten().filter_map(|store| {
+            let tier = store.tier()?.clone();
+            Some(store.entries().into_iter().map(move |entry| (tier.clone(), entry)))
+        });
+        disk.close(answers.flatten().collect()).await;
     }
 
     /// Sizes stores anew, because the nodes of the zone are others now.

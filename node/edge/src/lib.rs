@@ -23,5 +23,5 @@ mod visit;
 
 pub use cache::{CacheTrial, Callers, Neighbours, Reply};
 pub use limiter::{Limiter, boot_ns};
-pub use options::Options;
+pub use options::{DiskOptions, Options};
 pub use service::{Error, Handle, Service};

@@ -1,6 +1,6 @@
 //! The options of the data plane and their rules.
 
-use std::num::NonZeroU32;
+use std::{fmt, num::NonZeroU32, path::PathBuf};
 
 use tidegate_proto::limits::{CACHE_MEMORY_BYTES_DEFAULT, SHARDS_MAX};
 
@@ -22,6 +22,29 @@ pub struct Options {
     pub direct: bool,
     /// Bytes of stored answers that this node holds in memory, over all stages.
     pub cache_bytes_max: u64,
+    /// Where stored answers go that memory has no room for, and where they outlive the process; nowhere when absent.
+    pub cache_disk: Option<DiskOptions>,
+}
+
+/// Stored answers on disk.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DiskOptions {
+    /// A folder for this alone.
+    pub folder: PathBuf,
+    /// Bytes of all files together.
+    pub bytes_max: u64,
+    /// What is written is sealed with keys that are derived from it; with another one all that is there is dropped.
+    pub key: [u8; 32],
+}
+
+impl fmt::Debug for DiskOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { folder, bytes_max, key: _ } = self;
+        f.debug_struct("DiskOptions")
+            .field("folder", folder)
+            .field("bytes_max", bytes_max)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {
@@ -33,6 +56,7 @@ impl Default for Options {
             requests_per_second_max: None,
             direct: true,
             cache_bytes_max: CACHE_MEMORY_BYTES_DEFAULT,
+            cache_disk: None,
         }
     }
 }

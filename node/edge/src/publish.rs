@@ -168,6 +168,7 @@ impl Publisher {
             .map(|stage| take_over(stage).unwrap_or_else(|| resolve(&self.registry, stage)));
         let stores = self.cache.stores(snapshot.caches(), snapshot.stages().len(), &before.stores);
         let revision = snapshot.revision();
+        self.cache.keep_scopes(snapshot.caches(), snapshot.stages().len());
         let published = Published { meters: meters.collect(), snapshot, stores };
         retired.push(self.current.swap(Arc::new(published)));
         self.generation.fetch_add(1, Release);
@@ -181,6 +182,12 @@ impl Publisher {
     pub(crate) fn resize(&self) {
         let current = self.current.load_full();
         self.cache.resize(current.snapshot.caches(), &current.stores);
+    }
+
+    /// Keeps what is stored for the next process, where there is a disk for it. Call it when no shard runs any more.
+    pub(crate) async fn close(&self) {
+        let published = self.current.load_full();
+        self.cache.close(&published.stores).await;
     }
 
     /// Frees replaced snapshots that no shard reads any more.

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Options,
-    cache::{self, Cache, Callers, Neighbours, held},
+    cache::{self, Cache, Callers, Disk, Neighbours, held},
     certificates::Keeper,
     direct::DirectPath,
     limiter::{Admission, Limiter},
@@ -51,6 +51,9 @@ pub enum Error {
     /// TLS to upstreams cannot be set up.
     #[error("TLS to upstreams: {0}")]
     Tls(#[from] rustls::Error),
+    /// The folder of stored answers cannot be used.
+    #[error("stored answers on disk: {0}")]
+    Disk(io::Error),
     /// A thread or its runtime cannot be started.
     #[error("cannot start a shard: {0}")]
     Shard(#[from] io::Error),
@@ -84,7 +87,7 @@ impl Service {
     /// Checks the options and binds every shard to the same port, and to the same TLS port when there is one. Until something is published, `first` is served.
     ///
     /// # Errors
-    /// [`Error::Option`], [`Error::Listen`].
+    /// [`Error::Option`], [`Error::Listen`], [`Error::Disk`].
     pub fn new(
         options: Options,
         first: Arc<Snapshot>,
@@ -106,7 +109,10 @@ impl Service {
             let rate = u64::from(rate.get());
             Arc::new(Bucket::new(rate, rate))
         });
-        let cache = Arc::new(Cache::new(options.cache_bytes_max, limiter.origin(), &registry));
+        let open = |disk| Disk::open(&disk, limiter.origin(), &registry);
+        let disk = options.cache_disk.map(open).transpose().map_err(Error::Disk)?;
+        let cache = Cache::new(options.cache_bytes_max, limiter.origin(), &registry).with_disk(disk);
+        let cache = Arc::new(cache);
         let handle = Handle {
             publisher: Arc::new(Publisher::new(registry.clone(), cache, first)),
             certificates,
@@ -164,7 +170,10 @@ impl Service {
         let mut is_stopping = false;
         loop {
             tokio::select! {
-                result = all.as_mut() => return result,
+                result = all.as_mut() => {
+                    handle.publisher.close().await;
+                    return result;
+                }
                 () = shutdown.as_mut(), if !is_stopping => {
                     is_stopping = true;
                     handle.drain();

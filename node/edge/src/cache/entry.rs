@@ -1,15 +1,20 @@
 //! A stored answer: written out once, handed out many times without a copy. Owns its form; must never decide whether it is fresh enough
 //! for a request.
 
-use std::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{
+        AtomicBool, AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use tidegate_cache::{range::Stored, terms::Terms};
 use tidegate_gateway::write_status_line;
+
+use super::store::Variants;
 
 /// Bytes that an entry takes besides what is in it: itself, its place in the store and in the views of shards.
 const OVERHEAD_BYTES: usize = 512;
@@ -41,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) part: Option<Stored>,
     /// What is known for operators.
     pub(crate) origin: Origin,
+    /// What tells it from the other variants of its key, if there are any, since it is kept beside them.
+    variants: OnceLock<Arc<Variants>>,
     /// The newest purge of its stage that it is known to have survived.
     survived: AtomicU64,
     /// Whether it was replaced, evicted or purged: views of shards let go of it.
@@ -109,6 +116,7 @@ impl Entry {
             is_dated,
             part,
             origin,
+            variants: OnceLock::new(),
             survived: AtomicU64::new(sequence),
             is_gone: AtomicBool::new(false),
             hits: AtomicU64::new(0),
@@ -130,6 +138,7 @@ impl Entry {
             is_dated: self.is_dated,
             part: self.part,
             origin: self.origin.clone(),
+            variants: OnceLock::new(),
             survived: AtomicU64::new(self.survived()),
             is_gone: AtomicBool::new(false),
             hits: AtomicU64::new(0),
@@ -169,6 +178,16 @@ impl Entry {
 
     pub(crate) fn let_go(&self) {
         self.is_gone.store(true, Release);
+    }
+
+    /// Notes beside which variants it is kept; what was noted first stays.
+    pub(crate) fn join(&self, variants: &Arc<Variants>) {
+        let _is_first = self.variants.set(Arc::clone(variants));
+    }
+
+    /// What tells it from the other variants of its key.
+    pub(crate) fn variants(&self) -> Option<&Arc<Variants>> {
+        self.variants.get()
     }
 
     /// The newest purge that it is known to have survived.

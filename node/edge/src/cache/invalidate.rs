@@ -45,6 +45,6 @@ fn remove(shard: &Shard, view: &View, exchange: &Target<'_>, named: &str) {
     if rule.is_http() && rule.write_key(KeyParts { rest: found.rest, query }, &HeaderMap::new(), &mut key) {
         // First those who fill it, so that none of them puts back what is taken out.
         shard.cache.zone().forget(&key);
-        store.remove(shard.cache.seed().hash(&key));
+        store.remove(shard.cache.seed().hash(&key), &key);
     }
 }

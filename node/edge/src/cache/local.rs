@@ -64,10 +64,14 @@ impl Local {
             return Some(seen.kept.clone());
         }
         let kept = store.find(hash, key).filter(|kept| !kept.is_gone(now_ns))?;
+        // Told at once: an answer that was of use once may be worth a place on disk.
+        if let Kept::Answer(entry) = &kept {
+            entry.add_hits(1);
+        }
         if known.len() >= CACHE_VIEW_ENTRIES_MAX {
             known.clear();
         }
-        known.insert(hash, Seen { kept: kept.clone(), untold: 1, is_used: true });
+        known.insert(hash, Seen { kept: kept.clone(), untold: 0, is_used: true });
         Some(kept)
     }
 

@@ -21,6 +21,7 @@ use super::{
     flight::{Boarding, Landing, Lead},
     hit::{Found, Place, find, survives},
     present::{gateway_timeout, present},
+    restore::restore,
     zone::Discovery,
 };
 use crate::{
@@ -128,6 +129,7 @@ impl<'s> Guest<'_, 's> {
             return self.alone().await;
         }
         let hash = self.shard.cache.seed().hash(&key);
+        let mut is_restored = refreshes;
         for _ in 0..ATTEMPTS {
             let stale = match self.look(&key, hash, refreshes) {
                 Step::Done(answer) => return Ok(answer),
@@ -135,6 +137,11 @@ impl<'s> Guest<'_, 's> {
                 Step::Fill(stale) => stale,
             };
             let lead = match self.shard.cache.board(hash, &key) {
+                Boarding::Lead(_) if stale.is_none() && !is_restored && self.restore(&key).await => {
+                    // Those who wait look again too.
+                    is_restored = true;
+                    continue;
+                }
                 Boarding::Lead(lead) => Some(lead),
                 Boarding::Follow(_) | Boarding::Alone if refreshes => None,
                 Boarding::Alone => None,
@@ -156,6 +163,13 @@ impl<'s> Guest<'_, 's> {
             return self.fill(key, hash, lead, stale, refreshes).await;
         }
         self.alone().await
+    }
+
+    /// Whether an answer came back from disk.
+    async fn restore(&self, key: &[u8]) -> bool {
+        let cache = &self.shard.cache;
+        cache.is_current(self.rule, self.shard.now_ns())
+            && restore(cache, &self.store, key, |variants| variants.key_of(self.request.headers)).await
     }
 
     /// What to do with what is stored.

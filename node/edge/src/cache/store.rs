@@ -11,10 +11,14 @@ use std::sync::{
 
 use http::HeaderName;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
+use tidegate_cache::{lines::Lines, vary::write_secondary_key};
 use tidegate_gateway::StageCache;
-use tidegate_proto::{compiled::caches::PurgeV1, limits::CACHE_BODY_BYTES_MAX};
+use tidegate_proto::{
+    compiled::caches::PurgeV1,
+    limits::{CACHE_BODY_BYTES_MAX, CACHE_KEY_BYTES_MAX},
+};
 
-use super::{entry::Entry, hash::Seed};
+use super::{disk::Tier, entry::Entry, hash::Seed};
 
 /// Bytes that an entry takes on average, for the first size of tables.
 const ENTRY_BYTES: u64 = 8 * 1024;
@@ -45,6 +49,8 @@ pub(crate) struct Variants {
     pub(crate) names: Box<[HeaderName]>,
     /// Answers that were asked for before are from before the key was made invalid, on the clock of the shards.
     pub(crate) since_ns: u64,
+    /// Tells them from variants of the same key that were made invalid, for those who keep time by another clock.
+    pub(crate) birth: u64,
 }
 
 /// A key whose answers are not stored for a while: requests for it do not wait for each other.
@@ -61,6 +67,8 @@ pub(crate) struct Store {
     /// See [`StageCache::scope`].
     scope: Arc<[u8]>,
     cache: Cache<u64, Kept, Weight, DefaultHashBuilder, Farewell>,
+    /// Where answers go that leave.
+    tier: Option<Tier>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,14 +84,17 @@ impl Weighter<u64, Kept> for Weight {
     }
 }
 
-/// Tells views that an entry is not in the store any more.
+/// Tells views that an entry is not in the store any more, and the disk.
 #[derive(Clone, Debug)]
-struct Farewell;
+struct Farewell(Option<Tier>);
 
 impl Lifecycle<u64, Kept> for Farewell {
     type RequestState = ();
 
     fn on_evict(&self, (): &mut (), _: u64, kept: Kept) {
+        if let (Some(tier), Kept::Answer(entry)) = (&self.0, &kept) {
+            tier.offer(entry);
+        }
         kept.let_go();
     }
 }
@@ -101,7 +112,7 @@ impl Kept {
     pub(crate) fn is_gone(&self, now_ns: u64) -> bool {
         match self {
             Self::Answer(entry) => entry.is_gone(),
-            Self::Variants(variants) => variants.is_gone.load(Acquire),
+            Self::Variants(variants) => variants.is_gone(),
             Self::Unfit(unfit) => unfit.until_ns <= now_ns || unfit.is_gone.load(Acquire),
         }
     }
@@ -114,27 +125,50 @@ impl Kept {
     fn let_go(&self) {
         match self {
             Self::Answer(entry) => entry.let_go(),
-            Self::Variants(variants) => variants.is_gone.store(true, Release),
+            Self::Variants(variants) => variants.let_go(),
             Self::Unfit(unfit) => unfit.is_gone.store(true, Release),
         }
     }
 }
 
+impl Variants {
+    pub(crate) fn new(key: &[u8], names: &[HeaderName], since_ns: u64, birth: u64) -> Self {
+        Self { key: key.into(), is_gone: AtomicBool::new(false), names: names.into(), since_ns, birth }
+    }
+
+    /// The key of a request's variant; `None` when it would be too long.
+    pub(crate) fn key_of(&self, headers: &(impl Lines + ?Sized)) -> Option<Vec<u8>> {
+        let mut key = self.key.to_vec();
+        write_secondary_key(&self.names, headers, &mut key);
+        (key.len() <= CACHE_KEY_BYTES_MAX).then_some(key)
+    }
+
+    /// Whether they are not in the store any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Acquire)
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.is_gone.store(true, Release);
+    }
+}
+
 impl Store {
     /// An empty store of at most `bytes_max`, but of room for some of the largest answers at least.
-    pub(crate) fn new(scope: Arc<[u8]>, bytes_max: u64) -> Self {
+    pub(crate) fn new(scope: Arc<[u8]>, bytes_max: u64, tier: Option<Tier>) -> Self {
         let bytes_max = bytes_max.max(PART_BYTES_MIN);
         let parts = (bytes_max / PART_BYTES_MIN).clamp(1, PARTS_MAX);
         let items = usize::try_from(bytes_max / ENTRY_BYTES).unwrap_or(usize::MAX);
         let mut options = OptionsBuilder::new();
         options.weight_capacity(bytes_max).estimated_items_capacity(items.clamp(1_000, 1 << 20));
         options.shards(parts as usize);
+        let farewell = Farewell(tier.clone());
         let cache = match options.build() {
-            Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), Farewell),
+            Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), farewell),
             // Only absent options fail.
-            Err(_) => Cache::with(items, bytes_max, Weight, DefaultHashBuilder::default(), Farewell),
+            Err(_) => Cache::with(items, bytes_max, Weight, DefaultHashBuilder::default(), farewell),
         };
-        Self { scope, cache }
+        Self { scope, cache, tier }
     }
 
     /// Whether it is the store of this cache; a flush or another deployment makes it another cache.
@@ -160,8 +194,17 @@ impl Store {
         self.cache.get(&hash);
     }
 
-    /// Keeps something under its key, in the place of what was there.
+    /// Keeps something new under its key, in the place of what was there.
     pub(crate) fn keep(&self, hash: u64, kept: Kept) {
+        let new = self.tier.as_ref().map(|tier| (tier, kept.clone()));
+        self.put(hash, kept);
+        if let Some((tier, new)) = new {
+            tier.forget(&new);
+        }
+    }
+
+    /// Keeps what came back from disk.
+    pub(crate) fn put(&self, hash: u64, kept: Kept) {
         let before = self.cache.peek(&hash);
         self.cache.insert(hash, kept);
         if let Some(before) = before {
@@ -177,9 +220,19 @@ impl Store {
     }
 
     /// Takes out what is under a key.
-    pub(crate) fn remove(&self, hash: u64) -> bool {
-        let removed = self.cache.remove(&hash);
-        removed.map(|(_, kept)| kept.let_go()).is_some()
+    pub(crate) fn remove(&self, hash: u64, key: &[u8]) -> bool {
+        let removed = self.cache.remove(&hash).map(|(_, kept)| kept);
+        removed.iter().for_each(Kept::let_go);
+        if let Some(tier) = &self.tier {
+            tier.forget_key(key);
+            removed.iter().for_each(|kept| tier.forget(kept));
+        }
+        removed.is_some()
+    }
+
+    /// The disk behind it.
+    pub(crate) fn tier(&self) -> Option<&Tier> {
+        self.tier.as_ref()
     }
 
     /// All answers.
@@ -219,19 +272,25 @@ pub(crate) fn keep(store: &Store, seed: &Seed, primary: &[u8], entry: &Arc<Entry
     if store.find(hash, &entry.key).is_some_and(is_newer) {
         return;
     }
-    store.keep(hash, Kept::Answer(Arc::clone(entry)));
+    let answer = Kept::Answer(Arc::clone(entry));
     if names.is_empty() {
+        store.keep(hash, answer);
         return;
     }
-    let hash = seed.hash(primary);
-    let since_ns = match store.find(hash, primary) {
-        Some(Kept::Variants(known)) if *known.names == **names => return,
+    let place = seed.hash(primary);
+    let since_ns = match store.find(place, primary) {
+        Some(Kept::Variants(known)) if *known.names == **names => {
+            entry.join(&known);
+            store.keep(hash, answer);
+            return;
+        }
         Some(Kept::Variants(known)) => known.since_ns,
         Some(Kept::Answer(_) | Kept::Unfit(_)) | None => entry.stored_ns,
     };
-    let (key, is_gone) = (primary.into(), AtomicBool::new(false));
-    let variants = Variants { key, is_gone, names: names.as_slice().into(), since_ns };
-    store.keep(hash, Kept::Variants(Arc::new(variants)));
+    let variants = Arc::new(Variants::new(primary, names, since_ns, rand::random()));
+    entry.join(&variants);
+    store.keep(hash, answer);
+    store.keep(place, Kept::Variants(variants));
 }
 
 /// Whether an entry was taken out by a purge that came after it. Asked only when there was a purge since it was last asked.

@@ -37,7 +37,7 @@ impl CacheTrial {
         let scope = Arc::clone(&snapshot.caches().stage(stage)?.scope);
         let cache = Cache::new(bytes_max, Instant::now(), &Registry::new(100));
         let local = Local::new(cache.seed().clone());
-        let store = Arc::new(Store::new(scope, bytes_max));
+        let store = Arc::new(Store::new(scope, bytes_max, None));
         Some(Self { snapshot, stage, method, cache, local, store, headers: HeaderMap::new() })
     }
 

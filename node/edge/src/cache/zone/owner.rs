@@ -20,7 +20,8 @@ use crate::{
         Cache, Store,
         entry::Entry,
         hit::survives,
-        store::{Kept, Unfit, keep},
+        restore::restore,
+        store::{Kept, Unfit, Variants, keep},
     },
     publish::{Published, Publisher},
 };
@@ -86,6 +87,9 @@ impl Desk<'_> {
         if let Some(reply) = self.known(key, primary) {
             return reply;
         }
+        if let Some(reply) = self.restored(key, primary).await {
+            return reply;
+        }
         let waiting = match self.zone.table.enter(key, from, self.zone.now_ns()) {
             Entered::Fill(ticket) => return self.known(key, primary).unwrap_or(MessageV1::Fill { ticket }),
             Entered::Full => {
@@ -108,6 +112,15 @@ impl Desk<'_> {
         }
     }
 
+    /// The same after a look at the disk.
+    async fn restored(&self, key: &[u8], primary: &[u8]) -> Option<MessageV1> {
+        let published = self.publisher.load_full();
+        let (store, _) = of(&published, key).filter(|_| self.cache.is_certain(self.zone.now_ns()))?;
+        let variant = |_: &Variants| (key != primary).then(|| key.to_vec());
+        restore(self.cache, store, primary, variant).await;
+        self.known(key, primary)
+    }
+
     /// The reply that needs no call.
     fn known(&self, key: &[u8], primary: &[u8]) -> Option<MessageV1> {
         let now_ns = self.zone.now_ns();
@@ -125,6 +138,7 @@ impl Desk<'_> {
         };
         match find(key).filter(|kept| kept.is_since(since_ns))? {
             Kept::Answer(entry) if entry.is_fresh(now_ns) && !entry.is_gone() && survives(&entry, stage) => {
+                entry.add_hits(1);
                 Some(self.found(&entry, true))
             }
             Kept::Answer(_) => None,
@@ -176,7 +190,7 @@ impl Desk<'_> {
         let is_wanted = self.zone.table.land(asked, ticket, from, Landed::Entry(Arc::clone(&entry)));
         if let Some((store, _)) = place.filter(|_| !is_wanted && ticket != 0) {
             // It was made invalid, or replaced, at this very moment.
-            store.remove(self.cache.seed().hash(&entry.key));
+            store.remove(self.cache.seed().hash(&entry.key), &entry.key);
         }
         Ok(())
     }
@@ -201,7 +215,7 @@ impl Desk<'_> {
         self.zone.table.forget(key);
         let published = self.publisher.load();
         if let Some((store, _)) = of(&published, key) {
-            store.remove(self.cache.seed().hash(key));
+            store.remove(self.cache.seed().hash(key), key);
         }
     }
 }

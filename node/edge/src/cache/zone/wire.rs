@@ -1,16 +1,17 @@
 //! Stored answers as they travel between nodes. Owns that an answer never gets younger on the way, whatever the clocks of the two say.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tidegate_cache::{range::Stored, terms::Terms, vary::Vary};
+use http::StatusCode;
+use tidegate_cache::range::Stored;
 use tidegate_proto::{
-    cache::{EntryV1, HeaderV1, OriginV1, TermsV1},
-    limits::{
-        CACHE_BODY_BYTES_MAX, CACHE_KEY_BYTES_MAX, CACHE_TAGS_MAX, CACHE_VARY_NAMES_MAX,
-        CACHE_ZONE_ENTRY_BYTES_MAX,
-    },
+    cache::EntryV1,
+    limits::{CACHE_BODY_BYTES_MAX, CACHE_KEY_BYTES_MAX, CACHE_ZONE_ENTRY_BYTES_MAX},
 };
 
-use super::super::entry::{Entry, Fresh, Origin};
+pub(crate) use super::super::form::{read_names, write_names};
+use super::super::{
+    entry::{Entry, Fresh},
+    form::{read_headers, read_origin, read_terms, write_headers, write_origin, write_terms},
+};
 
 /// A moment on this node.
 #[derive(Clone, Copy, Debug)]
@@ -26,33 +27,14 @@ pub(crate) fn write(entry: &Entry, now_ns: u64) -> Option<EntryV1> {
     if !entry.is_whole() || entry.weight() > CACHE_ZONE_ENTRY_BYTES_MAX as u64 {
         return None;
     }
-    let line = |(name, value): (&HeaderName, &HeaderValue)| HeaderV1 {
-        name: name.as_str().into(),
-        value: value.as_bytes().into(),
-    };
-    let (terms, origin) = (&entry.terms, &entry.origin);
     Some(EntryV1 {
         key: entry.key.to_vec(),
         status: entry.status.as_u16(),
-        headers: entry.headers.iter().map(line).collect(),
+        headers: write_headers(&entry.headers),
         body: entry.body.to_vec(),
         resident_ns: now_ns.saturating_sub(entry.stored_ns),
-        terms: TermsV1 {
-            age_s: terms.age_s,
-            lifetime_s: terms.lifetime_s,
-            stale_while_revalidate_s: terms.stale_while_revalidate_s,
-            stale_if_error_s: terms.stale_if_error_s,
-            must_revalidate: terms.must_revalidate,
-            validate_always: terms.validate_always,
-            has_validator: terms.has_validator,
-            vary: write_names(&terms.vary.names),
-        },
-        origin: OriginV1 {
-            verb: origin.verb.to_string(),
-            resource: origin.resource.to_string(),
-            path: origin.path.to_string(),
-            tags: origin.tags.iter().map(ToString::to_string).collect(),
-        },
+        terms: write_terms(&entry.terms),
+        origin: write_origin(&entry.origin),
         sequence: entry.survived(),
     })
 }
@@ -63,61 +45,29 @@ pub(crate) fn read(entry: EntryV1, sent: Moment) -> Option<Entry> {
     if key.len() > CACHE_KEY_BYTES_MAX || body.len() > CACHE_BODY_BYTES_MAX {
         return None;
     }
-    let mut map = HeaderMap::with_capacity(headers.len());
-    for HeaderV1 { name, value } in headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        map.try_append(name, HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()?).ok()?;
-    }
-    // This node's clock may have begun after the answer came: what lies before is part of its age.
-    let before_ns = resident_ns.saturating_sub(sent.ns);
-    let terms = Terms {
-        age_s: terms.age_s.saturating_add(before_ns.div_ceil(1_000_000_000)),
-        lifetime_s: terms.lifetime_s,
-        stale_while_revalidate_s: terms.stale_while_revalidate_s,
-        stale_if_error_s: terms.stale_if_error_s,
-        must_revalidate: terms.must_revalidate,
-        validate_always: terms.validate_always,
-        has_validator: terms.has_validator,
-        vary: Vary { names: read_names(&terms.vary)? },
-    };
-    let origin = Origin {
-        verb: origin.verb.into(),
-        resource: origin.resource.into(),
-        path: origin.path.into(),
-        tags: origin.tags.into_iter().take(CACHE_TAGS_MAX).map(Into::into).collect(),
-    };
     let fresh = Fresh {
         status: StatusCode::from_u16(status).ok()?,
-        headers: map,
+        headers: read_headers(headers)?,
         part: Some(Stored::whole(body.len() as u64)),
         body: body.into(),
         stored_ns: sent.ns.saturating_sub(resident_ns),
         stored_s: sent.s.saturating_sub(resident_ns / 1_000_000_000),
-        terms,
-        origin,
+        // This node's clock may have begun after the answer came: what lies before is part of its age.
+        terms: read_terms(&terms, resident_ns.saturating_sub(sent.ns))?,
+        origin: read_origin(origin),
         sequence,
     };
     Some(Entry::new(&key, fresh))
 }
 
-/// Names of headers as text.
-pub(crate) fn write_names(names: &[HeaderName]) -> Vec<String> {
-    names.iter().map(|name| name.as_str().to_owned()).collect()
-}
-
-/// Names of headers from text; `None` if one is none, or there are too many.
-pub(crate) fn read_names(names: &[String]) -> Option<Vec<HeaderName>> {
-    if names.len() > CACHE_VARY_NAMES_MAX {
-        return None;
-    }
-    names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use bytes::Bytes;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    use tidegate_cache::{terms::Terms, vary::Vary};
+    use tidegate_proto::limits::CACHE_VARY_NAMES_MAX;
 
-    use super::*;
+    use super::{super::super::entry::Origin, *};
 
     const SECOND: u64 = 1_000_000_000;
 
