@@ -1,5 +1,8 @@
 //! Stored answers: when they are given, who calls, and what is never stored. Each on both lines.
 
+#[path = "held.rs"]
+mod held;
+
 use std::{
     io::Write,
     sync::{
