@@ -10,7 +10,8 @@ use super::{
     store::{Kept, Store},
 };
 
-/// The store is told of every so many hits.
+/// The store is told of every so many hits, and of the first one after each sweep: told of less, it could not tell what is asked for now
+/// and then from what was asked for once.
 const TELL_EVERY: u32 = 32;
 
 /// What a shard knows of the stores.
@@ -87,9 +88,9 @@ impl Local {
 impl Seen {
     #[inline]
     fn use_it(&mut self, store: &Store, hash: u64) {
-        self.is_used = true;
+        let is_first = !std::mem::replace(&mut self.is_used, true);
         self.untold += 1;
-        if self.untold >= TELL_EVERY {
+        if is_first || self.untold >= TELL_EVERY {
             store.touch(hash);
             self.tell();
         }

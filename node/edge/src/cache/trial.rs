@@ -53,6 +53,11 @@ impl CacheTrial {
         matches!(find(&place, parts(path), &self.headers, 0), Found::Answer(_))
     }
 
+    /// Does what a shard does now and then: lets go of what was not used since the last time.
+    pub fn sweep(&self) {
+        self.local.sweep(0);
+    }
+
     /// Whether there is one in the store, without a view before it.
     pub fn find_shared(&self, path: &str) -> bool {
         let key = self.key(path);

@@ -1,4 +1,4 @@
-//! Stored answers on the short line: a hit is written from where it is stored; whatever else the cache has to do is the pipeline's, and the
+//! Stored answers on the short line: a hit is written from where it is stored, a small one in one piece; whatever else the cache has to do is the pipeline's, and the
 //! connection stays here.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use tidegate_gateway::{Authorized, KeyParts, Rule, push_number};
 use tidegate_listener::{Body, direct::head::Head};
+use tidegate_proto::limits::CACHE_COPY_BYTES_MAX;
 
 use super::{
     decide::{Ready, Sight, Site, Turn},
@@ -56,7 +57,7 @@ impl Site<'_> {
     }
 }
 
-/// Writes a stored answer's head; the body stays where it is.
+/// Writes a stored answer; a large body stays where it is.
 pub(super) fn stored(
     site: &Site<'_>,
     entry: &Arc<Entry>,
@@ -81,8 +82,13 @@ pub(super) fn stored(
     } else {
         b"\r\n\r\n"
     });
-    let body = if sight.head.method == "HEAD" { Bytes::new() } else { entry.body.clone() };
-    Ready { out, body_bytes: body.len() as u64, body }
+    let body = if sight.head.method == "HEAD" { &Bytes::new() } else { &entry.body };
+    let body_bytes = body.len() as u64;
+    if body.len() <= CACHE_COPY_BYTES_MAX {
+        out.extend_from_slice(body);
+        return Ready { out, body: Bytes::new(), body_bytes };
+    }
+    Ready { out, body: body.clone(), body_bytes }
 }
 
 /// The request as the pipeline takes it; `None` for one that its types cannot hold.
