@@ -89,35 +89,45 @@ def stampede(zone, api, path, count=STAMPEDE):
     return asyncio.run(run())
 
 
+def one_call(zone, api, upstream, path):
+    """A stampede; whether it was one upstream call. Nothing is said of one in which a question to the owner had no reply in its 50 ms, as
+    happens on a machine whose processors are taken away."""
+    failed = sum(asks(node, "failed") for node in zone.nodes)
+    upstream.forget()
+    started = time.monotonic()
+    answers = stampede(zone, api, path)
+    took = time.monotonic() - started
+    assert set(answers) == {200}, {answer: answers.count(answer) for answer in set(answers)}
+    is_undisturbed = sum(asks(node, "failed") for node in zone.nodes) == failed
+    assert len(upstream.seen) == 1 or not is_undisturbed, [seen.line for seen in upstream.seen]
+    assert len(upstream.seen) <= 2, [seen.line for seen in upstream.seen]
+    return took if is_undisturbed else None
+
+
 def test_a_stampede_is_one_upstream_call(zone, cached, upstream, measured):
-    owners = set()
-    for number in range(12):
+    owners, times = set(), []
+    for number in range(20):
         path = f"/slow/{300 + number}"
         before = [asks(node, "fill") + asks(node, "found") for node in zone.nodes]
-        started = time.monotonic()
-        answers = stampede(zone, cached, path)
-        took = time.monotonic() - started
-        assert set(answers) == {200}, {answer: answers.count(answer) for answer in set(answers)}
-        assert len(upstream.seen) == 1, [seen.line for seen in upstream.seen]
-        upstream.forget()
+        took = one_call(zone, cached, upstream, path)
         after = [asks(node, "fill") + asks(node, "found") for node in zone.nodes]
-        owners |= {index for index in (0, 1) if after[index] == before[index]}
-        if number == 0:
-            measured(f"{STAMPEDE} requests over 2 nodes of an AZ for one key that is not stored: 1 upstream call, {took * 1000:.0f} ms")
-        if owners == {0, 1}:
-            break
+        owners |= {index for index in (0, 1) if after[index] == before[index]} if took else set()
+        # What is stored is one answer of the zone: both have it now, and both lose it at the same time.
+        expires = time.monotonic() + TTL_SECONDS
+        if took and owners == {0, 1}:
+            wait_until(lambda: time.monotonic() > expires, "time passes", seconds=TTL_SECONDS + 1)
+            times.append(one_call(zone, cached, upstream, path))
+            if times[-1]:
+                break
     assert owners == {0, 1}, "one node owned every key"
-    # What is stored is one answer of the zone: both have it now, and both lose it at the same time.
-    expires = time.monotonic() + TTL_SECONDS
-    wait_until(lambda: time.monotonic() > expires, "time passes", seconds=TTL_SECONDS + 1)
-    answers = stampede(zone, cached, path)
-    assert set(answers) == {200} and len(upstream.seen) == 1, [seen.line for seen in upstream.seen]
+    assert times and times[-1], "every stampede was disturbed"
+    measured(f"{STAMPEDE} requests over 2 nodes of an AZ for one expired key: 1 upstream call, {times[-1] * 1000:.0f} ms")
 
 
 def test_an_owner_that_is_killed_fails_no_request(zone, cached, upstream, measured):
     """SIGKILL of one node while the other one is asked for keys that either owns: nobody but clients of the killed one notices."""
     left, killed = zone.nodes
-    answers, slowest, stop = [], [0.0], threading.Event()
+    answers, times, stop = [], [], threading.Event()
     host = {"Host": zone.host(cached.id)}
 
     def load(worker):
@@ -129,7 +139,7 @@ def test_an_owner_that_is_killed_fails_no_request(zone, cached, upstream, measur
             try:
                 answer = raw.request(left["gateway"], "GET", f"/dev/key/{whose}/{number}", host)
                 answers.append(answer.status)
-                slowest[0] = max(slowest[0], answer.seconds)
+                times.append((answer.seconds, time.monotonic(), f"{whose}/{number}"))
             except Exception as error:
                 answers.append(repr(error))
 
@@ -141,6 +151,7 @@ def test_an_owner_that_is_killed_fails_no_request(zone, cached, upstream, measur
         wait_until(lambda: asks(left, "fill") > asked + 50, "the other node is asked", seconds=20)
         before = len(answers)
         os.kill(killed["pid"], signal.SIGKILL)
+        lost = time.monotonic()
         wait_until(lambda: asks(left, "failed") > 0, "the loss is noticed", seconds=10)
         noticed = time.monotonic()
         wait_until(lambda: len(answers) > before + 500 and time.monotonic() > noticed + 2, "requests go on", seconds=30)
@@ -150,8 +161,9 @@ def test_an_owner_that_is_killed_fails_no_request(zone, cached, upstream, measur
             worker.join()
     wrong = [answer for answer in answers if answer != 200]
     assert not wrong, (len(wrong), wrong[:5])
-    assert slowest[0] < PATIENCE_SECONDS
-    measured(f"{len(answers)} requests while the other node of the AZ is killed: 0 failed, slowest {slowest[0] * 1000:.0f} ms")
+    slow = [(f"{seconds:.3f} s", f"{at - lost:+.3f} s", what) for seconds, at, what in times if seconds > PATIENCE_SECONDS]
+    assert not slow, slow
+    measured(f"{len(answers)} requests while the other node of the AZ is killed: 0 failed, slowest {max(times)[0] * 1000:.0f} ms")
     az = killed["az"]
     wait_until(lambda: any(node["pid"] == 0 for node in zone.nodes), "the supervisor sees it")
     assert "runs and is ready" in zone.tidegate("dev", "start-az", az).stdout

@@ -216,3 +216,25 @@ impl std::fmt::Debug for Cache {
 
 /// What is stored, by the place of the stage.
 pub(crate) type Stores = Box<[Option<Arc<Store>>]>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nodes_of_a_zone_share_what_it_may_hold() {
+        for (sharers, stages, bytes_max, expect) in [
+            (1, [500, 300], 1_000, [500, 300]),
+            (2, [500, 300], 1_000, [250, 150]),
+            (3, [500, 300], 1_000, [166, 100]),
+            (1, [500, 300], 400, [250, 150]),
+            (2, [500, 300], 400, [250, 150]),
+            (2, [500, 300], 200, [125, 75]),
+            (2, [0, 0], 0, [0, 0]),
+        ] {
+            let asked = stages.iter().map(|bytes| bytes / sharers).sum();
+            let budget = Budget { sharers, asked, bytes_max };
+            assert_eq!(stages.map(|bytes| budget.part(bytes)), expect, "{sharers} {stages:?} {bytes_max}");
+        }
+    }
+}

@@ -197,6 +197,21 @@ impl Zone {
         })
     }
 
+    /// Checks how many calls a stampede made of keys that are asked for in turn. A question that had no reply in its 50 ms, as happens
+    /// where processors are taken away, costs a call; of a stampede in which one had none nothing is said.
+    fn check_calls(&self, paths: &[&str], expect: usize, stampede: impl Fn(&str)) {
+        let failed = || [0, 1].map(|node| self.count(node, r#"cache_zone_asks_total{result="failed"}"#));
+        let undisturbed = paths.iter().filter(|path| {
+            let before = (failed(), self.origin.calls(path));
+            stampede(path);
+            let is_undisturbed = failed() == before.0;
+            let calls = self.origin.calls(path) - before.1;
+            assert!(calls == expect || !is_undisturbed, "{path}: {calls} calls");
+            is_undisturbed
+        });
+        assert!(undisturbed.count() > 0, "every stampede was disturbed");
+    }
+
     /// A path after `prefix` whose key this node does not own, and whose answers are stored nowhere.
     fn path_owned_by_other(&self, node: usize, prefix: &str) -> String {
         (0..64)
@@ -205,6 +220,10 @@ impl Zone {
                 let before = self.count(node, r#"cache_zone_asks_total{result="fill"}"#);
                 self.get(node, path);
                 self.ask(node, "DELETE", path, "");
+                eventually("both forget", || {
+                    let kept = |node| self.ask(node, "GET", path, "Cache-Control: only-if-cached").status();
+                    [0, 1].map(kept) == [504, 504]
+                });
                 self.count(node, r#"cache_zone_asks_total{result="fill"}"#) > before
             })
             .expect("a node owns no key")
@@ -253,13 +272,11 @@ const BRIEF: &str = "Cache-Control: max-age=60\r\nAge: 59\r\n";
 fn a_stampede_is_one_call_whoever_owns_the_key() {
     let zone = Zone::new(FRESH);
     zone.origin.change(|script| script.pause = Duration::from_millis(150));
-    for path in ["a", "b", "c", "d", "e"] {
-        for prefix in ["http", "aws"] {
-            let target = format!("{prefix}/{prefix}-{path}");
-            let answers = zone.stampede(&target, &[""]);
-            assert!(answers.iter().all(|body| body == "-#1"), "{target}: {answers:?}");
-            assert_eq!(zone.origin.calls(&format!("{prefix}-{path}")), 1, "{target}");
-        }
+    for prefix in ["http", "aws"] {
+        let paths = ["a", "b", "c", "d", "e"].map(|path| format!("{prefix}-{path}"));
+        zone.check_calls(&paths.each_ref().map(String::as_str), 1, |path| {
+            zone.stampede(&format!("{prefix}/{path}"), &[""]);
+        });
     }
     for node in [0, 1] {
         assert!(zone.count(node, "cache_zone_served_total") > 0, "node {node} owned no key");
@@ -270,33 +287,28 @@ fn a_stampede_is_one_call_whoever_owns_the_key() {
 fn a_stampede_on_an_expired_key_is_one_call() {
     let zone = Zone::new(BRIEF);
     zone.origin.change(|script| script.pause = Duration::from_millis(150));
-    for path in ["a", "b", "c"] {
+    zone.check_calls(&["a", "b", "c"], 2, |path| {
         let target = format!("http/{path}");
-        zone.stampede(&target, &[""]);
-        eventually("the answer expires on both nodes", || {
-            [0, 1]
-                .iter()
-                .all(|node| zone.ask(*node, "GET", &target, "Cache-Control: only-if-cached").status() == 504)
-        });
-        assert_eq!(zone.origin.calls(path), 1, "{path}");
-        let answers = zone.stampede(&target, &[""]);
-        assert!(answers.iter().all(|body| body == "-#2"), "{path}: {answers:?}");
-        assert_eq!(zone.origin.calls(path), 2, "{path}");
-    }
+        let before = zone.stampede(&target, &[""]);
+        let is_expired =
+            |node| zone.ask(node, "GET", &target, "Cache-Control: only-if-cached").status() == 504;
+        eventually("the answer expires on both nodes", || is_expired(0) && is_expired(1));
+        let after = zone.stampede(&target, &[""]);
+        assert!(after.iter().all(|body| !before.contains(body)), "{path}: {before:?} {after:?}");
+    });
 }
 
 #[test]
 fn a_stampede_on_variants_is_one_call_for_each() {
     let zone = Zone::new("Cache-Control: max-age=60\r\nVary: lang\r\n");
     zone.origin.change(|script| script.pause = Duration::from_millis(150));
-    for path in ["a", "b", "c"] {
+    zone.check_calls(&["a", "b", "c"], 2, |path| {
         let answers = zone.stampede(&format!("http/{path}"), &["lang: de", "lang: en"]);
         for (number, body) in answers.iter().enumerate() {
             let language = if number / 2 % 2 == 0 { "de#" } else { "en#" };
             assert!(body.starts_with(language), "{path} {number}: {body}");
         }
-        assert_eq!(zone.origin.calls(path), 2, "{path}");
-    }
+    });
 }
 
 #[test]

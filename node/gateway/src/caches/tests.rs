@@ -145,6 +145,19 @@ fn callers_with_credentials_have_answers_of_their_own() {
 }
 
 #[test]
+fn a_key_names_its_stage_and_what_is_no_key_names_none() {
+    let own = StageCacheV1 { api: "a1".into(), stage: "dev".into(), ..StageCacheV1::default() };
+    let method = MethodCacheV1 { verb: "GET".into(), ..MethodCacheV1::default() };
+    let whole = key(&rule(&own, "d1", &method), "/p", &[]);
+    assert_eq!(key::named(&whole), Some(("a1", "dev")));
+    for length in 0..13 {
+        assert_eq!(key::named(&whole[..length]), None, "{length}");
+    }
+    assert_eq!(key::named(&[255; 64]), None);
+    assert_eq!(key::named(b"\x01\0\0\0\xff\x01\0\0\0d"), None);
+}
+
+#[test]
 fn nothing_is_built_of_nothing() {
     let caches = Caches::build(Arc::default(), &[]);
     assert!(caches.is_empty() && caches.rule(0, 0).is_none() && caches.stage(0).is_none());

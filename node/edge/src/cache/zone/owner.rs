@@ -170,6 +170,7 @@ impl Desk<'_> {
         entry: EntryV1,
     ) -> Result<(), &'static str> {
         let Call { from, ticket, asked } = *call;
+        // How long it was on its way is not known; its sender gives up after a second, the unit of ages.
         let entry = Arc::new(wire::read(entry, self.zone.now()).ok_or("the answer is none")?);
         if !entry.key.starts_with(primary) {
             return Err("the answer is another key's");

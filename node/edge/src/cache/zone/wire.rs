@@ -1,4 +1,5 @@
-//! Stored answers as they travel between nodes. Owns that an answer never gets younger on the way, whatever the clocks of the two say.
+//! Stored answers as they travel between nodes. Owns that an answer does not get younger at another node, whatever the
+//! clocks of the two say.
 
 use http::StatusCode;
 use tidegate_cache::range::Stored;
@@ -39,7 +40,7 @@ pub(crate) fn write(entry: &Entry, now_ns: u64) -> Option<EntryV1> {
     })
 }
 
-/// An answer that arrived, sent not before `sent`; `None` for one that is none.
+/// An answer that arrived and left its node at `sent` or later; `None` for one that is none.
 pub(crate) fn read(entry: EntryV1, sent: Moment) -> Option<Entry> {
     let EntryV1 { key, status, headers, body, resident_ns, terms, origin, sequence } = entry;
     if key.len() > CACHE_KEY_BYTES_MAX || body.len() > CACHE_BODY_BYTES_MAX {
