@@ -9,6 +9,8 @@ mod answers;
 mod bodies;
 #[path = "it/cache.rs"]
 mod cache;
+#[path = "it/disk.rs"]
+mod disk;
 #[path = "it/faults.rs"]
 mod faults;
 #[path = "it/log.rs"]

@@ -129,17 +129,17 @@ impl<'s> Guest<'_, 's> {
             return self.alone().await;
         }
         let hash = self.shard.cache.seed().hash(&key);
-        let mut is_restored = refreshes;
+        let mut may_restore = !refreshes;
         for _ in 0..ATTEMPTS {
             let stale = match self.look(&key, hash, refreshes) {
                 Step::Done(answer) => return Ok(answer),
+                Step::Apart if self.restore(&key, &mut may_restore).await => continue,
                 Step::Apart => return self.fill(key, hash, None, None, refreshes).await,
                 Step::Fill(stale) => stale,
             };
             let lead = match self.shard.cache.board(hash, &key) {
-                Boarding::Lead(_) if stale.is_none() && !is_restored && self.restore(&key).await => {
-                    // Those who wait look again too.
-                    is_restored = true;
+                // Those who wait look again too.
+                Boarding::Lead(_) if stale.is_none() && self.restore(&key, &mut may_restore).await => {
                     continue;
                 }
                 Boarding::Lead(lead) => Some(lead),
@@ -165,10 +165,11 @@ impl<'s> Guest<'_, 's> {
         self.alone().await
     }
 
-    /// Whether an answer came back from disk.
-    async fn restore(&self, key: &[u8]) -> bool {
+    /// Whether an answer came back from disk; asked once per request.
+    async fn restore(&self, key: &[u8], may_restore: &mut bool) -> bool {
         let cache = &self.shard.cache;
-        cache.is_current(self.rule, self.shard.now_ns())
+        std::mem::take(may_restore)
+            && cache.is_current(self.rule, self.shard.now_ns())
             && restore(cache, &self.store, key, |variants| variants.key_of(self.request.headers)).await
     }
 

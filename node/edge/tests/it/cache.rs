@@ -28,7 +28,7 @@ struct Cached {
     calls: Arc<AtomicUsize>,
 }
 
-fn method(mode: CacheModeV1) -> MethodCacheV1 {
+pub(crate) fn method(mode: CacheModeV1) -> MethodCacheV1 {
     MethodCacheV1 {
         path: "/{proxy+}".into(),
         verb: "ANY".into(),
@@ -41,7 +41,7 @@ fn method(mode: CacheModeV1) -> MethodCacheV1 {
     }
 }
 
-fn stage(method: MethodCacheV1) -> StageCacheV1 {
+pub(crate) fn stage(method: MethodCacheV1) -> StageCacheV1 {
     StageCacheV1 {
         api: "api1".into(),
         stage: "dev".into(),
@@ -51,7 +51,7 @@ fn stage(method: MethodCacheV1) -> StageCacheV1 {
     }
 }
 
-fn cached(revision: u64, upstream: &Upstream, own: StageCacheV1) -> Snapshot {
+pub(crate) fn cached(revision: u64, upstream: &Upstream, own: StageCacheV1) -> Snapshot {
     let snapshot = snapshot(revision, &[("/{proxy+}", "ANY", proxy(upstream.address, "/{proxy}"))]);
     let compiled = Arc::new(CachesV1 { stages: vec![own] });
     let caches = Caches::build(compiled, snapshot.stages());
