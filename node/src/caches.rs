@@ -3,6 +3,7 @@
 
 pub(crate) mod callers;
 pub(crate) mod compile;
+pub(crate) mod disk;
 pub(crate) mod fence;
 mod merge;
 pub(crate) mod region;

@@ -269,7 +269,7 @@ fn open_edge(
         requests_per_second_max: NonZeroU32::new(options.gateway.requests_per_second_max),
         direct: options.gateway.direct,
         cache_bytes_max: options.gateway.cache_bytes_max,
-        cache_disk: None,
+        cache_disk: caches::disk::options(options)?,
     };
     let edge =
         tidegate_edge::Service::new(settings, first.clone(), limits.limiter().clone(), registry.clone())?;

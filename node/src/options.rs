@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tidegate_proto::limits::CACHE_MEMORY_BYTES_DEFAULT;
+use tidegate_proto::limits::{CACHE_DISK_BYTES_MIN, CACHE_MEMORY_BYTES_DEFAULT};
 
 /// Contents of the file given to `tidegate node --config FILE`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +106,10 @@ pub(crate) struct GatewayOptions {
     /// Bytes of stored answers that the node holds in memory, over all stages.
     #[serde(default = "default_cache_bytes_max")]
     pub(crate) cache_bytes_max: u64,
+    /// Bytes of stored answers that the node holds on disk, in `cache` in its data directory; 0 holds none. They are encrypted with a key
+    /// that lies beside them, in `cache-key`: deleting it makes them unreadable, and who has both can read them.
+    #[serde(default)]
+    pub(crate) cache_disk_bytes_max: u64,
     /// Most client connections of this node.
     #[serde(default = "default_connections")]
     pub(crate) connections_max: usize,
@@ -202,6 +206,14 @@ impl NodeOptions {
         if self.gateway.connections_max == 0 {
             return Err(("gateway.connections_max", "0".into(), "must be at least 1"));
         }
+        let disk_bytes = self.gateway.cache_disk_bytes_max;
+        if disk_bytes > 0 && disk_bytes < CACHE_DISK_BYTES_MIN {
+            return Err((
+                "gateway.cache_disk_bytes_max",
+                disk_bytes.to_string(),
+                "must be 0 or at least 64 MiB",
+            ));
+        }
         if let Some(tls) = self.gateway.tls_listen.filter(|tls| overlap(*tls, self.gateway.listen)) {
             // Both could be bound, and the system would spread connections over them.
             return Err(("gateway.tls_listen", tls.to_string(), "must be another port than gateway.listen"));
@@ -297,6 +309,14 @@ mod tests {
         ] {
             let both = format!("listen = \"127.0.0.1:8081\"\ntls_listen = \"{address}\"");
             check(|t| t.replace("listen = \"127.0.0.1:8081\"", &both), expect);
+        }
+        for (bytes, expect) in [
+            ("0", Ok(())),
+            ("67108864", Ok(())),
+            ("1000", Err("gateway.cache_disk_bytes_max = \"1000\": must be 0 or at least 64 MiB")),
+        ] {
+            let both = format!("[gateway]\n cache_disk_bytes_max = {bytes}\n");
+            check(|t| t.replace("[gateway]\n", &both), expect);
         }
         check(|t| t + "[telemetry]\nlogs = \"info\"", Err("unknown field `logs`"));
     }

@@ -126,6 +126,7 @@ fn options(plan: &NodePlan, entry: Entry) -> NodeOptions {
             requests_per_second_max: 0,
             direct: true,
             cache_bytes_max: CACHE_MEMORY_BYTES_DEFAULT,
+            cache_disk_bytes_max: 0,
             connections_max: 20_000,
             drain_delay_ms: 0,
         },
