@@ -247,6 +247,8 @@ pub const CACHE_DISK_RECORDS_MAX: usize = 1 << 20;
 pub const CACHE_DISK_RECORD_BYTES_MAX: usize = CACHE_BODY_BYTES_MAX + 256 * 1024;
 /// Files with answers; beyond it the oldest go.
 pub const CACHE_DISK_SEGMENTS_MAX: usize = 256;
+/// Records in one of these files, so that looking through it takes little memory.
+pub const CACHE_DISK_SEGMENT_RECORDS_MAX: usize = 1 << 16;
 /// Answers, and their bytes, that wait for being written to disk; others are not written.
 pub const CACHE_DISK_WRITES_MAX: usize = 1_024;
 /// See [`CACHE_DISK_WRITES_MAX`].

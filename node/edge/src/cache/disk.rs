@@ -27,7 +27,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -66,6 +66,8 @@ pub(crate) struct Disk {
 #[derive(Debug)]
 struct Shared {
     index: Index,
+    /// Places that are known at a time, at most.
+    records_max: usize,
     shelf: Shelf,
     keys: Keys,
     clock: Clock,
@@ -73,6 +75,8 @@ struct Shared {
     marks: Mutex<Marks>,
     /// Scopes of the stages there are, when they changed.
     live: Mutex<Option<HashSet<u64>>>,
+    /// Whether the process ends.
+    is_ending: AtomicBool,
     /// Bytes that wait for being written.
     waiting_bytes: AtomicU64,
     tokens: AtomicU64,
@@ -102,18 +106,25 @@ impl Disk {
     /// # Errors
     /// The folder cannot be made, or a thread not be started.
     pub(crate) fn open(options: &DiskOptions, origin: Instant, registry: &Registry) -> io::Result<Arc<Self>> {
-        Self::open_at(options, Clock::new(origin), registry)
+        Self::open_at(options, Clock::new(origin), CACHE_DISK_RECORDS_MAX, registry)
     }
 
-    fn open_at(options: &DiskOptions, clock: Clock, registry: &Registry) -> io::Result<Arc<Self>> {
+    fn open_at(
+        options: &DiskOptions,
+        clock: Clock,
+        records_max: usize,
+        registry: &Registry,
+    ) -> io::Result<Arc<Self>> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let shared = Arc::new(Shared {
             index: Index::default(),
+            records_max,
             shelf: Shelf::new(options.folder.clone(), options.bytes_max),
             keys: Keys::new(&options.key).map_err(io::Error::other)?,
             clock,
             marks: Mutex::default(),
             live: Mutex::default(),
+            is_ending: AtomicBool::new(false),
             waiting_bytes: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             counters: Counters::new(registry),
@@ -194,7 +205,7 @@ impl Shared {
     /// The marks to write; `None` if there were too many, or too much was forgotten before all was known.
     fn take_marks(&self) -> Option<Vec<Name>> {
         let Marks { names, is_overfull } = std::mem::take(&mut *lock(&self.marks));
-        let is_lost = !self.index.is_whole() && self.index.len() > 2 * CACHE_DISK_RECORDS_MAX;
+        let is_lost = !self.index.is_whole() && self.index.len() > 2 * self.records_max;
         (!is_overfull && !is_lost).then_some(names)
     }
 
@@ -210,7 +221,7 @@ impl Shared {
         self.index.retain(|place, _| match place {
             Place::At(location) => is_there(location.segment),
             Place::Waiting(_) => true,
-            Place::Gone { .. } => false,
+            Place::Gone => false,
         });
     }
 

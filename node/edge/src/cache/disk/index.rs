@@ -35,10 +35,8 @@ pub(super) enum Place {
     /// It waits for being written.
     Waiting(u64),
     At(Location),
-    /// What older files have of it is not valid. `is_told` if a newer one says so.
-    Gone {
-        is_told: bool,
-    },
+    /// What older files have of it is not valid.
+    Gone,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,14 +58,14 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn find(&self, name: Name) -> Option<Place> {
         let place = self.stripe(name).get(&name)?.place;
-        (!matches!(place, Place::Gone { .. })).then_some(place)
+        (!matches!(place, Place::Gone)).then_some(place)
     }
 
     /// Where a record is.
     pub(super) fn location(&self, name: Name) -> Option<Location> {
         match self.find(name)? {
             Place::At(location) => Some(location),
-            Place::Waiting(_) | Place::Gone { .. } => None,
+            Place::Waiting(_) | Place::Gone => None,
         }
     }
 
@@ -80,7 +78,7 @@ impl Index {
     /// Notes the same of an example, where there is none yet.
     pub(super) fn wait_for_example(&self, name: Name, scope: u64, token: u64) {
         let mut stripe = self.stripe(name);
-        let is_known = stripe.get(&name).is_some_and(|spot| !matches!(spot.place, Place::Gone { .. }));
+        let is_known = stripe.get(&name).is_some_and(|spot| !matches!(spot.place, Place::Gone));
         if !is_known {
             let before = stripe.insert(name, Spot { place: Place::Waiting(token), scope });
             self.count(before.is_none());
@@ -101,10 +99,10 @@ impl Index {
         }
     }
 
-    /// Notes where a newer example was written, if there may be one.
-    pub(super) fn settle_example(&self, name: Name, location: Location) {
+    /// Notes where a newer example was written, unless one of other variants is awaited by now.
+    pub(super) fn settle_example(&self, name: Name, token: u64, location: Location) {
         if let Some(spot) = self.stripe(name).get_mut(&name)
-            && !matches!(spot.place, Place::Gone { .. })
+            && (spot.place == Place::Waiting(token) || matches!(spot.place, Place::At(_)))
         {
             spot.place = Place::At(location);
         }
@@ -112,59 +110,36 @@ impl Index {
 
     /// Notes that it was not written.
     pub(super) fn abandon(&self, name: Name, token: u64) {
-        self.vacate(name, false, |place| place == Place::Waiting(token));
+        self.vacate(name, |place| place == Place::Waiting(token));
     }
 
     /// Forgets a record that turned out to be none.
     pub(super) fn let_go(&self, name: Name, location: Location) {
-        self.vacate(name, false, |place| place == Place::At(location));
+        self.vacate(name, |place| place == Place::At(location));
     }
 
-    /// Forgets what is under a name; `true` if a file has to say so too.
+    /// Forgets what is under a name; `true` if there may be something of it on disk, which has to be marked.
     pub(super) fn forget(&self, name: Name) -> bool {
-        if self.is_whole.load(Acquire) {
-            return self.vacate(name, true, |_| true);
+        if self.is_whole() {
+            return self.vacate(name, |_| true);
         }
-        let mut stripe = self.stripe(name);
-        let told = |is_told| Spot { place: Place::Gone { is_told }, scope: 0 };
-        match stripe.entry(name) {
-            Entry::Occupied(mut known) => {
-                let was_told = known.get().place == Place::Gone { is_told: true };
-                let was_gone = matches!(known.get().place, Place::Gone { .. });
-                known.insert(told(!was_gone || was_told));
-                !was_gone
-            }
-            Entry::Vacant(room) => {
-                room.insert(told(false));
-                self.count(true);
-                false
-            }
-        }
+        let before = self.stripe(name).insert(name, Spot { place: Place::Gone, scope: 0 });
+        self.count(before.is_none());
+        true
     }
 
-    /// Adds what a file has of a name, unless something newer is known; `true` if a newer file has to say that it is not valid.
-    pub(super) fn learn(&self, name: Name, scope: u64, place: Place) -> bool {
-        match self.stripe(name).entry(name) {
-            Entry::Occupied(mut known) => {
-                let is_untold = known.get().place == Place::Gone { is_told: false };
-                if is_untold && matches!(place, Place::At(_)) {
-                    known.get_mut().place = Place::Gone { is_told: true };
-                    return true;
-                }
-                false
-            }
-            Entry::Vacant(room) => {
-                room.insert(Spot { place, scope });
-                self.count(true);
-                false
-            }
+    /// Adds what a file has of a name, unless something newer is known.
+    pub(super) fn learn(&self, name: Name, scope: u64, place: Place) {
+        if let Entry::Vacant(room) = self.stripe(name).entry(name) {
+            room.insert(Spot { place, scope });
+            self.count(true);
         }
     }
 
     /// All that was on disk at the start is known: notes of what left are of no use any more.
     pub(super) fn complete(&self) {
         self.is_whole.store(true, Release);
-        self.retain(|place, _| !matches!(place, Place::Gone { .. }));
+        self.retain(|place, _| !matches!(place, Place::Gone));
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -178,7 +153,7 @@ impl Index {
             let mut stripe = lock(stripe);
             let before = stripe.len();
             stripe.retain(|_, spot| {
-                let is_note = matches!(spot.place, Place::Gone { .. });
+                let is_note = matches!(spot.place, Place::Gone);
                 (is_note && !is_whole) || passes(spot.place, spot.scope)
             });
             self.len.fetch_sub(before - stripe.len(), Relaxed);
@@ -190,17 +165,17 @@ impl Index {
     }
 
     /// Takes a name out where its place passes.
-    fn vacate(&self, name: Name, is_told: bool, passes: impl FnOnce(Place) -> bool) -> bool {
+    fn vacate(&self, name: Name, passes: impl FnOnce(Place) -> bool) -> bool {
         let mut stripe = self.stripe(name);
         let Entry::Occupied(mut known) = stripe.entry(name) else { return false };
         if !passes(known.get().place) {
             return false;
         }
-        if self.is_whole.load(Acquire) {
+        if self.is_whole() {
             known.remove();
             self.len.fetch_sub(1, Relaxed);
         } else {
-            known.get_mut().place = Place::Gone { is_told };
+            known.get_mut().place = Place::Gone;
         }
         true
     }

@@ -3,11 +3,13 @@
 
 use std::{
     io::{BufReader, Read, Seek, SeekFrom},
-    sync::{Arc, mpsc::SyncSender},
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc::SyncSender},
     time::{Duration, Instant},
 };
 
-use tidegate_proto::limits::{CACHE_DISK_RECORD_BYTES_MAX, CACHE_DISK_RECORDS_MAX, CACHE_DISK_SCAN_MS_MAX};
+use tidegate_proto::limits::{
+    CACHE_DISK_RECORD_BYTES_MAX, CACHE_DISK_SCAN_MS_MAX, CACHE_DISK_SEGMENT_RECORDS_MAX,
+};
 
 use super::{
     Shared,
@@ -40,7 +42,10 @@ pub(super) fn run(shared: &Shared, segments: &[Arc<Segment>], writer: &SyncSende
     let until = begun + Duration::from_millis(CACHE_DISK_SCAN_MS_MAX);
     let newest_ms = shared.clock.wall_ms() + CLOCK_SLACK_MS;
     for segment in segments {
-        let is_full = shared.index.len() >= CACHE_DISK_RECORDS_MAX;
+        if shared.is_ending.load(Relaxed) {
+            return;
+        }
+        let is_full = shared.index.len() >= shared.records_max;
         let (heads, end) = if is_full { (Vec::new(), End::Lost) } else { read(segment, until) };
         if heads.iter().any(|(_, head)| head.written_ms > newest_ms) {
             tracing::warn!("the clock was set back: no answer on disk can be told its age");
@@ -59,7 +64,7 @@ pub(super) fn run(shared: &Shared, segments: &[Arc<Segment>], writer: &SyncSende
             shared.shelf.drop_to(segment.number);
             break;
         }
-        learn(shared, segment, &heads, writer);
+        learn(shared, segment, &heads);
     }
     shared.forget_dropped();
     shared.index.complete();
@@ -70,20 +75,18 @@ pub(super) fn run(shared: &Shared, segments: &[Arc<Segment>], writer: &SyncSende
     tracing::info!(records, took_ms, "answers on disk are known");
 }
 
-fn learn(shared: &Shared, segment: &Segment, heads: &[(u32, Head)], writer: &SyncSender<Job>) {
+fn learn(shared: &Shared, segment: &Segment, heads: &[(u32, Head)]) {
     for (offset, head) in heads.iter().rev() {
         let at = |is_example| {
             let bytes = HEAD_BYTES as u32 + head.bytes;
             Place::At(Location { segment: segment.number, offset: *offset, bytes, is_example })
         };
         let names = match head.kind {
-            Kind::Mark => [Some((head.name, Place::Gone { is_told: true })), None],
+            Kind::Mark => [Some((head.name, Place::Gone)), None],
             Kind::Answer => [Some((head.name, at(false))), head.stem.map(|stem| (stem, at(true)))],
         };
         for (name, place) in names.into_iter().flatten() {
-            if shared.index.learn(name, head.scope, place) {
-                shared.mark(name, writer);
-            }
+            shared.index.learn(name, head.scope, place);
         }
     }
 }
@@ -108,7 +111,8 @@ fn read(segment: &Segment, until: Instant) -> (Vec<(u32, Head)>, End) {
             break End::Lost;
         }
         let (Some(head), Ok(offset)) = (Head::read(&head), u32::try_from(at)) else { break End::Lost };
-        if head.bytes as usize > CACHE_DISK_RECORD_BYTES_MAX {
+        if head.bytes as usize > CACHE_DISK_RECORD_BYTES_MAX || heads.len() >= CACHE_DISK_SEGMENT_RECORDS_MAX
+        {
             break End::Lost;
         }
         if u64::from(head.bytes) > left - HEAD_BYTES as u64 {

@@ -21,7 +21,7 @@ use super::{
     index::{Location, Place},
     keys::Name,
     reader::Reading,
-    writer::{Job, Writing, stem_waits},
+    writer::{Job, Writing},
 };
 
 /// The part of a stage.
@@ -60,14 +60,11 @@ impl Tier {
             shared.counters.dropped.increment();
             return;
         }
-        let Writing { name, stem, token, .. } = writing;
-        shared.index.wait(name, self.scope, token);
-        stem_waits(shared, &writing);
+        writing.wait(shared);
         // Seen after it was noted: whoever makes the variants invalid says so first, and then forgets them.
         let is_gone = entry.variants().is_some_and(|variants| variants.is_gone());
-        if is_gone || self.disk.writer.try_send(Job::Write(writing)).is_err() {
-            shared.index.abandon(name, token);
-            stem.inspect(|stem| shared.index.abandon(*stem, token));
+        if is_gone || self.disk.writer.try_send(Job::Write(writing.clone())).is_err() {
+            writing.abandon(shared);
             shared.note_taken(entry);
             shared.counters.dropped.increment();
         }
@@ -84,7 +81,7 @@ impl Tier {
         let name = self.name(entry);
         let is_there = match shared.index.find(name) {
             Some(Place::At(location)) => !location.is_example && shared.shelf.is_young(location.segment),
-            Some(Place::Waiting(_) | Place::Gone { .. }) | None => false,
+            Some(Place::Waiting(_) | Place::Gone) | None => false,
         };
         if is_there {
             return None;

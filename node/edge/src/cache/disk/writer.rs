@@ -4,13 +4,16 @@
 use std::{
     sync::{
         Arc,
+        atomic::Ordering::Relaxed,
         mpsc::{Receiver, SyncSender},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use tidegate_proto::limits::{CACHE_DISK_PAUSE_MS, CACHE_DISK_RECORD_BYTES_MAX, CACHE_DISK_RECORDS_MAX};
+use tidegate_proto::limits::{
+    CACHE_DISK_PAUSE_MS, CACHE_DISK_RECORD_BYTES_MAX, CACHE_DISK_SEGMENT_RECORDS_MAX,
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -69,6 +72,8 @@ struct Writer {
     shared: Arc<Shared>,
     /// The file that is written.
     active: Option<Arc<Segment>>,
+    /// Records in it.
+    count: usize,
     /// The disk failed; until then nothing is tried.
     paused_until: Option<Instant>,
 }
@@ -82,23 +87,33 @@ pub(super) fn run(shared: Arc<Shared>, jobs: &Receiver<Job>, writer: SyncSender<
     let (scanning, segments) = (Arc::clone(&shared), shared.shelf.newest_first());
     let scanner = thread::Builder::new().name("disk-scan".into());
     let scanner = scanner.spawn(move || scan::run(&scanning, &segments, &writer));
-    let mut writer = Writer { shared, active: None, paused_until: None };
-    if let Err(error) = scanner {
-        tracing::warn!(%error, "answers on disk are not looked for");
-        writer.wipe();
-    }
+    let mut writer = Writer { shared, active: None, count: 0, paused_until: None };
+    let mut scanner = match scanner {
+        Ok(scanner) => Some(scanner),
+        Err(error) => {
+            tracing::warn!(%error, "answers on disk are not looked for");
+            writer.wipe();
+            None
+        }
+    };
     while let Ok(job) = jobs.recv() {
         writer.tend();
         match job {
             Job::Write(writing) => {
                 writer.shared.note_taken(&writing.entry);
-                if writer.shared.index.is_waiting(writing.name, writing.token) {
+                if writing.is_wanted(&writer.shared) {
                     writer.write(&writing);
+                } else {
+                    writing.abandon(&writer.shared);
                 }
             }
             Job::Wake => {}
             Job::Close(closing) => {
+                writer.shared.is_ending.store(true, Relaxed);
+                // It must not touch files that may be another process's by then.
+                scanner.take().map(thread::JoinHandle::join);
                 writer.close(&closing);
+                writer.tend();
                 session.end(&writer.shared);
                 // Whoever waits may have given up.
                 let _ = closing.told.send(());
@@ -147,11 +162,10 @@ impl Writer {
             Ok(location) => {
                 index.settle(*name, *token, location);
                 let example = Location { is_example: true, ..location };
-                stem.inspect(|stem| index.settle_example(*stem, example));
+                stem.inspect(|stem| index.settle_example(*stem, *token, example));
             }
             Err(_) => {
-                index.abandon(*name, *token);
-                stem.inspect(|stem| index.abandon(*stem, *token));
+                writing.abandon(&self.shared);
                 self.shared.counters.dropped.increment();
             }
         }
@@ -177,17 +191,19 @@ impl Writer {
         let record =
             make(&segment, offset).filter(|record| record.len() == bytes).ok_or(Refused::TooLarge)?;
         segment.append(&record).map_err(|error| self.pause(&error))?;
-        self.paused_until = None;
+        (self.paused_until, self.count) = (None, self.count + 1);
         Ok(Location { segment: segment.number, offset, bytes: count, is_example: false })
     }
 
     /// The file that has room for so many bytes.
     fn room(&mut self, bytes: u64) -> std::io::Result<Arc<Segment>> {
         let shelf = &self.shared.shelf;
-        let active = self.active.take().filter(|active| active.bytes() + bytes <= shelf.segment_bytes());
+        let has_place = self.count < CACHE_DISK_SEGMENT_RECORDS_MAX;
+        let has_room = |active: &Arc<Segment>| active.bytes() + bytes <= shelf.segment_bytes();
+        let active = self.active.take().filter(|active| has_place && has_room(active));
         let start = if active.is_some() { 0 } else { START_BYTES as u64 };
         let mut has_dropped = shelf.make_room(bytes + start);
-        if self.shared.index.len() >= CACHE_DISK_RECORDS_MAX {
+        if self.shared.index.len() > self.shared.records_max {
             shelf.drop_oldest();
             has_dropped = true;
         }
@@ -195,7 +211,13 @@ impl Writer {
             self.shared.forget_dropped();
         }
         let active = active.filter(|active| shelf.find(active.number).is_some());
-        let active = active.map_or_else(|| shelf.add(&self.shared.keys), Ok)?;
+        let active = match active {
+            Some(active) => active,
+            None => {
+                self.count = 0;
+                shelf.add(&self.shared.keys)?
+            }
+        };
         self.active = Some(Arc::clone(&active));
         Ok(active)
     }
@@ -230,8 +252,10 @@ impl Writer {
                 self.shared.counters.dropped.increment();
                 continue;
             }
-            self.shared.index.wait(writing.name, writing.scope, writing.token);
-            stem_waits(&self.shared, writing);
+            if writing.entry.is_gone() || writing.is_of_the_past() {
+                continue;
+            }
+            writing.wait(&self.shared);
             self.write(writing);
         }
         self.shared.note_figures();
@@ -242,7 +266,28 @@ impl Writer {
     }
 }
 
-/// Notes that there will be an example of a stem.
-pub(super) fn stem_waits(shared: &Shared, writing: &Writing) {
-    writing.stem.inspect(|stem| shared.index.wait_for_example(*stem, writing.scope, writing.token));
+impl Writing {
+    /// Notes that it will be written.
+    pub(super) fn wait(&self, shared: &Shared) {
+        shared.index.wait(self.name, self.scope, self.token);
+        self.stem.inspect(|stem| shared.index.wait_for_example(*stem, self.scope, self.token));
+    }
+
+    /// Whether it was not replaced or made invalid since, on its own or with all variants. What becomes so from now on is marked behind it.
+    fn is_wanted(&self, shared: &Shared) -> bool {
+        shared.index.is_waiting(self.name, self.token)
+            && self.stem.is_none_or(|stem| shared.index.find(stem).is_some())
+            && !self.is_of_the_past()
+    }
+
+    /// Whether it was made invalid with all variants.
+    fn is_of_the_past(&self) -> bool {
+        self.entry.variants().is_some_and(|variants| variants.is_gone())
+    }
+
+    /// Notes that it is not written.
+    pub(super) fn abandon(&self, shared: &Shared) {
+        shared.index.abandon(self.name, self.token);
+        self.stem.inspect(|stem| shared.index.abandon(*stem, self.token));
+    }
 }
