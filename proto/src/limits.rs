@@ -250,7 +250,7 @@ pub const CACHE_DISK_SEGMENTS_MAX: usize = 256;
 /// Records in one of these files, so that looking through it takes little memory.
 pub const CACHE_DISK_SEGMENT_RECORDS_MAX: usize = 1 << 16;
 /// Answers, and their bytes, that wait for being written to disk; others are not written.
-pub const CACHE_DISK_WRITES_MAX: usize = 1_024;
+pub const CACHE_DISK_WRITES_MAX: usize = 4_096;
 /// See [`CACHE_DISK_WRITES_MAX`].
 pub const CACHE_DISK_WRITE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Answers that wait for being read from disk by one thread; others are asked of upstreams.

@@ -33,16 +33,19 @@ pub struct DiskOptions {
     pub folder: PathBuf,
     /// Bytes of all files together.
     pub bytes_max: u64,
+    /// How long a request waits for the disk, in milliseconds.
+    pub read_timeout_ms: u64,
     /// What is written is sealed with keys that are derived from it; with another one all that is there is dropped.
     pub key: [u8; 32],
 }
 
 impl fmt::Debug for DiskOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { folder, bytes_max, key: _ } = self;
+        let Self { folder, bytes_max, read_timeout_ms, key: _ } = self;
         f.debug_struct("DiskOptions")
             .field("folder", folder)
             .field("bytes_max", bytes_max)
+            .field("read_timeout_ms", read_timeout_ms)
             .finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 use tidegate_edge::DiskOptions;
+use tidegate_proto::limits::CACHE_DISK_READ_TIMEOUT_MS;
 
 use crate::{node::NodeError, options::NodeOptions};
 
@@ -18,7 +19,8 @@ pub(crate) fn options(options: &NodeOptions) -> Result<Option<DiskOptions>, Node
         return Ok(None);
     }
     let data = &options.node.data_dir;
-    Ok(Some(DiskOptions { folder: data.join(FOLDER), bytes_max, key: key(data)? }))
+    let read_timeout_ms = CACHE_DISK_READ_TIMEOUT_MS;
+    Ok(Some(DiskOptions { folder: data.join(FOLDER), bytes_max, read_timeout_ms, key: key(data)? }))
 }
 
 /// The key in a folder, made when there is none. One that was damaged is replaced: what it sealed is dropped then.

@@ -66,6 +66,8 @@ pub(crate) struct Disk {
 #[derive(Debug)]
 struct Shared {
     index: Index,
+    /// How long a request waits.
+    patience: Duration,
     /// Places that are known at a time, at most.
     records_max: usize,
     shelf: Shelf,
@@ -118,6 +120,7 @@ impl Disk {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let shared = Arc::new(Shared {
             index: Index::default(),
+            patience: Duration::from_millis(options.read_timeout_ms),
             records_max,
             shelf: Shelf::new(options.folder.clone(), options.bytes_max),
             keys: Keys::new(&options.key).map_err(io::Error::other)?,

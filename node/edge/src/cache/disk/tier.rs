@@ -1,14 +1,9 @@
 //! The answers of one stage on disk, as its store sees them. Owns which answers are worth a place, and that an answer that comes back
 //! late does not replace what came meanwhile.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use tidegate_proto::limits::{
-    CACHE_DISK_LEFT_MS_MIN, CACHE_DISK_READ_TIMEOUT_MS, CACHE_DISK_WRITE_BYTES_MAX,
-};
+use tidegate_proto::limits::{CACHE_DISK_LEFT_MS_MIN, CACHE_DISK_WRITE_BYTES_MAX};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
@@ -125,9 +120,8 @@ impl Tier {
         known: Option<Arc<Variants>>,
         variant: impl Fn(&Variants) -> Option<Vec<u8>>,
     ) -> Option<Found> {
-        let time = Duration::from_millis(CACHE_DISK_READ_TIMEOUT_MS);
-        let counters = &self.disk.shared.counters;
-        let Ok(found) = timeout(time, self.look(primary, known, variant)).await else {
+        let Shared { counters, patience, .. } = &*self.disk.shared;
+        let Ok(found) = timeout(*patience, self.look(primary, known, variant)).await else {
             counters.late.increment();
             return None;
         };
