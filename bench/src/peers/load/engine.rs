@@ -278,3 +278,42 @@ fn in_flight(slots: &[Slot]) -> usize {
     let of = |slot: &Slot| if let Slot::Client(client) = slot { client.in_flight() } else { 0 };
     slots.iter().map(of).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::order::{Protocol, Target};
+
+    #[test]
+    fn a_gateway_that_asks_the_origin_again_does_not_answer_from_a_cache() {
+        let mut engine = Engine::new().unwrap();
+        // Clients that speak to the origin itself are what a gateway without a cache makes of them.
+        let address = engine.origin().unwrap();
+        let (host, path) = ("localhost".to_owned(), "/cached/0".to_owned());
+        let mut order = Order {
+            gateway_pid: None,
+            gateway_processor: None,
+            target: Target { address, host, path, api_keys: Vec::new() },
+            protocol: Protocol::Http1,
+            certificate: None,
+            connections: 4,
+            streams: 1,
+            keep_alive: true,
+            request_body_bytes: 0,
+            origin_body_bytes: 128,
+            expected_body_bytes: 128,
+            is_cached: false,
+            pace: Pace::Closed,
+            warm_up_ms: 1,
+            measure_ms: 20,
+        };
+        let proxied = engine.perform(&order).unwrap();
+        assert!(proxied.answered > 1 && proxied.complaint().is_none(), "{proxied:?}");
+        order.is_cached = true;
+        let complaint = engine.perform(&order).unwrap().complaint().unwrap();
+        assert!(
+            complaint.starts_with("1 x not from the cache; first: not from the cache: the origin saw "),
+            "{complaint}"
+        );
+    }
+}
