@@ -315,7 +315,7 @@ mod tests {
         );
         let found = CacheFound { node: 4, entry: entry() };
         let shown = look_text(&CacheLook { found: vec![found], silent: vec![] }, &get);
-        assert!(shown.lines().nth(1).is_some_and(|line| line.starts_with("4  GET /pets/7")), "{shown}");
+        assert!(shown.lines().nth(1).is_some_and(|line| line.starts_with("4     GET /pets/7")), "{shown}");
         let tagged =
             PurgeArgs { api: "a1".into(), stage: "s".into(), tag: Some("t".into()), ..PurgeArgs::default() };
         let all = PurgeArgs { tag: None, ..tagged.clone() };

@@ -278,9 +278,14 @@ fn a_stampede_is_one_call_whoever_owns_the_key() {
             zone.stampede(&format!("{prefix}/{path}"), &[""]);
         });
     }
-    for node in [0, 1] {
-        assert!(zone.count(node, "cache_zone_served_total") > 0, "node {node} owned no key");
-    }
+    // A node that was too slow once is passed over for a moment.
+    zone.origin.change(|script| script.pause = Duration::ZERO);
+    let mut number = 0;
+    eventually("each node owns keys", || {
+        number += 1;
+        [0, 1].map(|node| zone.get(node, &format!("http/more-{number}")));
+        [0, 1].iter().all(|node| zone.count(*node, "cache_zone_served_total") > 0)
+    });
 }
 
 #[test]
