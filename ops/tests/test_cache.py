@@ -190,6 +190,16 @@ def test_answers_that_set_cookies_are_shared_only_where_the_stage_says_so(client
     assert [api.ask("/cookie").all("set-cookie") for _ in range(3)] == [["session=1"]] * 3 and origin.count("/cookie") == 4
 
 
+@pytest.mark.parametrize("mode", ["aws", "rfc9111"])
+def test_what_a_header_in_no_key_brought_about_is_for_nobody_else_unless_the_stage_knows_it(client, cached, origin, mode):
+    origin.plan("/build", lines=[("Cache-Control", "max-age=60")])
+    api = cached(tags={"tidegate:cache": mode})
+    assert [api.number("/build", {"X-Build": str(build)}) for build in range(3)] == [1, 2, 3]
+    client.tag_resource(resourceArn=api.arn, tags={"tidegate:cache-unkeyed-headers": "x-other X-Build"})
+    settle(api.region)
+    assert [api.number("/build", {"X-Build": str(build)}) for build in range(3)] == [4, 4, 4]
+
+
 def test_what_the_upstream_encodes_is_for_those_who_decode_it(cached, origin):
     origin.plan("/zip", lines=[("Content-Encoding", "x-own")])
     api = cached()

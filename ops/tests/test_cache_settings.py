@@ -143,9 +143,9 @@ def test_rules_of_a_method(client, api):
 
 def test_tags_of_caching(client, region, stage):
     arn = f"arn:aws:apigateway:{region.dev['region']}::/restapis/{stage['restApiId']}/stages/dev"
-    good = {"tidegate:cache": "rfc9111", "tidegate:cache-isolated": "serve", "tidegate:cache-status": "always", "tidegate:cache-set-cookie": "false"}
+    good = {"tidegate:cache": "rfc9111", "tidegate:cache-isolated": "serve", "tidegate:cache-status": "always", "tidegate:cache-set-cookie": "false", "tidegate:cache-unkeyed-headers": "X-Tenant x-build"}
     client.tag_resource(resourceArn=arn, tags=good)
-    for tag, value in (("cache", "on"), ("cache-isolated", "x"), ("cache-status", "x"), ("cache-set-cookie", "1")):
+    for tag, value in (("cache", "on"), ("cache-isolated", "x"), ("cache-status", "x"), ("cache-set-cookie", "1"), ("cache-unkeyed-headers", "cookie")):
         code, status, message = refused(client.tag_resource, resourceArn=arn, tags={f"tidegate:{tag}": value})
         assert (code, status) == ("BadRequestException", 400) and message.startswith(f"Invalid value '{value}' of tag tidegate:{tag}: must be "), message
     assert client.get_tags(resourceArn=arn)["tags"] == good

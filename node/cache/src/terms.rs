@@ -180,8 +180,8 @@ fn sharing(exchange: &Exchange<'_>, directives: &ResponseDirectives) -> Result<(
         let is_left_out = directives.private.names(name) || directives.no_cache.names(name);
         exchange.response.contains_key(name) && !is_left_out
     };
-    let may_set_cookies = exchange.shares_cookies || directives.public;
-    if !may_set_cookies && (sets_cookie(&SET_COOKIE) || sets_cookie(&SET_COOKIE2)) {
+    // `public` is said by frameworks of whole folders, and no leave to share a session.
+    if !exchange.shares_cookies && (sets_cookie(&SET_COOKIE) || sets_cookie(&SET_COOKIE2)) {
         return Err(Unstorable::SetCookie);
     }
     Ok(())

@@ -61,6 +61,8 @@ pub struct Rule {
     pub tells_always: bool,
     /// Whether answers that set cookies are shared.
     pub shares_cookies: bool,
+    /// Headers of requests that no answer depends on, in lower case.
+    unkeyed_headers: Box<[String]>,
     /// The verb that is cached; `ANY` stands for GET.
     verb: Box<str>,
     /// What every key of the method begins with.
@@ -134,6 +136,7 @@ impl Rule {
             serves_isolated: own.serves_isolated,
             tells_always: own.tells_always,
             shares_cookies: own.shares_cookies,
+            unkeyed_headers: own.unkeyed_headers.clone().into(),
             verb: verb.into(),
             prefix: key::prefix(scope, method, verb),
             parameters: method.parameters.clone().into(),
@@ -150,8 +153,14 @@ impl Rule {
         *self.verb == *verb || (self.is_http() && verb == "HEAD" && *self.verb == *"GET")
     }
 
+    /// Whether a header of this name, in lower case, cannot make one answer of a key another: it belongs to the keys, or the stage says
+    /// that no answer depends on it.
+    pub fn knows_header(&self, name: &str) -> bool {
+        self.has_header(name) || self.unkeyed_headers.iter().any(|unkeyed| unkeyed == name)
+    }
+
     /// Whether a parameter of this name, in lower case, belongs to the keys.
-    pub fn has_header(&self, name: &str) -> bool {
+    fn has_header(&self, name: &str) -> bool {
         self.parameters.iter().any(|one| matches!(one, KeyParameterV1::Header(header) if header == name))
     }
 }

@@ -45,7 +45,7 @@ fn readable<T, E: std::fmt::Display>(what: &str, read: Result<T, E>) -> Option<T
 fn stage_cache(
     api: &str,
     stage: &Stage,
-    policy: CachePolicy,
+    policy: &CachePolicy,
     definition: &ApiDefinition,
 ) -> Option<StageCacheV1> {
     let settings = Settings::of(stage);
@@ -82,6 +82,7 @@ fn stage_cache(
         serves_isolated: policy.serves_isolated,
         tells_always: policy.tells_always,
         shares_cookies: policy.shares_cookies,
+        unkeyed_headers: policy.unkeyed_headers.clone(),
         methods,
     })
 }
@@ -122,7 +123,7 @@ impl<'a> Settings<'a> {
 /// A method where it stands.
 struct Site<'a> {
     stage: &'a Stage,
-    policy: CachePolicy,
+    policy: &'a CachePolicy,
     path: &'a str,
     verb: &'a str,
     /// Id of the resource.

@@ -41,6 +41,8 @@ pub struct StageCacheV1 {
     pub tells_always: bool,
     /// Whether answers that set cookies are shared.
     pub shares_cookies: bool,
+    /// Headers of requests that no answer depends on, in lower case.
+    pub unkeyed_headers: Vec<String>,
     /// Methods that are cached.
     pub methods: Vec<MethodCacheV1>,
 }
@@ -174,6 +176,7 @@ mod tests {
                 serves_isolated: true,
                 tells_always: false,
                 shares_cookies: true,
+                unkeyed_headers: vec!["x-tenant".into()],
                 methods: vec![
                     method.clone(),
                     MethodCacheV1 { mode: CacheModeV1::Http, refresh: RefreshV1::Anyone, ..method },

@@ -17,6 +17,8 @@ pub const CACHE_ISOLATED: &str = "tidegate:cache-isolated";
 pub const CACHE_STATUS: &str = "tidegate:cache-status";
 /// Tag of stages: whether answers that set cookies are stored and shared.
 pub const CACHE_COOKIES: &str = "tidegate:cache-set-cookie";
+/// Tag of stages: headers of requests that no answer depends on, though they are in no key; separated by spaces.
+pub const CACHE_UNKEYED: &str = "tidegate:cache-unkeyed-headers";
 /// Sizes that a cache cluster can have, in GB. AWS: `CacheClusterSize`.
 pub const CACHE_SIZES: [&str; 8] = ["0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"];
 /// The size that AWS takes where none is given.
@@ -35,7 +37,7 @@ pub enum CacheMode {
 }
 
 /// What the tags of a stage say about its cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CachePolicy {
     /// By which rules; `None` leaves it to the stage's cache cluster and its methods.
     pub mode: Option<CacheMode>,
@@ -45,6 +47,8 @@ pub struct CachePolicy {
     pub tells_always: bool,
     /// Whether answers that set cookies are shared.
     pub shares_cookies: bool,
+    /// Headers of requests that no answer depends on, in lower case.
+    pub unkeyed_headers: Vec<String>,
 }
 
 /// What was taken out of a stage's cache: answers that were stored before are not served any more.
@@ -146,8 +150,23 @@ impl CachePolicy {
             tells_always: choice(tags, CACHE_STATUS, &tells, "must be always or request")?
                 .unwrap_or_default(),
             shares_cookies: flag(tags, CACHE_COOKIES)?,
+            unkeyed_headers: names(tags, CACHE_UNKEYED)?,
         })
     }
+}
+
+/// Names of headers in a tag.
+fn names(tags: &Map<String>, tag: &'static str) -> Result<Vec<String>, TagError> {
+    let Some(value) = tags.get(tag) else { return Ok(Vec::new()) };
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
+    let names: Vec<String> = value.split_ascii_whitespace().map(str::to_ascii_lowercase).collect();
+    // Whose they are, answers depend on.
+    let is_fit = |name: &String| name.bytes().all(is_letter) && name != "authorization" && name != "cookie";
+    if names.is_empty() || !names.iter().all(is_fit) {
+        let rule = "must be names of headers other than Authorization and Cookie, separated by spaces";
+        return Err(TagError { tag, value: value.clone(), rule });
+    }
+    Ok(names)
 }
 
 /// Bytes of a cache cluster's size; GB are decimal, as AWS prints them.
@@ -166,14 +185,16 @@ mod tests {
             let tags = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             CachePolicy::from_tags(&tags).map_err(|error| error.to_string())
         };
-        let none = CachePolicy::default();
+        let none = CachePolicy::default;
+        let unkeyed = vec!["x-tenant".to_owned(), "x-a_b".to_owned()];
         for (pairs, expect) in [
-            (&[][..], Ok(none)),
-            (&[(CACHE, "rfc9111")], Ok(CachePolicy { mode: Some(CacheMode::Rfc9111), ..none })),
-            (&[(CACHE, "off")], Ok(CachePolicy { mode: Some(CacheMode::Off), ..none })),
-            (&[(CACHE_ISOLATED, "serve")], Ok(CachePolicy { serves_isolated: true, ..none })),
-            (&[(CACHE_STATUS, "always")], Ok(CachePolicy { tells_always: true, ..none })),
-            (&[(CACHE_COOKIES, "true")], Ok(CachePolicy { shares_cookies: true, ..none })),
+            (&[][..], Ok(none())),
+            (&[(CACHE, "rfc9111")], Ok(CachePolicy { mode: Some(CacheMode::Rfc9111), ..none() })),
+            (&[(CACHE, "off")], Ok(CachePolicy { mode: Some(CacheMode::Off), ..none() })),
+            (&[(CACHE_ISOLATED, "serve")], Ok(CachePolicy { serves_isolated: true, ..none() })),
+            (&[(CACHE_STATUS, "always")], Ok(CachePolicy { tells_always: true, ..none() })),
+            (&[(CACHE_COOKIES, "true")], Ok(CachePolicy { shares_cookies: true, ..none() })),
+            (&[(CACHE_UNKEYED, "X-Tenant  x-a_b")], Ok(CachePolicy { unkeyed_headers: unkeyed, ..none() })),
             (
                 &[(CACHE, "RFC9111")],
                 Err("Invalid value 'RFC9111' of tag tidegate:cache: must be aws, rfc9111 or off".to_owned()),

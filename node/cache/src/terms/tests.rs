@@ -205,7 +205,7 @@ fn what_is_not_for_others_is_refused() {
         (authorized, &[life, ("cache-control", "s-maxage=60")], None),
         (none, &[life, ("set-cookie", "a=b")], Some(Unstorable::SetCookie)),
         (none, &[life, ("set-cookie2", "a=b")], Some(Unstorable::SetCookie)),
-        (none, &shared("max-age=60, public"), None),
+        (none, &shared("max-age=60, public"), Some(Unstorable::SetCookie)),
         (none, &shared(r#"max-age=60, private="set-cookie""#), None),
         (none, &shared(r#"max-age=60, no-cache="Set-Cookie""#), None),
         (none, &shared(r#"max-age=60, no-cache="other""#), Some(Unstorable::SetCookie)),

@@ -261,6 +261,24 @@ fn tags_that_say_how_limits_are_kept() {
         ),
         (
             &stage,
+            json!({ "tidegate:cache-unkeyed-headers": "X-A Cookie" }),
+            wrong(
+                "cache-unkeyed-headers",
+                "X-A Cookie",
+                "must be names of headers other than Authorization and Cookie, separated by spaces",
+            ),
+        ),
+        (
+            &stage,
+            json!({ "tidegate:cache-unkeyed-headers": "x-a:x" }),
+            wrong(
+                "cache-unkeyed-headers",
+                "x-a:x",
+                "must be names of headers other than Authorization and Cookie, separated by spaces",
+            ),
+        ),
+        (
+            &stage,
             json!({ "tidegate:stage-rate-limit": "0" }),
             wrong("stage-rate-limit", "0", "must be a number above 0"),
         ),

@@ -241,6 +241,7 @@ fn a_stage_says_everything_about_its_cache() {
         .tag("tidegate:cache-isolated", "serve")
         .tag("tidegate:cache-status", "always")
         .tag("tidegate:cache-set-cookie", "true")
+        .tag("tidegate:cache-unkeyed-headers", "X-Tenant")
         .set("*/*", strategy(true, "SUCCEED_WITH_RESPONSE_HEADER"))
         .set("b/GET", strategy(true, "FAIL_WITH_403"))
         .set("c/GET", strategy(true, "SUCCEED_WITHOUT_RESPONSE_HEADER"))
@@ -273,6 +274,7 @@ fn a_stage_says_everything_about_its_cache() {
         serves_isolated: true,
         tells_always: true,
         shares_cookies: true,
+        unkeyed_headers: vec!["x-tenant".into()],
         methods: vec![
             method("/a", "id/a", RefreshV1::SignedOrWarned, false),
             method("/b", "shared", RefreshV1::SignedOrRefused, false),

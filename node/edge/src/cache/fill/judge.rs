@@ -89,7 +89,7 @@ pub(super) fn judge(rule: &Rule, visit: &Visit, response: &Response, asked_s: u6
 
 /// The headers of a request that make its answer unfit for others.
 fn foul<'a>(rule: &Rule, request: &'a HeaderMap) -> impl Iterator<Item = &'a HeaderName> {
-    request.keys().filter(|name| is_hazardous(name.as_str()) && !rule.has_header(name.as_str()))
+    request.keys().filter(|name| is_hazardous(name.as_str()) && !rule.knows_header(name.as_str()))
 }
 
 /// Whether others should not wait for the answer to this request, because it will seldom be theirs. `names` are known to choose answers.
