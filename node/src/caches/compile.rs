@@ -28,7 +28,7 @@ pub(crate) fn compile(state: &State) -> CachesV1 {
         }
         let deployment = readable(name, state.deployment(api, &stage.deployment_id)).flatten();
         let Some(deployment) = deployment else { continue };
-        stages.extend(stage_cache(api, &stage, policy, &deployment.document.definition));
+        stages.extend(stage_cache(api, &stage, &policy, &deployment.document.definition));
     }
     CachesV1 { stages }
 }
