@@ -1,18 +1,16 @@
 """Two real nodes of one availability zone share what they cache: a stampede over both is one upstream call, and neither needs the other."""
 
-import asyncio
 import os
-import resource
 import signal
 import threading
 import time
-from urllib.parse import urlsplit
 
 import pytest
 
 from support import raw
 from support.apis import Api, patch
 from support.region import Region, wait_until
+from support.stampede import asks, open_files, stampede
 
 STAMPEDE = 1_000
 TTL_SECONDS = 3
@@ -23,9 +21,7 @@ PATIENCE_SECONDS = 2
 @pytest.fixture(scope="module")
 def zone(tmp_path_factory):
     """One zone of two nodes."""
-    # Both ends of every connection of a stampede are open files of some process.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 8_192), hard), hard))
+    open_files(8_192)
     region = Region(tmp_path_factory.mktemp("zone") / "one", azs=1)
     try:
         yield region.start("--nodes-per-az", "2")
@@ -57,45 +53,13 @@ def cached(zone, upstream):
     api.delete()
 
 
-def asks(node, result):
-    text = raw.request(node["admin"], "GET", "/metrics").text
-    name = f'tidegate_cache_zone_asks_total{{result="{result}"}} '
-    return sum(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))
-
-
-async def ask(node, request, go, seconds=30):
-    """One request on a connection that was open before: status, or what went wrong."""
-    place = urlsplit(node["gateway"])
-    try:
-        reader, writer = await asyncio.open_connection(place.hostname, place.port)
-        await go()
-        writer.write(request)
-        answer = await asyncio.wait_for(reader.read(), seconds)
-        writer.close()
-        return int(answer.split(b" ", 2)[1]) if answer else "nothing"
-    except (OSError, TimeoutError, IndexError, ValueError) as error:
-        return repr(error)
-
-
-def stampede(zone, api, path, count=STAMPEDE):
-    """Requests at the same time, over both nodes in turn: what became of each."""
-    head = f"GET /dev{path} HTTP/1.1\r\nHost: {zone.host(api.id)}\r\nConnection: close\r\n\r\n".encode()
-    nodes = zone.nodes
-
-    async def run():
-        all_open = asyncio.Barrier(count)
-        return await asyncio.gather(*[ask(nodes[number % len(nodes)], head, all_open.wait) for number in range(count)])
-
-    return asyncio.run(run())
-
-
 def one_call(zone, api, upstream, path):
     """A stampede; whether it was one upstream call. Nothing is said of one in which a question to the owner had no reply in its 50 ms, as
     happens on a machine whose processors are taken away."""
     failed = sum(asks(node, "failed") for node in zone.nodes)
     upstream.forget()
     started = time.monotonic()
-    answers = stampede(zone, api, path)
+    answers = stampede(zone, api.id, path, STAMPEDE)
     took = time.monotonic() - started
     assert set(answers) == {200}, {answer: answers.count(answer) for answer in set(answers)}
     is_undisturbed = sum(asks(node, "failed") for node in zone.nodes) == failed
