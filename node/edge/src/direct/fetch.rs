@@ -88,7 +88,7 @@ impl<S: Stream> Talk<S> {
             if is_chunked {
                 let _ = write!(out, "{:x}\r\n", data.len());
             }
-            sent = self.send(&out, &data).await;
+            sent = self.send(&out, &data).await.map(drop);
             out.clear();
             if is_chunked {
                 out.extend_from_slice(b"\r\n");
@@ -98,7 +98,7 @@ impl<S: Stream> Talk<S> {
             out.extend_from_slice(b"0\r\n\r\n");
         }
         if sent.is_ok() && !out.is_empty() {
-            sent = self.send(&out, &Bytes::new()).await;
+            sent = self.send(&out, &Bytes::new()).await.map(drop);
         }
         self.line.desk.buffers.recycle(out);
         sent
