@@ -104,6 +104,9 @@ pub(crate) fn group(node: &Node, group: &Group) -> GroupStatus {
             caught_up: true,
         })
         .collect();
+    // What was acknowledged here is applied; the figures of Raft may be a moment older.
+    let machine = Some(*group.applied.borrow()).filter(|index| *index > 0);
+    let applied = metrics.last_applied.as_ref().map(|id| id.index).max(machine);
     GroupStatus {
         group: group.id,
         node: node.id,
@@ -115,10 +118,10 @@ pub(crate) fn group(node: &Node, group: &Group) -> GroupStatus {
         },
         leader: metrics.current_leader,
         term: metrics.current_term,
-        last_log: metrics.last_log_index,
+        last_log: metrics.last_log_index.max(applied),
         purged: metrics.purged.as_ref().map(|id| id.index),
         committed: metrics.cluster_committed.as_ref().or(metrics.local_committed.as_ref()).map(|id| id.index),
-        applied: metrics.last_applied.as_ref().map(|id| id.index),
+        applied,
         learners: places(&mut membership.learner_ids()),
         last_contact_ms,
         matched: progress.filter_map(|(id, at)| Some((*id, at.as_ref()?.index))).collect(),

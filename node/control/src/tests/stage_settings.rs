@@ -212,6 +212,40 @@ fn a_new_deployment_keeps_the_settings() {
 }
 
 #[test]
+fn tags_that_say_how_answers_are_cached() {
+    let (rig, path) = staged();
+    let stage = format!("/tags/arn:aws:apigateway:eu-west-1::{path}");
+    let wrong =
+        |tag: &str, value: &str, rule: &str| format!("Invalid value '{value}' of tag tidegate:{tag}: {rule}");
+    let names = "must be names of headers other than Authorization and Cookie, separated by spaces";
+    let good = json!({ "tidegate:cache": "rfc9111", "tidegate:cache-unkeyed-headers": "X-A x-b" });
+    rig.expect(204, "PUT", &stage, json!({ "tags": good }));
+    let cases = [
+        (json!({ "tidegate:cache": "on" }), wrong("cache", "on", "must be aws, rfc9111 or off")),
+        (json!({ "tidegate:cache-isolated": "x" }), wrong("cache-isolated", "x", "must be serve or bypass")),
+        (
+            json!({ "tidegate:cache-status": "never" }),
+            wrong("cache-status", "never", "must be always or request"),
+        ),
+        (
+            json!({ "tidegate:cache-set-cookie": "1" }),
+            wrong("cache-set-cookie", "1", "must be true or false"),
+        ),
+        (
+            json!({ "tidegate:cache-unkeyed-headers": "X-A Cookie" }),
+            wrong("cache-unkeyed-headers", "X-A Cookie", names),
+        ),
+        (
+            json!({ "tidegate:cache-unkeyed-headers": "x-a:x" }),
+            wrong("cache-unkeyed-headers", "x-a:x", names),
+        ),
+    ];
+    for (tags, message) in cases {
+        rig.refused("PUT", &stage, json!({ "tags": tags }), 400, &message);
+    }
+}
+
+#[test]
 fn tags_that_say_how_limits_are_kept() {
     let (rig, path) = staged();
     let api = path.strip_suffix("/stages/s").unwrap().strip_prefix("/restapis/").unwrap();
@@ -242,40 +276,6 @@ fn tags_that_say_how_limits_are_kept() {
             &stage,
             json!({ "tidegate:rate-limit-headers": "" }),
             wrong("rate-limit-headers", "", "must be true or false"),
-        ),
-        (&stage, json!({ "tidegate:cache": "on" }), wrong("cache", "on", "must be aws, rfc9111 or off")),
-        (
-            &stage,
-            json!({ "tidegate:cache-isolated": "x" }),
-            wrong("cache-isolated", "x", "must be serve or bypass"),
-        ),
-        (
-            &stage,
-            json!({ "tidegate:cache-status": "never" }),
-            wrong("cache-status", "never", "must be always or request"),
-        ),
-        (
-            &stage,
-            json!({ "tidegate:cache-set-cookie": "1" }),
-            wrong("cache-set-cookie", "1", "must be true or false"),
-        ),
-        (
-            &stage,
-            json!({ "tidegate:cache-unkeyed-headers": "X-A Cookie" }),
-            wrong(
-                "cache-unkeyed-headers",
-                "X-A Cookie",
-                "must be names of headers other than Authorization and Cookie, separated by spaces",
-            ),
-        ),
-        (
-            &stage,
-            json!({ "tidegate:cache-unkeyed-headers": "x-a:x" }),
-            wrong(
-                "cache-unkeyed-headers",
-                "x-a:x",
-                "must be names of headers other than Authorization and Cookie, separated by spaces",
-            ),
         ),
         (
             &stage,
