@@ -60,13 +60,15 @@ def test_no_request_fails_while_20000_routes_are_swapped(region, client, make_ap
     try:
         with concurrent.futures.ThreadPoolExecutor(len(loads)) as pool:
             running = [pool.submit(load.run) for load in loads]
-            for _ in range(SWAPS):
-                started = time.monotonic()
-                client.create_deployment(restApiId=imported, stageName="dev")
-                everywhere(imported, "dev", f"/{(ROUTES - 1) // 100}/{ROUTES - 1}", status=200)
-                took.append(time.monotonic() - started)
-            for load in loads:
-                load.stop.set()
+            try:
+                for _ in range(SWAPS):
+                    started = time.monotonic()
+                    client.create_deployment(restApiId=imported, stageName="dev")
+                    everywhere(imported, "dev", f"/{(ROUTES - 1) // 100}/{ROUTES - 1}", status=200)
+                    took.append(time.monotonic() - started)
+            finally:
+                for load in loads:
+                    load.stop.set()
             for done in running:
                 done.result(30)
     finally:
