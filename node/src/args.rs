@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use tidegate_cli::{
     CacheCommand, CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand,
+    RolloutCommand, ZonalShiftCommand,
 };
 
 use crate::{
@@ -47,6 +48,12 @@ enum Verb {
     /// Look at rate limits and quotas while they work
     #[command(subcommand)]
     Limits(LimitsCommand),
+    /// Move traffic and leaders off an availability zone for a time
+    #[command(subcommand)]
+    ZonalShift(ZonalShiftCommand),
+    /// Look at new versions on their way from availability zone to availability zone, and end it
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Look at stored answers and take some out
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -96,6 +103,14 @@ impl Args {
                 command.run(&client, self.output).await.map_err(|e| e.to_string())
             }
             Verb::Limits(command) => {
+                let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
+                command.run(&client, self.output).await.map_err(|e| e.to_string())
+            }
+            Verb::ZonalShift(command) => {
+                let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
+                command.run(&client, self.output).await.map_err(|e| e.to_string())
+            }
+            Verb::Rollout(command) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
                 command.run(&client, self.output).await.map_err(|e| e.to_string())
             }

@@ -1,8 +1,7 @@
-//! Response caches on this node. Owns how documents become what the data plane caches by, the way to other nodes' caches, and what all of
-//! them say about what is stored; must never store an answer.
+//! Response caches on this node. Owns the way to other nodes' caches, and what all of them say about what is
+//! stored; must never store an answer.
 
 pub(crate) mod callers;
-pub(crate) mod compile;
 pub(crate) mod disk;
 pub(crate) mod fence;
 mod merge;

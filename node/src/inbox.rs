@@ -9,7 +9,7 @@ use tidegate_proto::{
     cache,
     frame::{self, Kind},
     ledger,
-    peer::{MessageV1, NodeReportV1},
+    peer::{MessageV1, NodeReportV1, StageCountV1, StageNameV1},
 };
 
 use crate::{
@@ -20,19 +20,29 @@ use crate::{
 /// Describes this node as it is now.
 pub(crate) type Describe = Arc<dyn Fn() -> NodeReportV1 + Send + Sync>;
 
+/// Counts what stages answered, in their order.
+pub(crate) type Count = Arc<dyn Fn(&[StageNameV1]) -> Vec<StageCountV1> + Send + Sync>;
+
 /// Answers peers.
 pub(crate) struct PeerInbox {
     describe: Describe,
+    count: Count,
     limits: Arc<Desk>,
     caches: Take,
     held: Held,
 }
 
 impl PeerInbox {
-    /// Answers with what `describe` returns at that moment; messages about limits are for `limits`, those of cached answers for `caches`,
-    /// and questions about what is stored for `held`.
-    pub(crate) fn new(describe: Describe, limits: Arc<Desk>, caches: Take, held: Held) -> Self {
-        Self { describe, limits, caches, held }
+    /// Answers with what `describe` and `count` return at that moment; messages about limits are for `limits`, those of cached answers
+    /// for `caches`, and questions about what is stored for `held`.
+    pub(crate) fn new(
+        describe: Describe,
+        count: Count,
+        limits: Arc<Desk>,
+        caches: Take,
+        held: Held,
+    ) -> Self {
+        Self { describe, count, limits, caches, held }
     }
 
     fn answer(&self, message: &[u8]) -> Result<Answer, String> {
@@ -46,7 +56,11 @@ impl PeerInbox {
             question @ (MessageV1::CacheTop(_) | MessageV1::CacheLook(_)) => {
                 return Ok(Answer::Soon((self.held)(question)));
             }
-            MessageV1::Description(_) | MessageV1::CacheHeld(_) | MessageV1::CacheFound(_) => {
+            MessageV1::StageCounts(stages) => MessageV1::StageCounted((self.count)(&stages)),
+            MessageV1::Description(_)
+            | MessageV1::CacheHeld(_)
+            | MessageV1::CacheFound(_)
+            | MessageV1::StageCounted(_) => {
                 return Err("this answers a question, it is none".into());
             }
         };
@@ -96,6 +110,8 @@ mod tests {
         let copy = report.clone();
         let folder = tempfile::tempdir().unwrap();
         let limits = Desk::new(1, "r", folder.path()).unwrap();
+        let counted = StageCountV1 { requests: 7, ..StageCountV1::default() };
+        let count: Count = Arc::new(move |stages| vec![counted; stages.len()]);
         let empty = || MessageV1::CacheFound(Vec::new());
         let held: Held = Arc::new(move |question| {
             let answer = matches!(question, MessageV1::CacheLook(_)).then(empty);
@@ -105,12 +121,15 @@ mod tests {
             let is_known = (from, &message) == (2, &cache::MessageV1::Hello);
             async move { is_known.then_some(cache::MessageV1::Taken).ok_or_else(String::new) }.boxed()
         });
-        let inbox = PeerInbox::new(Arc::new(move || copy.clone()), limits, take, held);
+        let inbox = PeerInbox::new(Arc::new(move || copy.clone()), count, limits, take, held);
         let answer = inbox.call(2, cache::MessageV1::Hello.encode().unwrap().into()).await.unwrap();
         assert_eq!(cache::MessageV1::decode(&answer).unwrap(), cache::MessageV1::Taken);
         assert!(inbox.call(2, cache::MessageV1::Busy.encode().unwrap().into()).await.is_err());
         let answer = inbox.call(2, MessageV1::Describe.encode().unwrap().into()).await.unwrap();
         assert_eq!(MessageV1::decode(&answer).unwrap(), MessageV1::Description(report.clone()));
+        let question = MessageV1::StageCounts(vec![StageNameV1::default(); 2]);
+        let answer = inbox.call(2, question.encode().unwrap().into()).await.unwrap();
+        assert_eq!(MessageV1::decode(&answer).unwrap(), MessageV1::StageCounted(vec![counted; 2]));
         let look = MessageV1::CacheLook(Default::default());
         let answer = inbox.call(2, look.encode().unwrap().into()).await.unwrap();
         assert_eq!(MessageV1::decode(&answer).unwrap(), empty());

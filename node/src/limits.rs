@@ -2,7 +2,6 @@
 //! region, and the leaders of those it leads. Owns the messages between them; what is granted is decided in `throttle`.
 
 mod agent;
-pub(crate) mod compile;
 mod figures;
 mod found;
 pub(crate) mod holders;

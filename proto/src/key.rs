@@ -23,6 +23,8 @@ pub const CERTIFICATE_PREFIX: &str = "certificate/";
 pub const JOIN_TOKEN_PREFIX: &str = "cluster/token/";
 /// Prefix of drained nodes.
 pub const DRAIN_PREFIX: &str = "cluster/drain/";
+/// Prefix of shifted availability zones.
+pub const ZONAL_SHIFT_PREFIX: &str = "cluster/zonal-shift/";
 /// The certificate authority of the cluster.
 pub const AUTHORITY: &str = "cluster/authority";
 /// The secret that keys of TLS session tickets are derived from.
@@ -236,6 +238,11 @@ pub fn ledger_founder(region: &str) -> String {
 /// Key that marks a node as drained.
 pub fn drain(node: u64) -> String {
     format!("cluster/drain/{node}")
+}
+
+/// Key that marks an availability zone as shifted.
+pub fn zonal_shift(region: &str, az: &str) -> String {
+    format!("{ZONAL_SHIFT_PREFIX}{region}/{az}")
 }
 
 #[cfg(test)]

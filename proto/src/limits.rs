@@ -298,3 +298,12 @@ pub const LIMITS_TOP_MAX: usize = 1_000;
 pub const LIMITS_TOP_COUNT_MAX: usize = 500;
 /// How long leaders and nodes may take to say which limits are busiest, in milliseconds.
 pub const LIMITS_TOP_TIMEOUT_MS: u64 = 1_500;
+
+/// How long a zonal shift lasts where its request does not say, in seconds.
+pub const ZONAL_SHIFT_S_DEFAULT: i64 = 3_600;
+/// Shortest zonal shift, in seconds. *AWS*: one minute.
+pub const ZONAL_SHIFT_S_MIN: i64 = 60;
+/// Longest zonal shift, in seconds. *AWS*: three days.
+pub const ZONAL_SHIFT_S_MAX: i64 = 3 * 86_400;
+/// Stages that one question about a rollout may name.
+pub const ROLLOUT_STAGES_MAX: usize = 256;

@@ -22,6 +22,32 @@ pub enum MessageV1 {
     CacheLook(CacheLookV1),
     /// Answers [`MessageV1::CacheLook`].
     CacheFound(Vec<CacheEntryV1>),
+    /// Asks what stages answered, for the watch over their rollouts.
+    StageCounts(Vec<StageNameV1>),
+    /// Answers [`MessageV1::StageCounts`], in its order.
+    StageCounted(Vec<StageCountV1>),
+}
+
+/// A stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Archive, Serialize, Deserialize)]
+pub struct StageNameV1 {
+    /// Id of the API.
+    pub api: String,
+    /// Name of the stage.
+    pub stage: String,
+}
+
+/// What a node answered for a stage since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct StageCountV1 {
+    /// Requests answered.
+    pub requests: u64,
+    /// Of these, with a status of 500 or above.
+    pub errors: u64,
+    /// Whether the newest version does not compile on the node.
+    pub is_failing: bool,
+    /// Whether the node kept crashing, and serves what was proven before.
+    pub is_held: bool,
 }
 
 /// Which cached answers are asked for.

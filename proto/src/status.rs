@@ -314,3 +314,54 @@ pub struct CachePurged {
     /// Its number.
     pub sequence: u64,
 }
+
+/// An availability zone that traffic and leaders are moved away from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ZonalShiftStatus {
+    /// Its region.
+    pub region: String,
+    /// Its name.
+    pub az: String,
+    /// When the shift began, in seconds since the Unix epoch.
+    pub since: i64,
+    /// Seconds until it ends by itself.
+    pub expires_in_s: i64,
+    /// Why, in the operator's words.
+    pub comment: String,
+}
+
+/// All zonal shifts that are not over, by region and zone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ZonalShiftList {
+    /// The shifts.
+    pub zonal_shifts: Vec<ZonalShiftStatus>,
+}
+
+/// A rollout under way, or the last one of a stage that was taken back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RolloutStatus {
+    /// Id of the API.
+    pub api: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// `rolling` or `rolled-back`.
+    pub state: String,
+    /// Deployment that zones serve which were not reached; of a rollout that was taken back, the one that all serve.
+    pub from_deployment: String,
+    /// The newest deployment; of a rollout that was taken back, the one that nobody serves.
+    pub to_deployment: String,
+    /// Zones that serve it, as `region/az`, in the order in which they got it.
+    pub reached: Vec<String>,
+    /// When the last of them got it, or when it was taken back, in seconds since the Unix epoch.
+    pub since: i64,
+    /// Why it was taken back.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub reason: String,
+}
+
+/// Rollouts, by API and stage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RolloutList {
+    /// The rollouts.
+    pub rollouts: Vec<RolloutStatus>,
+}

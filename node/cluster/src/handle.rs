@@ -10,7 +10,12 @@ use crate::{
     wire::{convert, v1::*},
 };
 use bytes::Bytes;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// A cheap clone; works for as long as the service runs.
@@ -90,6 +95,12 @@ impl Handle {
     /// [`Error::UnknownGroup`].
     pub fn leader(&self, group: GroupId) -> Result<Option<NodeId>, Error> {
         Ok(self.0.group(group)?.leader())
+    }
+
+    /// Names the nodes that should lead nothing while others can, this one included or not; replaces those named before. Leaders among
+    /// them hand over to a voter that is caught up, within seconds.
+    pub fn set_resting(&self, nodes: BTreeSet<NodeId>) {
+        *self.0.resting.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
     }
 
     /// Follows [`Self::leader`].

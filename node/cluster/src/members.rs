@@ -36,8 +36,25 @@ pub(crate) async fn carry_out(node: &Node, group: &Group, change: ChangeKindV1) 
     }
 }
 
-/// Voters of the region, or of the availability zone, where the leader should be.
+/// Voters that should lead: those of the wished region or availability zone, without the ones that rest while others do not.
 pub(crate) fn preferred(node: &Node, group: &Group, metrics: &Metrics) -> BTreeSet<NodeId> {
+    let resting = node.resting();
+    let wished = wished(node, group, metrics);
+    if resting.is_empty() {
+        return wished;
+    }
+    let awake: BTreeSet<NodeId> = wished.difference(&resting).copied().collect();
+    if !awake.is_empty() {
+        return awake;
+    }
+    let others: BTreeSet<NodeId> =
+        metrics.membership_config.voter_ids().filter(|id| !resting.contains(id)).collect();
+    // Where everybody rests nobody does.
+    if others.is_empty() { wished } else { others }
+}
+
+/// Voters of the region, or of the availability zone, where the leader should be.
+fn wished(node: &Node, group: &Group, metrics: &Metrics) -> BTreeSet<NodeId> {
     let membership = metrics.membership_config.membership();
     let voters = membership.voter_ids().filter_map(|id| Some((id, membership.get_node(&id)?)));
     match (group.scope, &node.options.tuning.leader_region) {

@@ -11,7 +11,7 @@ use crate::{
     wire::{Frame, Message},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) addresses: Addresses,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) heard: Mutex<BTreeMap<NodeId, Instant>>,
+    /// Nodes that should lead nothing while others can.
+    pub(crate) resting: Mutex<BTreeSet<NodeId>>,
 }
 
 impl Node {
@@ -44,6 +46,11 @@ impl Node {
     /// True when `node` belongs to the cluster as far as this node knows.
     pub(crate) fn admits(&self, node: NodeId) -> bool {
         self.groups.get(&group::CONFIG).or_else(|| self.groups.values().next()).is_none_or(|g| g.admits(node))
+    }
+
+    /// Nodes that should lead nothing while others can.
+    pub(crate) fn resting(&self) -> BTreeSet<NodeId> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes that a peer was heard.

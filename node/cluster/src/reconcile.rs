@@ -28,6 +28,9 @@ const LEADER_READY: Duration = Duration::from_secs(10);
 /// Leadership moves by itself at most once in this time.
 const LEADER_MOVE_PAUSE: Duration = Duration::from_secs(60);
 
+/// A leader that rests tries to hand over this often.
+const RESTING_MOVE_PAUSE: Duration = Duration::from_secs(1);
+
 /// What one look led to.
 enum Look {
     Changed,
@@ -194,8 +197,13 @@ impl LeaderWish {
             return;
         }
         let since = *self.ready_since.get_or_insert_with(runtime::now);
-        let rested = self.moved_at.is_none_or(|at| runtime::now() - at >= LEADER_MOVE_PAUSE);
-        if runtime::now() - since < LEADER_READY || !rested {
+        // A node that rests is asked to hand over; a better place for the leader can wait.
+        let (ready, pause) = match node.resting().contains(&node.id) {
+            true => (Duration::ZERO, RESTING_MOVE_PAUSE),
+            false => (LEADER_READY, LEADER_MOVE_PAUSE),
+        };
+        let rested = self.moved_at.is_none_or(|at| runtime::now() - at >= pause);
+        if runtime::now() - since < ready || !rested {
             return;
         }
         self.moved_at = Some(runtime::now());

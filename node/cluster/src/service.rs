@@ -133,6 +133,7 @@ impl Service {
             addresses: parts.addresses,
             inbox,
             heard: Mutex::default(),
+            resting: Mutex::default(),
         });
         Ok(Self { node, health, written: Some(written), closed: false })
     }

@@ -1,9 +1,12 @@
-//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates, busy limits, cached answers. Owns those routes; must never know how the cluster works.
+//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, zonal shifts, rollouts, certificates, busy limits, cached answers.
+//! Owns those routes; must never know how the cluster works.
 
 mod cache;
 mod certificate;
 mod checkpoint;
 pub(crate) mod limits;
+mod rollout;
+mod shift;
 
 use std::{sync::Arc, time::Duration};
 
@@ -106,6 +109,19 @@ impl Own {
                 barrier(&self.store).await?;
                 let decide = || std::future::ready(certificate::delete(&self.store.view(), name));
                 Ok(Reply { answer: retry(&self.store, decide).await?, stale: false })
+            }
+            ("GET", ["zonal-shifts"]) => self.read(|view| shift::list(view, (self.now_s)())).await,
+            ("POST", ["zonal-shifts"]) => {
+                let cluster = in_time(self.cluster.status()).await?;
+                shift::start(&self.store, &cluster, body, (self.now_s)()).await
+            }
+            ("DELETE", ["zonal-shifts", region, az]) => {
+                shift::cancel(&self.store, region, az, (self.now_s)()).await
+            }
+            ("GET", ["rollouts"]) => self.read(rollout::list).await,
+            ("POST", ["rollouts", api, stage, verb @ ("abort" | "finish")]) => {
+                Input::parse("rolloutInput", body)?.finish(Shape::Tags)?;
+                rollout::end(&self.store, api, stage, *verb == "abort", (self.now_s)()).await
             }
             ("POST", ["dev", "reset"]) if self.dev => {
                 barrier(&self.store).await?;

@@ -19,6 +19,7 @@ mod resource;
 mod rest_api;
 mod stage;
 mod stage_cache;
+mod stage_rollout;
 mod tags;
 pub(crate) mod unsupported;
 pub(crate) mod usage;

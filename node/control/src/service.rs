@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tidegate_proto::limits::{CONTROL_CALLS_MAX, CONTROL_TURN_TIMEOUT_MS};
+use tidegate_telemetry::panics;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
@@ -79,7 +80,11 @@ impl Service {
         let turns = Arc::new(Semaphore::new(CONTROL_CALLS_MAX));
         let handler = move |request: Request<tidegate_listener::Body>, _| {
             let (core, turns) = (Arc::clone(&core), Arc::clone(&turns));
-            async move { answer(&core, &turns, request).await.map(Full::new) }
+            async move {
+                let answer = panics::caught(answer(&core, &turns, request)).await;
+                let defect = || respond::error(&ApiError::internal("a defect ended this call"), &core.request_id());
+                answer.unwrap_or_else(defect).map(Full::new)
+            }
         };
         Ok(self.listener.run(handler, shutdown).await?)
     }

@@ -8,6 +8,7 @@ use tidegate_gateway::{
     Admitted, CallBody, Intake, Plan, RawHead, Rejection, Request, Sender, Step, authorize,
 };
 use tidegate_listener::{Body, Connection};
+use tidegate_telemetry::panics;
 
 use crate::{
     budget::Budget,
@@ -29,7 +30,9 @@ pub(crate) fn serve(
     let (visit, body) = Visit::begin(&shard, request, connection);
     async move {
         let mut trail = Trail::begin(visit.arrived);
-        let outcome = answer(&shard, &visit, body, &mut trail).await;
+        let answer = panics::caught(answer(&shard, &visit, body, &mut trail));
+        // A configuration that meets a defect must not take other requests with it.
+        let outcome = answer.await.unwrap_or(Err(Rejection::ApiConfigurationError));
         respond::respond(&shard, visit, trail, outcome)
     }
 }

@@ -12,6 +12,7 @@ use tidegate_proto::{
 use tidegate_telemetry::{
     access_log::{self, Record},
     metrics::Registry,
+    panics,
 };
 use tidegate_throttle::Bucket;
 use tokio::sync::oneshot;
@@ -196,6 +197,8 @@ impl Service {
             let (log, is_direct) = (self.log.clone(), self.is_direct);
             let (end, ended) = oneshot::channel();
             thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+                // A panic ends the task that met it: a request or a connection. Without its accepting task or its clock a shard ends.
+                panics::contain_thread();
                 let shard = Shard::new(publisher, Upstream::new(upstream), admission, log, origin, seed());
                 let _ = end.send(serve(listener, tls_listener, shard, is_direct));
             })?;
@@ -278,6 +281,11 @@ impl Handle {
         held::look(&self.publisher.load_full(), question, now_ns)
     }
 
+    /// Requests of a stage that were answered, and those answered with a status of 500 or above, since the node started.
+    pub fn stage_counts(&self, api: &str, stage: &str) -> (u64, u64) {
+        self.publisher.registry().routes().stage_counts(api, stage)
+    }
+
     /// Whether requests are accepted.
     pub fn is_ready(&self) -> bool {
         self.all().all(|listener| !listener.is_draining())
@@ -286,6 +294,11 @@ impl Handle {
     /// Begins to drain: no new connections; requests in flight finish.
     pub fn drain(&self) {
         self.all().for_each(listener::Handle::drain);
+    }
+
+    /// Asks the client connections of the moment to leave, while new ones are still taken.
+    pub fn shed(&self) {
+        self.all().for_each(listener::Handle::shed);
     }
 
     /// Open client connections.
@@ -339,7 +352,7 @@ fn serve(
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async move {
-        let ticking = tokio::task::spawn_local(Rc::clone(&shard).tick());
+        let mut ticking = tokio::task::spawn_local(Rc::clone(&shard).tick());
         let direct = is_direct.then(|| DirectPath::new(Rc::clone(&shard)));
         // Apart: on its way to its task the future would be copied several times, and it is large.
         let handler =
@@ -358,9 +371,14 @@ fn serve(
             }
         };
         let plain = listen(listener);
-        let result = tokio::try_join!(plain, secured);
-        ticking.abort();
-        result.map(drop).map_err(Error::from)
+        tokio::select! {
+            result = async { tokio::try_join!(plain, secured) } => {
+                ticking.abort();
+                result.map(drop).map_err(Error::from)
+            }
+            // Deadlines would not be kept any more.
+            _ = &mut ticking => Err(Error::Shard(io::Error::other("the clock of a shard has ended"))),
+        }
     })
 }
 

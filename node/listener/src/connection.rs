@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) counters: Arc<Counters>,
     pub(crate) phase: watch::Sender<Phase>,
+    /// How often the connections of the moment were asked to leave while new ones are still taken.
+    pub(crate) sheds: watch::Sender<u64>,
     /// Present when this listener speaks TLS.
     pub(crate) tls: Option<Terminator>,
 }
@@ -94,6 +96,15 @@ impl Shared {
     pub(crate) async fn reached(&self, least: Phase) {
         // The sender lives in `self`, so the wait cannot fail; the value is dropped at once because it holds a lock.
         drop(self.phase.subscribe().wait_for(|phase| *phase >= least).await);
+    }
+
+    /// Waits until the connections that were there after `sheds` askings are asked to leave, once more or for good.
+    async fn leaving(&self, sheds: u64) {
+        let mut asked = self.sheds.subscribe();
+        tokio::select! {
+            () = self.reached(Phase::Draining) => {}
+            () = async { drop(asked.wait_for(|now| *now > sheds).await) } => {}
+        }
     }
 
     fn rules(&self) -> Rules {
@@ -226,6 +237,7 @@ where
     B: HttpBody<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let sheds = *shared.sheds.borrow();
     let mut builder = http1::Builder::new();
     // The guard has its own clock for heads.
     builder.max_headers(shared.options.headers_max).header_read_timeout(None).half_close(false);
@@ -233,7 +245,7 @@ where
     tokio::select! {
         biased;
         ended = connection.as_mut() => return ended,
-        () = shared.reached(Phase::Draining) => {}
+        () = shared.leaving(sheds) => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await
@@ -253,13 +265,13 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: Http2ServerConnExec<Answer<F>, Reply<B>>,
 {
-    let work = Arc::clone(&dispatch.work);
+    let (work, sheds) = (Arc::clone(&dispatch.work), *shared.sheds.borrow());
     let mut connection =
         pin!(http2_builder(&shared.options, executor).serve_connection(TokioIo::new(stream), dispatch));
     let mut stalled = pin!(stands_still(shared.options.write_stall_timeout_ms, || work.stall_mark()));
     let mut leave = pin!(async {
         tokio::select! {
-            () = shared.reached(Phase::Draining) => {}
+            () = shared.leaving(sheds) => {}
             () = idle(&work, shared) => shared.counters.note_idle_close(),
         }
     });

@@ -115,6 +115,7 @@ impl Service {
             options,
             counters: Arc::new(Counters::default()),
             phase: watch::Sender::new(Phase::Serving),
+            sheds: watch::Sender::new(0),
             tls,
         });
         Ok(Self { listener, local, shared })
@@ -249,6 +250,12 @@ impl Handle {
     /// Begins to drain: no new connections, idle ones close, requests in flight finish, HTTP/2 peers get GOAWAY.
     pub fn drain(&self) {
         advance(&self.shared, Phase::Draining);
+    }
+
+    /// Asks the connections of the moment to leave, as [`Self::drain`] does, while new ones are still taken: clients that look again find
+    /// out whether there is a better place.
+    pub fn shed(&self) {
+        self.shared.sheds.send_modify(|sheds| *sheds += 1);
     }
 
     /// Whether draining has begun.

@@ -49,7 +49,7 @@ impl Sweeper {
 
     /// Never ends.
     pub(crate) async fn run(self: Rc<Self>) {
-        let mut told = Phase::Serving;
+        let (mut told, mut sheds) = (Phase::Serving, *self.shared.sheds.borrow());
         let mut quiet = 0;
         for sweeps in 1_u64.. {
             time::sleep(Duration::from_millis(SWEEP_MS)).await;
@@ -61,6 +61,11 @@ impl Sweeper {
             if phase > told {
                 self.desk.alarms.drain(phase == Phase::Cutting);
                 told = phase;
+            }
+            let asked = *self.shared.sheds.borrow();
+            if asked > sheds {
+                self.desk.alarms.shed();
+                sheds = asked;
             }
             quiet = if self.is_alone() { quiet + 1 } else { 0 };
             if quiet >= REST_SWEEPS && phase == Phase::Serving {
@@ -95,7 +100,7 @@ mod tests {
 
     fn shared() -> Arc<Shared> {
         let (options, counters) = (Options::default(), Arc::new(Counters::default()));
-        Arc::new(Shared { options, counters, phase: watch::Sender::new(Phase::Serving), tls: None })
+        Arc::new(Shared { options, counters, phase: watch::Sender::new(Phase::Serving), sheds: watch::Sender::new(0), tls: None })
     }
 
     async fn pass(time: Duration) {

@@ -14,7 +14,7 @@ use tidegate_proto::{
 };
 use tidegate_throttle::{Kind, LimitId, Period, Scope, Spec};
 
-use super::{Desk, Shard, compile, lock, today};
+use super::{Desk, Shard, lock, today};
 use crate::replica::Replica;
 
 /// The ledger of this region, as `control` sees it.
@@ -35,7 +35,7 @@ impl LedgerUsage {
     }
 
     fn reach(&self, plan: &UsagePlan) -> Scope {
-        compile::reach(plan, self.desk.index.load().holders())
+        tidegate_publish::limits::reach(plan, self.desk.index.load().holders())
     }
 
     /// Asks the leader of each shard for the quotas that are there.

@@ -7,5 +7,6 @@ pub mod access_log;
 pub mod health;
 pub mod limits;
 pub mod metrics;
+pub mod panics;
 mod slot;
 pub mod trace;

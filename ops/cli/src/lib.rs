@@ -9,6 +9,8 @@ mod cluster;
 mod endpoint;
 mod limits;
 mod output;
+mod rollout;
+mod shift;
 
 pub use cache::{CacheCommand, GetArgs, PurgeArgs, TopArgs as CacheTopArgs};
 pub use certificate::CertificateCommand;
@@ -17,3 +19,5 @@ pub use cluster::{CheckpointCommand, ClusterCommand};
 pub use endpoint::{ConnectionArgs, Endpoint};
 pub use limits::{LimitsCommand, TopArgs};
 pub use output::Format;
+pub use rollout::RolloutCommand;
+pub use shift::ZonalShiftCommand;

@@ -1,4 +1,4 @@
-//! Bookkeeping of the cluster itself: its certificate authority, join tokens, node ids and drained nodes.
+//! Bookkeeping of the cluster itself: its certificate authority, join tokens, node ids, drained nodes and shifted zones.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,4 +70,26 @@ pub struct Drain {
 
 impl Document for Drain {
     const NOUN: &'static str = "Drain";
+}
+
+/// Marks an availability zone that traffic and leaders are moved away from, until a time. AWS: `StartZonalShift` of the Application
+/// Recovery Controller.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ZonalShift {
+    /// Region of the zone.
+    pub region: String,
+    /// Name of the zone.
+    pub az: String,
+    /// Seconds since the Unix epoch.
+    pub since: i64,
+    /// Seconds since the Unix epoch; the shift is over from then on.
+    pub expires: i64,
+    /// Why, in the operator's words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+}
+
+impl Document for ZonalShift {
+    const NOUN: &'static str = "ZonalShift";
 }

@@ -164,7 +164,7 @@ pub(super) fn choice<T: Copy>(
     found.map(|(_, meaning)| Some(*meaning)).ok_or_else(|| error(tag, tags, rule))
 }
 
-fn error(tag: &'static str, tags: &Map<String>, rule: &'static str) -> TagError {
+pub(super) fn error(tag: &'static str, tags: &Map<String>, rule: &'static str) -> TagError {
     TagError { tag, value: tags.get(tag).cloned().unwrap_or_default(), rule }
 }
 

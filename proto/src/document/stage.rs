@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CacheGeneration, Document, Map, MethodSetting, Other};
+use super::{CacheGeneration, Document, Map, MethodSetting, Other, RolledBack, StageRollout};
 
 /// A named pointer to a deployment. AWS: `Stage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,13 @@ pub struct Stage {
     /// What was taken out of the cache; clients do not see it.
     #[serde(skip_serializing_if = "is_untouched")]
     pub tidegate_cache: CacheGeneration,
-    /// Tags; [`super::LimitPolicy`], [`super::StageLimits`] and [`super::CachePolicy`] read some of them.
+    /// How far its newest version has come, while it goes from availability zone to availability zone; clients do not see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tidegate_rollout: Option<StageRollout>,
+    /// The newest version that was taken back; clients do not see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tidegate_rolled_back: Option<RolledBack>,
+    /// Tags; [`super::LimitPolicy`], [`super::StageLimits`], [`super::CachePolicy`] and [`super::RolloutPolicy`] read some of them.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub tags: Map<String>,
     /// Seconds since the Unix epoch.

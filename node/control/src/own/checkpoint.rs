@@ -49,11 +49,12 @@ pub(crate) fn restore(view: &State, image: &State) -> (TransactionV1, usize) {
     (transaction, records)
 }
 
-/// A stage with nothing in its cache: its count of flushes goes back with it, and older answers would be served again.
+/// A stage with nothing in its cache: its count of flushes goes back with it, and older answers would be served again. Its newest version
+/// is served everywhere: what a zone served before may not be in the image.
 fn emptied(name: &str, bytes: &[u8], revision: u64) -> Option<Stage> {
     let Key::Stage { .. } = Key::parse(name) else { return None };
     let stage = Stage::decode(bytes).ok()?;
-    Some(Stage { tidegate_cache: CacheGeneration::after(revision), ..stage })
+    Some(Stage { tidegate_cache: CacheGeneration::after(revision), tidegate_rollout: None, ..stage })
 }
 
 /// Requires that every API can be read and every stage can be served.

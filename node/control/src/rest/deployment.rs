@@ -12,7 +12,7 @@ use tidegate_proto::{
 use super::{
     definition,
     draft::{Draft, require_api},
-    stage, stage_cache,
+    stage, stage_cache, stage_rollout,
     unsupported::Shape,
     variables,
 };
@@ -69,6 +69,7 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
             if !given.is_empty() {
                 stage.variables = given;
             }
+            stage_rollout::follow(&found, &mut stage, call.stamps.now_s)?;
             stage.last_updated_date = call.stamps.now_s;
             draft.put_stage(&stage);
             stage
@@ -116,7 +117,7 @@ pub(crate) fn delete(call: &Call<'_>) -> Outcome {
     let mut draft = Draft::open_or(call, no_deployment())?;
     let deployment = find(call)?;
     let stages = call.view.stages(call.api_id())?;
-    if stages.iter().any(|found| found.document.deployment_id == deployment.id) {
+    if stages.iter().any(|found| found.document.uses_deployment(&deployment.id)) {
         return Err(ApiError::bad_request(
             "Active stages pointing to this deployment must be moved or deleted",
         ));

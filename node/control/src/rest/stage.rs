@@ -12,7 +12,7 @@ use super::{
     deployment::no_deployment,
     draft::{Draft, require_api},
     method::reread,
-    method_settings, stage_cache, tags,
+    method_settings, stage_cache, stage_rollout, tags,
     unsupported::Shape,
     usage_plan, variables,
 };
@@ -115,6 +115,7 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
     stage.method_settings = settings;
     stage_cache::complete(&mut stage);
     stage_cache::follow(&before, &mut stage);
+    stage_rollout::follow(&before, &mut stage, call.stamps.now_s)?;
     stage.description = stage.description.take().filter(|text| !text.is_empty());
     stage.last_updated_date = call.stamps.now_s;
     check(&stage, call)?;
@@ -170,7 +171,9 @@ pub(crate) fn no_stage() -> ApiError {
 pub(crate) fn printed(stage: &Stage) -> Value {
     let mut value = print(stage);
     if let Some(fields) = value.as_object_mut() {
-        fields.shift_remove("tidegateCache");
+        for hidden in ["tidegateCache", "tidegateRollout", "tidegateRolledBack"] {
+            fields.shift_remove(hidden);
+        }
     }
     value["cacheClusterStatus"] = json!(stage_cache::status(stage));
     value["methodSettings"] = json!(stage.method_settings);

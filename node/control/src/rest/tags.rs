@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use tidegate_proto::{
-    document::{CachePolicy, LimitPolicy, Map, RestApi, StageLimits, TagError},
+    document::{CachePolicy, LimitPolicy, Map, RestApi, RolloutPolicy, StageLimits, TagError},
     id::is_pinnable,
     key,
     limits::TAGS_MAX,
@@ -104,6 +104,7 @@ pub(crate) fn check_stage(tags: &Map<String>) -> Result<(), ApiError> {
     check(tags)?;
     check_policy(tags)?;
     CachePolicy::from_tags(tags).map_err(refusal)?;
+    RolloutPolicy::from_tags(tags).map_err(refusal)?;
     StageLimits::from_tags(tags).map(drop).map_err(refusal)
 }
 

@@ -26,6 +26,8 @@ pub struct Alarms {
     slots: RefCell<Slots>,
     is_draining: Cell<bool>,
     is_cutting: Cell<bool>,
+    /// How often the connections of the moment were asked to leave.
+    sheds: Cell<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ impl Alarms {
             slots: RefCell::default(),
             is_draining: Cell::new(false),
             is_cutting: Cell::new(false),
+            sheds: Cell::new(0),
         })
     }
 
@@ -62,7 +65,7 @@ impl Alarms {
         if let Some(place) = slots.wakers.get_mut(slot) {
             *place = Some(waker);
         }
-        Alarm { alarms: Rc::clone(self), slot }
+        Alarm { alarms: Rc::clone(self), slot, sheds: self.sheds.get() }
     }
 
     /// Wakes every task whose deadline lies before `now`.
@@ -88,7 +91,13 @@ impl Alarms {
         self.slots.borrow().wakers.iter().flatten().for_each(Waker::wake_by_ref);
     }
 
-    /// Whether connections should end after the request at hand.
+    /// Asks the connections of the moment to end after the request at hand; later ones stay.
+    pub(crate) fn shed(&self) {
+        self.sheds.set(self.sheds.get().wrapping_add(1));
+        self.slots.borrow().wakers.iter().flatten().for_each(Waker::wake_by_ref);
+    }
+
+    /// Whether all connections should end after the request at hand.
     pub fn is_draining(&self) -> bool {
         self.is_draining.get()
     }
@@ -104,6 +113,8 @@ impl Alarms {
 pub struct Alarm {
     alarms: Rc<Alarms>,
     slot: usize,
+    /// Askings to leave that were before this connection.
+    sheds: u32,
 }
 
 impl Alarm {
@@ -130,7 +141,7 @@ impl Alarm {
 
     /// Whether the connection should end after the request at hand.
     pub fn is_draining(&self) -> bool {
-        self.alarms.is_draining.get()
+        self.alarms.is_draining.get() || self.alarms.sheds.get() != self.sheds
     }
 
     /// A wait under the deadline: what is still pending when it has passed fails with `TimedOut`.
@@ -216,6 +227,17 @@ mod tests {
         alarms.sweep(alarms.origin + Duration::from_secs(1));
         assert_eq!((count.0.load(Relaxed), alarms.slots.borrow().words.len()), (0, 1));
         assert_eq!(Arc::strong_count(&count), 1);
+    }
+
+    #[test]
+    fn only_connections_of_the_moment_are_shed() {
+        let (alarms, count) = (Alarms::new(), Arc::new(Count::default()));
+        let before = alarms.register(Waker::from(Arc::clone(&count)));
+        alarms.shed();
+        let after = alarms.register(Waker::from(Arc::clone(&count)));
+        assert_eq!((before.is_draining(), after.is_draining()), (true, false));
+        assert!(!timed_out(&before) && !alarms.is_draining());
+        assert_eq!(count.0.load(Relaxed), 1);
     }
 
     #[test]

@@ -286,6 +286,16 @@ impl RouteTable {
         summaries
     }
 
+    /// Requests of a stage that were answered, and those answered with a status of 500 or above, since the node started.
+    pub fn stage_counts(&self, api: &str, stage: &str) -> (u64, u64) {
+        let of_stage = |block: &&Arc<RouteMetrics>| block.labels.api == api && block.labels.stage == stage;
+        let blocks: Vec<_> = self.blocks().values().filter(of_stage).cloned().collect();
+        let summaries = blocks.iter().map(|block| block.summary());
+        summaries.fold((0, 0), |(requests, errors), summary| {
+            (requests + summary.count(), errors + summary.class_count('5'))
+        })
+    }
+
     pub(crate) fn report(&self, encoder: &mut Encoder) {
         for summary in self.summaries() {
             let RouteLabels { api, stage, route, method } = &summary.labels;

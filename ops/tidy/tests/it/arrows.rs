@@ -6,12 +6,12 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 use crate::tree::{report, root};
 
-const PURE: [&str; 7] = ["proto", "iam", "template", "state", "throttle", "cache", "gateway"];
+const PURE: [&str; 8] = ["proto", "iam", "template", "state", "throttle", "cache", "gateway", "publish"];
 const ACTING: [&str; 8] =
     ["tokio", "hyper", "quinn", "openraft", "sled", "rustls", "tokio-rustls", "socket2"];
 
 /// What each crate may use of ours.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("proto", &[]),
     ("iam", &[]),
     ("template", &[]),
@@ -22,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("throttle", &["proto"]),
     ("cache", &["proto"]),
     ("gateway", &["proto", "iam", "template", "throttle", "cache"]),
+    ("publish", &["proto", "state", "throttle", "gateway"]),
     ("edge", &["proto", "gateway", "throttle", "cache", "listener", "telemetry"]),
     ("control", &["proto", "iam", "state", "gateway", "listener", "telemetry"]),
     ("cli", &["proto", "iam"]),

@@ -61,7 +61,7 @@ impl Fixture {
     }
 
     fn compile(self) -> CachesV1 {
-        compile(&self.state())
+        compile(&self.state(), "r", "a")
     }
 
     /// `path verb mode ttl` of every cached method.
@@ -294,7 +294,7 @@ fn what_cannot_be_read_caches_nothing() {
     let lost = Stage { stage_name: "lost".into(), deployment_id: "nope".into(), ..good().stage };
     transaction.put(key::stage("a", "lost"), &lost).put(key::stage("b", "s"), &good().stage);
     state.apply(transaction);
-    let stages = compile(&state).stages;
+    let stages = compile(&state, "r", "a").stages;
     assert_eq!(stages.len(), 1, "the others are not held back: {stages:?}");
     for (name, is_of_concern) in [
         (key::stage("a", "s"), true),

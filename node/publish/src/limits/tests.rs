@@ -67,7 +67,7 @@ fn sample() -> State {
 #[test]
 fn every_document_limits_what_it_says() {
     let state = sample();
-    let limits = compile(&state, 3.into());
+    let limits = compile(&state, 3.into(), "r", "a");
     let bucket = Some(RateV1 { rate: 2.5, burst: 4.0 });
     let policy = PolicyV1 { strict: true, isolated: IsolatedV1::Closed, global: false };
     assert_eq!((limits.holders, limits.account), (3, bucket));
@@ -115,7 +115,7 @@ fn a_limit_spans_regions_where_there_are_several() {
     transaction.put(key::usage_plan("w"), &plan);
     state.apply(transaction);
     for (holders, spans) in [(Holders::from(6), false), (Holders { region: 3, all: 6, regions: 2 }, true)] {
-        let limits = compile(&state, holders);
+        let limits = compile(&state, holders, "r", "a");
         let global: Vec<bool> = limits.plans.iter().map(|plan| plan.policy.global).collect();
         assert_eq!((global, limits.all_holders), (vec![false, spans], 6));
         let scope = if spans { tidegate_throttle::Scope::Global } else { tidegate_throttle::Scope::Region };

@@ -16,12 +16,14 @@ use tidegate_proto::{
 };
 use tidegate_state::State;
 
-/// Compiles the caches of all stages that have one. What cannot be read caches nothing and is named in the log.
-pub(crate) fn compile(state: &State) -> CachesV1 {
+/// Compiles the caches of all stages that have one, as they are served in an availability zone. What cannot be read caches nothing and is
+/// named in the log.
+pub(crate) fn compile(state: &State, region: &str, az: &str) -> CachesV1 {
     let mut stages = Vec::new();
     for (name, record) in state.prefix(key::REST_API_PREFIX) {
         let Key::Stage { api, .. } = Key::parse(name) else { continue };
         let Some(stage) = readable(name, Stage::decode(&record.bytes)) else { continue };
+        let stage = stage.served_in(region, az);
         let Some(policy) = readable(name, CachePolicy::from_tags(&stage.tags)) else { continue };
         if policy.mode == Some(CacheMode::Off) {
             continue;

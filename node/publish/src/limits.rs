@@ -17,9 +17,9 @@ use tidegate_proto::{
 use tidegate_state::State;
 use tidegate_throttle::Holders;
 
-/// Compiles all limits of a region. What cannot be read limits as if it were not there, and is named in the log: API keys then let
+/// Compiles all limits of a region, as they are served in an availability zone. What cannot be read limits as if it were not there, and is named in the log: API keys then let
 /// nobody in.
-pub(crate) fn compile(state: &State, holders: Holders) -> LimitsV1 {
+pub fn compile(state: &State, holders: Holders, region: &str, az: &str) -> LimitsV1 {
     let (count, spans) = (|number| u32::try_from(number).unwrap_or(u32::MAX), holders.regions > 1);
     let mut plans = readable("usage plans", state.usage_plans()).unwrap_or_default();
     plans.sort_by(|a, b| a.document.id.cmp(&b.document.id));
@@ -36,14 +36,14 @@ pub(crate) fn compile(state: &State, holders: Holders) -> LimitsV1 {
         all_holders: count(holders.all),
         regions: count(holders.regions),
         account: account.and_then(|account| account.document.throttle_settings).and_then(rate),
-        stages: stages(state, spans),
+        stages: stages(state, spans, region, az),
         plans: plans.iter().map(|plan| usage_plan(&plan.document, spans)).collect(),
         keys,
     }
 }
 
 /// How far the limits of a plan reach, among `holders`.
-pub(crate) fn reach(plan: &UsagePlan, holders: Holders) -> tidegate_throttle::Scope {
+pub fn reach(plan: &UsagePlan, holders: Holders) -> tidegate_throttle::Scope {
     match policy(&plan.tags, holders.regions > 1).global {
         true => tidegate_throttle::Scope::Global,
         false => tidegate_throttle::Scope::Region,
@@ -163,11 +163,12 @@ fn policy(tags: &Map<String>, spans: bool) -> PolicyV1 {
 }
 
 /// Every stage that limits something, by API and name.
-fn stages(state: &State, spans: bool) -> Vec<StageLimitsV1> {
+fn stages(state: &State, spans: bool, region: &str, az: &str) -> Vec<StageLimitsV1> {
     let mut all = Vec::new();
     for (name, record) in state.prefix(key::REST_API_PREFIX) {
         let Key::Stage { api, .. } = Key::parse(name) else { continue };
         let Some(stage) = readable(name, Stage::decode(&record.bytes)) else { continue };
+        let stage = stage.served_in(region, az);
         let deployment = readable(name, state.deployment(api, &stage.deployment_id)).flatten();
         let deployment = deployment.map(|deployment| deployment.document);
         let limits = stage_limits(api, &stage, deployment.as_ref(), spans);
