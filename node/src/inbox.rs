@@ -35,13 +35,7 @@ pub(crate) struct PeerInbox {
 impl PeerInbox {
     /// Answers with what `describe` and `count` return at that moment; messages about limits are for `limits`, those of cached answers
     /// for `caches`, and questions about what is stored for `held`.
-    pub(crate) fn new(
-        describe: Describe,
-        count: Count,
-        limits: Arc<Desk>,
-        caches: Take,
-        held: Held,
-    ) -> Self {
+    pub(crate) fn new(describe: Describe, count: Count, limits: Arc<Desk>, caches: Take, held: Held) -> Self {
         Self { describe, count, limits, caches, held }
     }
 

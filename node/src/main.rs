@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod boots;
 mod caches;
 mod dev;
 mod enroll;
@@ -13,6 +14,8 @@ mod node;
 mod options;
 mod publish;
 mod replica;
+mod resting;
+mod rollout;
 mod services;
 mod shutdown;
 mod store;
@@ -31,6 +34,7 @@ const RUNTIME_THREADS: usize = 2;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
+    tidegate_telemetry::panics::install();
     // With huge pages each connection, thread and cache costs what it touches, rounded up to 2 MiB: twice the memory at rest.
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         eprintln!("tidegate: transparent huge pages stay on: {error}");

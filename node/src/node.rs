@@ -5,11 +5,12 @@ use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use tidegate_cluster::{GroupSpec, group, identity};
 use tidegate_gateway::Snapshot;
+use tidegate_publish::{Composer, Hold};
 use tidegate_telemetry::{access_log, metrics::Registry, trace::LogFormat};
 use tokio::sync::watch;
 
 use crate::{
-    admin,
+    admin, boots,
     caches::{
         self,
         callers::AccessKeys,
@@ -20,10 +21,11 @@ use crate::{
     founding,
     inbox::PeerInbox,
     limits::{self, Desk as LimitDesk, top::RegionLimits, usage::LedgerUsage},
-    members::Members,
+    members::{Members, epoch_s},
     options::NodeOptions,
     publish::{self, Counters, Publisher},
     replica::{ConfigMachine, Replica},
+    resting, rollout,
     services::Services,
     shutdown::Shutdown,
     store::ConfigStore,
@@ -77,13 +79,14 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     registry.build_info(env!("CARGO_PKG_VERSION"), "");
     let counters = Arc::new(Counters::default());
     let limit_desk = LimitDesk::new(node, &options.node.region, &folder)?;
-    let first = first_snapshot(&options, &counters, &limit_desk);
+    let (first, hold) = first_snapshot(&options, &counters, &limit_desk);
     let mut services = Services::new(shutdown.clone());
     let (replica, machine) = Replica::new();
     let edge = open_edge(&options, node, &first, &limit_desk, &registry, &mut services)?;
     let edge = edge.with_callers(Arc::new(AccessKeys::new(replica.clone(), &options.node.region)));
     let fence = Fence::new(edge.handle(), limit_desk.clone());
-    let (swaps, edge_handle, asked_edge) = (fence.clone(), edge.handle(), edge.handle());
+    let (swaps, edge_handle, asked_edge, resting_edge) =
+        (fence.clone(), edge.handle(), edge.handle(), edge.handle());
     // From here on a restarted node answers, while its log is still being opened.
     let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
     services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
@@ -91,34 +94,29 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone()));
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
     services.spawn("admin", admin.run(shutdown.asked()));
+    let inbox = inbox(&vitals, &asked_edge, &limit_desk, &counters);
     let Agreement { cluster, handle, store, members } =
-        open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk, &asked_edge).await?;
-    let usage = LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone());
-    let busy = RegionLimits::new(limit_desk.clone(), handle.clone(), replica.clone(), asked_edge);
-    let control = open_control(&options, &store, members, usage, busy, RegionCaches::new(handle.clone()))?;
+        open_cluster(&options, identity, machine, &replica, inbox, &limit_desk, &asked_edge).await?;
+    let control = open_control(&options, &store, members, &handle, &replica, &limit_desk, asked_edge)?;
     observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone(), fence.clone());
     tokio::spawn(fence.keep(handle.clone(), replica.clone()));
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
     let publisher = Publisher::new(
         replica.clone(),
-        &first,
+        (Composer::new(&first, &options.node.az), hold),
         &folder,
         counters,
         holders.subscribe(),
         Box::new(move |compiled, stages| resolver.resolve(compiled, stages)),
         Box::new(move |snapshot| swaps.publish(snapshot)),
     );
+    tokio::spawn(resting::keep(replica.clone(), resting_edge, handle.clone()));
+    tokio::spawn(rollout::keep(handle.clone(), store.clone(), replica.clone()));
 
     let opened = vitals.clone();
     tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
-    let (stop_publish, stop_cluster, stop_control) = (shutdown.asked(), shutdown.asked(), shutdown.asked());
-    services.spawn("publish", async move {
-        tokio::select! {
-            () = publisher.run() => {}
-            () = stop_publish => {}
-        }
-        Ok(())
-    });
+    let (stop_cluster, stop_control) = (shutdown.asked(), shutdown.asked());
+    services.spawn("publish", publisher.run(shutdown.asked()));
     let region = options.node.region.clone();
     tokio::spawn(limits::serve(limit_desk.clone(), handle.clone(), store.clone(), region, holders));
     let stop_cluster = limits::last_words(stop_cluster, served, limit_desk, handle.clone());
@@ -130,6 +128,9 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let result = services.finish().await;
     // Exporting what is left may block.
     tokio::task::block_in_place(|| drop(traces));
+    if result.is_ok() {
+        boots::end(&folder);
+    }
     result
 }
 
@@ -147,15 +148,12 @@ async fn open_cluster(
     identity: identity::Identity,
     machine: ConfigMachine,
     replica: &Replica,
-    vitals: &Arc<Vitals>,
+    inbox: Arc<PeerInbox>,
     limits: &Arc<LimitDesk>,
     edge: &tidegate_edge::Handle,
 ) -> Result<Agreement, NodeError> {
     let (name, ca_sha256) = (identity.cluster.clone(), identity.ca_sha256());
     let (door, open_door) = EnrollDesk::new();
-    let taking = caches::zone::taking(edge.clone());
-    let held = region::held(edge.clone(), limits.clone());
-    let inbox = Arc::new(PeerInbox::new(vitals.describe(), limits.clone(), taking, held));
     let mut groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
     groups.extend(limits.groups());
     let settings = cluster_options(options, &identity);
@@ -171,6 +169,19 @@ async fn open_cluster(
     }));
     let members = Members::new(name, ca_sha256, handle.clone(), store.clone());
     Ok(Agreement { cluster, handle, store, members })
+}
+
+/// What other nodes may ask this one.
+fn inbox(
+    vitals: &Arc<Vitals>,
+    edge: &tidegate_edge::Handle,
+    limits: &Arc<LimitDesk>,
+    counters: &Arc<Counters>,
+) -> Arc<PeerInbox> {
+    let taking = caches::zone::taking(edge.clone());
+    let held = region::held(edge.clone(), limits.clone());
+    let count = rollout::counting(edge.clone(), counters.clone());
+    Arc::new(PeerInbox::new(vitals.describe(), count, limits.clone(), taking, held))
 }
 
 /// Lets metrics be sampled at each scrape.
@@ -193,14 +204,17 @@ fn open_control(
     options: &NodeOptions,
     store: &ConfigStore,
     members: Members,
-    usage: LedgerUsage,
-    limits: RegionLimits,
-    caches: RegionCaches,
+    handle: &tidegate_cluster::Handle,
+    replica: &Replica,
+    limits: &Arc<LimitDesk>,
+    edge: tidegate_edge::Handle,
 ) -> Result<tidegate_control::Service, NodeError> {
     let (store, members) = (Arc::new(store.clone()), Arc::new(members));
+    let usage = LedgerUsage::new(limits.clone(), handle.clone(), replica.clone());
+    let busy = RegionLimits::new(limits.clone(), handle.clone(), replica.clone(), edge);
     let control = tidegate_control::Service::new(control_options(options), store, members)?;
-    let control = control.with_usage(Arc::new(usage)).with_limits(Arc::new(limits));
-    Ok(control.with_caches(Arc::new(caches)))
+    let control = control.with_usage(Arc::new(usage)).with_limits(Arc::new(busy));
+    Ok(control.with_caches(Arc::new(RegionCaches::new(handle.clone()))))
 }
 
 /// Accepts requests once there is a configuration to serve; until then connections wait instead of being told 403.
@@ -237,15 +251,23 @@ async fn serve_control(
     control.run(asked).await.map_err(NodeError::from)
 }
 
-/// The first snapshot of this process: the one on disk, or an empty one that is not served.
-fn first_snapshot(options: &NodeOptions, counters: &Counters, limits: &LimitDesk) -> Arc<Snapshot> {
-    let found = publish::load(&options.node.data_dir);
+/// The first snapshot of this process: the newest on disk, in a crash loop the newest that was proven, or an empty one that is not
+/// served. Also whether what the log says is kept back.
+fn first_snapshot(options: &NodeOptions, counters: &Counters, limits: &LimitDesk) -> (Arc<Snapshot>, Hold) {
+    let folder = &options.node.data_dir;
+    let newest = publish::load(folder);
+    let served = newest.as_ref().map(|(snapshot, _)| snapshot.revision());
+    let hold = boots::begin(folder, u64::try_from(epoch_s()).unwrap_or_default(), served);
+    let proven = if hold == Hold::No { None } else { publish::load_proven(folder) };
+    // Nothing can be kept back where nothing was proven.
+    let hold = if proven.is_some() { hold } else { Hold::No };
+    let found = proven.or(newest);
     counters.serving.send_replace(found.is_some());
     let Some((snapshot, compiled)) = found else {
-        return Arc::new(Snapshot::empty(&options.node.region, &options.control.account_id));
+        return (Arc::new(Snapshot::empty(&options.node.region, &options.control.account_id)), hold);
     };
     let resolved = limits.resolve(compiled, snapshot.stages());
-    Arc::new(snapshot.with_limits(resolved))
+    (Arc::new(snapshot.with_limits(resolved)), hold)
 }
 
 /// The data plane, serving `first` as soon as it runs, with the access log that the options ask for.

@@ -21,7 +21,7 @@ use tidegate_telemetry::panics;
 use tidegate_throttle::Holders;
 use tokio::{sync::watch, time::Instant};
 
-use crate::replica::Replica;
+use crate::{node::NodeError, replica::Replica};
 pub(crate) use disk::{load, load_proven};
 
 /// What the publisher counts and knows, for metrics and status.
@@ -79,8 +79,16 @@ impl Publisher {
         Self { replica, composer, hold, started, holders, counters, resolve, publish, persist }
     }
 
-    /// Follows the replica until the task is dropped.
-    pub(crate) async fn run(mut self) {
+    /// Follows the replica until it is asked to stop.
+    pub(crate) async fn run(self, asked: impl Future<Output = ()>) -> Result<(), NodeError> {
+        tokio::select! {
+            () = self.follow_all() => {}
+            () = asked => {}
+        }
+        Ok(())
+    }
+
+    async fn follow_all(mut self) {
         let (mut changes, mut holders) = (self.replica.changes(), self.holders.clone());
         let retry = tokio::time::sleep_until(self.started + Duration::from_secs(RETRY_S));
         tokio::pin!(retry);

@@ -66,7 +66,8 @@ pub(crate) async fn keep(handle: Handle, store: ConfigStore, replica: Replica) {
         for (place, (name, revision, stage)) in rollouts.iter().enumerate() {
             let seen: Vec<Seen> = answers.iter().map(|answer| answer.about(place)).collect();
             let watch = watches.entry(name.clone()).or_default();
-            let (Some(rollout), Ok(policy)) = (&stage.tidegate_rollout, RolloutPolicy::from_tags(&stage.tags))
+            let (Some(rollout), Ok(policy)) =
+                (&stage.tidegate_rollout, RolloutPolicy::from_tags(&stage.tags))
             else {
                 continue;
             };
@@ -139,7 +140,13 @@ async fn take(store: &ConfigStore, name: &StageNameV1, revision: u64, mut stage:
     match step {
         Step::Wait => return,
         Step::Reach(zone) => {
-            tracing::info!(api, stage = stage_name, region = zone.region, az = zone.az, "a new version reaches a zone");
+            tracing::info!(
+                api,
+                stage = stage_name,
+                region = zone.region,
+                az = zone.az,
+                "a new version reaches a zone"
+            );
             if let Some(rollout) = &mut stage.tidegate_rollout {
                 rollout.reached.push(zone);
                 rollout.reached_s = now_s;
@@ -159,7 +166,9 @@ async fn take(store: &ConfigStore, name: &StageNameV1, revision: u64, mut stage:
     transaction.compare(key.clone(), revision).put(key, &stage);
     match store.commit(transaction).await {
         Ok(OutcomeV1::Committed { .. } | OutcomeV1::Conflict { .. }) => {}
-        Ok(OutcomeV1::Refused { reason }) => tracing::error!(api, stage = stage_name, reason, "a rollout does not go on"),
+        Ok(OutcomeV1::Refused { reason }) => {
+            tracing::error!(api, stage = stage_name, reason, "a rollout does not go on")
+        }
         Err(error) => tracing::warn!(api, stage = stage_name, %error, "a rollout does not go on yet"),
     }
 }

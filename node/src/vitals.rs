@@ -9,17 +9,21 @@ use std::{
 };
 
 use tidegate_cluster::{GroupId, Handle, NodeId, Role, group};
-use tidegate_proto::{key, peer::NodeReportV1};
+use tidegate_proto::{document::Zone, key, peer::NodeReportV1};
 use tidegate_telemetry::{
     health::{Checks, Probe},
     metrics::Encoder,
+    panics,
 };
 
-use crate::{inbox::Describe, options::NodeOptions, publish::Counters, replica::Replica};
+use crate::{
+    inbox::Describe, members::epoch_s, options::NodeOptions, publish::Counters, replica::Replica, resting,
+};
 
 /// Facts of a running node.
 pub(crate) struct Vitals {
     node: NodeId,
+    zone: Zone,
     started: Instant,
     control_address: String,
     gateway_address: String,
@@ -41,6 +45,7 @@ impl Vitals {
     ) -> Self {
         Self {
             node,
+            zone: Zone { region: options.node.region.clone(), az: options.node.az.clone() },
             started: Instant::now(),
             control_address: options.control.listen.to_string(),
             gateway_address: options.gateway.listen.to_string(),
@@ -70,6 +75,11 @@ impl Vitals {
         self.replica.load().state.get(&key::drain(self.node)).is_some()
     }
 
+    /// Why clients should go elsewhere, by an operator's word.
+    fn resting(&self) -> Option<&'static str> {
+        resting::reason(&self.replica.load().state, self.node, &self.zone, epoch_s())
+    }
+
     /// Answers a peer's question.
     pub(crate) fn describe(self: &Arc<Self>) -> Describe {
         let this = self.clone();
@@ -83,7 +93,7 @@ impl Vitals {
                 ready: this.serving()
                     && this.opened.load(Ordering::Relaxed)
                     && !this.stopping.load(Ordering::Relaxed)
-                    && !this.drained(),
+                    && this.resting().is_none(),
                 draining: this.drained(),
                 control_address: this.control_address.clone(),
                 gateway_address: this.gateway_address.clone(),
@@ -106,9 +116,9 @@ impl Vitals {
             false => Err("the node is still opening its log".into()),
         });
         let this = self.clone();
-        checks.add(Probe::Ready, "drain", move || match this.drained() {
-            true => Err("the node is drained".into()),
-            false => Ok(()),
+        checks.add(Probe::Ready, "drain", move || match this.resting() {
+            Some(reason) => Err(reason.into()),
+            None => Ok(()),
         });
         let this = self.clone();
         checks.add(Probe::Ready, "shutdown", move || match this.stopping.load(Ordering::Relaxed) {
@@ -152,6 +162,11 @@ impl Vitals {
             &[],
             failures,
         );
+        let is_held = f64::from(u8::from(counters.is_held.load(Ordering::Relaxed)));
+        let help = "1 while the node serves what it ran with before it kept crashing";
+        encoder.gauge("crash_loop", help, &[], is_held);
+        let help = "Defects that ended one request, connection or compilation";
+        encoder.counter("panics_contained", help, &[], panics::contained_count());
         self.sample_listeners(encoder);
         sample_group(cluster, group::CONFIG, "config", encoder);
         for shard in 0..group::LEDGER_SHARDS {

@@ -82,7 +82,8 @@ impl Service {
             let (core, turns) = (Arc::clone(&core), Arc::clone(&turns));
             async move {
                 let answer = panics::caught(answer(&core, &turns, request)).await;
-                let defect = || respond::error(&ApiError::internal("a defect ended this call"), &core.request_id());
+                let defect =
+                    || respond::error(&ApiError::internal("a defect ended this call"), &core.request_id());
                 answer.unwrap_or_else(defect).map(Full::new)
             }
         };

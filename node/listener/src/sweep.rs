@@ -100,7 +100,13 @@ mod tests {
 
     fn shared() -> Arc<Shared> {
         let (options, counters) = (Options::default(), Arc::new(Counters::default()));
-        Arc::new(Shared { options, counters, phase: watch::Sender::new(Phase::Serving), sheds: watch::Sender::new(0), tls: None })
+        Arc::new(Shared {
+            options,
+            counters,
+            phase: watch::Sender::new(Phase::Serving),
+            sheds: watch::Sender::new(0),
+            tls: None,
+        })
     }
 
     async fn pass(time: Duration) {

@@ -39,7 +39,9 @@ pub(crate) fn held(edge: tidegate_edge::Handle, desk: Arc<Desk>) -> Held {
             MessageV1::Describe
             | MessageV1::Description(_)
             | MessageV1::CacheHeld(_)
-            | MessageV1::CacheFound(_) => None,
+            | MessageV1::CacheFound(_)
+            | MessageV1::StageCounts(_)
+            | MessageV1::StageCounted(_) => None,
         };
         tokio::task::spawn_blocking(look).map(|answer| answer.ok().flatten()).boxed()
     })

@@ -119,14 +119,18 @@ mod tests {
     #[test]
     fn other_panics_end_the_process() {
         let name = "panics::tests::other_panics_end_the_process";
-        #[expect(clippy::disallowed_methods, reason = "tells the process under test from the one that looks at it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "tells the process under test from the one that looks at it"
+        )]
         if std::env::var(VICTIM).is_ok() {
             install();
             let _caught = catch_unwind(|| panic!("on purpose"));
             return;
         }
         let own = std::env::current_exe().unwrap();
-        let ended = Command::new(own).args([name, "--exact", "--nocapture"]).env(VICTIM, "1").output().unwrap();
+        let ended =
+            Command::new(own).args([name, "--exact", "--nocapture"]).env(VICTIM, "1").output().unwrap();
         assert!(!ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
     }
 }

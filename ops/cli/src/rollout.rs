@@ -53,7 +53,9 @@ impl RolloutCommand {
             (Format::Table, Self::Abort { .. }) => {
                 format!("stage {stage} serves deployment {} everywhere again", ended.from_deployment)
             }
-            (Format::Table, _) => format!("stage {stage} serves deployment {} everywhere", ended.to_deployment),
+            (Format::Table, _) => {
+                format!("stage {stage} serves deployment {} everywhere", ended.to_deployment)
+            }
         })
     }
 }

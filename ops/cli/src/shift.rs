@@ -46,7 +46,8 @@ impl ZonalShiftCommand {
     pub async fn run(&self, client: &Client, format: Format) -> Result<String, Error> {
         match self {
             Self::Start { az, region, expires_in, comment } => {
-                let body = json!({ "az": az, "region": region, "expires_in_s": expires_in, "comment": comment });
+                let body =
+                    json!({ "az": az, "region": region, "expires_in_s": expires_in, "comment": comment });
                 let shift: ZonalShiftStatus = client.json(Method::POST, ROOT, &body).await?;
                 Ok(match format {
                     Format::Json => pretty(&shift),
@@ -88,9 +89,9 @@ async fn region_of(client: &Client, az: &str) -> Result<String, Error> {
     let mut fitting = all(client).await?.zonal_shifts.into_iter().filter(|shift| shift.az == az);
     match (fitting.next(), fitting.next()) {
         (Some(shift), None) => Ok(shift.region),
-        (Some(_), Some(_)) => {
-            Err(Error::Unexpected(format!("several regions have a shifted zone {az}; name one with --region")))
-        }
+        (Some(_), Some(_)) => Err(Error::Unexpected(format!(
+            "several regions have a shifted zone {az}; name one with --region"
+        ))),
         (None, _) => Err(Error::Unexpected(format!("no zone {az} is shifted away"))),
     }
 }

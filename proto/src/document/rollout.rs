@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn policies() {
-        let policy = |is_staged, bake_s, errors_percent| Ok(RolloutPolicy { is_staged, bake_s, errors_percent });
+        let policy =
+            |is_staged, bake_s, errors_percent| Ok(RolloutPolicy { is_staged, bake_s, errors_percent });
         let wrong = |tag: &str, value: &str, rule: &str| {
             Err(format!("Invalid value '{value}' of tag tidegate:{tag}: {rule}"))
         };

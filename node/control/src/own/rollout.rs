@@ -61,7 +61,8 @@ fn decide(view: &State, api: &str, name: &str, is_abort: bool, now_s: i64) -> Ou
 }
 
 fn status(api: &str, stage: &Stage) -> Option<RolloutStatus> {
-    let row = RolloutStatus { api: api.to_owned(), stage: stage.stage_name.clone(), ..RolloutStatus::default() };
+    let row =
+        RolloutStatus { api: api.to_owned(), stage: stage.stage_name.clone(), ..RolloutStatus::default() };
     if let Some(StageRollout { from, reached, reached_s }) = &stage.tidegate_rollout {
         return Some(RolloutStatus {
             state: "rolling".into(),

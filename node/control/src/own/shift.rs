@@ -61,20 +61,15 @@ pub(crate) async fn start(
     Ok(Reply { answer: retry(store, decide).await?, stale: false })
 }
 
-fn begin(
-    view: &State,
-    cluster: &ClusterStatus,
-    mut shift: ZonalShift,
-    now_s: i64,
-) -> Outcome {
+fn begin(view: &State, cluster: &ClusterStatus, mut shift: ZonalShift, now_s: i64) -> Outcome {
     let others: BTreeSet<String> = current(view, now_s)?
         .into_iter()
         .filter(|other| other.region == shift.region)
         .map(|other| other.az)
         .collect();
-    let left = zones(cluster).into_iter().any(|(region, az)| {
-        region == shift.region && az != shift.az && !others.contains(&az)
-    });
+    let left = zones(cluster)
+        .into_iter()
+        .any(|(region, az)| region == shift.region && az != shift.az && !others.contains(&az));
     if !left {
         return Err(ApiError::conflict(format!(
             "Availability zone {} is the last of region {} that takes traffic; cancel another zonal shift first",
@@ -82,7 +77,8 @@ fn begin(
         )));
     }
     let name = key::zonal_shift(&shift.region, &shift.az);
-    let before = current(view, now_s)?.into_iter().find(|old| (&old.region, &old.az) == (&shift.region, &shift.az));
+    let before =
+        current(view, now_s)?.into_iter().find(|old| (&old.region, &old.az) == (&shift.region, &shift.az));
     shift.since = before.map_or(shift.since, |before| before.since);
     let mut transaction = TransactionV1::default();
     transaction.compare(name.clone(), view.revision_of(&name)).put(name, &shift);
@@ -90,11 +86,17 @@ fn begin(
 }
 
 /// Answers `DELETE /_tidegate/zonal-shifts/{region}/{az}`.
-pub(crate) async fn cancel(store: &Arc<dyn Store>, region: &str, az: &str, now_s: i64) -> Result<Reply, ApiError> {
+pub(crate) async fn cancel(
+    store: &Arc<dyn Store>,
+    region: &str,
+    az: &str,
+    now_s: i64,
+) -> Result<Reply, ApiError> {
     barrier(store).await?;
     let decide = || {
         let (view, name) = (store.view(), key::zonal_shift(region, az));
-        let found = current(&view, now_s).map(|all| all.iter().any(|one| one.region == region && one.az == az));
+        let found =
+            current(&view, now_s).map(|all| all.iter().any(|one| one.region == region && one.az == az));
         std::future::ready(found.and_then(|found| {
             if !found {
                 return Err(ApiError::not_found(format!(
@@ -113,9 +115,12 @@ pub(crate) async fn cancel(store: &Arc<dyn Store>, region: &str, az: &str, now_s
 fn zone(cluster: &ClusterStatus, region: Option<String>, az: String) -> Result<(String, String), ApiError> {
     let mut fitting: Vec<_> = zones(cluster)
         .into_iter()
-        .filter(|(its_region, its_az)| *its_az == az && region.as_ref().is_none_or(|region| region == its_region))
+        .filter(|(its_region, its_az)| {
+            *its_az == az && region.as_ref().is_none_or(|region| region == its_region)
+        })
         .collect();
-    let known = || zones(cluster).iter().map(|(region, az)| format!("{region}/{az}")).collect::<Vec<_>>().join(", ");
+    let known =
+        || zones(cluster).iter().map(|(region, az)| format!("{region}/{az}")).collect::<Vec<_>>().join(", ");
     match (fitting.pop(), fitting.is_empty()) {
         (Some(zone), true) => Ok(zone),
         (Some(_), false) => Err(ApiError::bad_request(format!(

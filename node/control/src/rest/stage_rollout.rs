@@ -16,8 +16,7 @@ pub(crate) fn follow(before: &Stage, after: &mut Stage, now_s: i64) -> Result<()
         RolloutPolicy::from_tags(&after.tags).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let from = before.tidegate_rollout.as_ref().map_or(old, |rollout| rollout.from.clone());
     let is_staged = policy.is_staged && from != new;
-    after.tidegate_rollout =
-        is_staged.then(|| StageRollout { from, reached: Vec::new(), reached_s: now_s });
+    after.tidegate_rollout = is_staged.then(|| StageRollout { from, reached: Vec::new(), reached_s: now_s });
     after.tidegate_rolled_back = None;
     Ok(())
 }
