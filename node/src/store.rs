@@ -71,6 +71,7 @@ fn store_error(error: Error) -> StoreError {
         | Error::Fenced
         | Error::Change(_) => StoreError::NoQuorum,
 
+        Error::NoRoom { .. } | Error::Refused { .. } => StoreError::Declined(error.to_string()),
         Error::Uncertain { .. } => StoreError::Uncertain,
         Error::Stopped | Error::Storage(_) => StoreError::Stopped,
         other => StoreError::Refused(other.to_string()),

@@ -83,6 +83,12 @@ pub enum Error {
     /// The disk or the network socket failed; the node must stop.
     #[error("storage: {0}")]
     Storage(String),
+    /// The disk of the node that should write has less room than its reserve; nothing was written. It takes writes again by itself.
+    #[error("node {node} has no room on its disk; free some, or add a node elsewhere")]
+    NoRoom {
+        /// The node.
+        node: NodeId,
+    },
     /// An option cannot be used.
     #[error("option {field}: {reason}")]
     Option {

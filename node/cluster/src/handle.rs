@@ -103,6 +103,11 @@ impl Handle {
         *self.0.resting.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
     }
 
+    /// What is wrong with this node's disk, if anything.
+    pub fn disk_trouble(&self) -> Option<crate::DiskTrouble> {
+        *self.0.troubles.borrow()
+    }
+
     /// Follows [`Self::leader`].
     ///
     /// # Errors

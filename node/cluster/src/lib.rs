@@ -4,6 +4,7 @@
 #![cfg_attr(feature = "sim", allow(dead_code, reason = "the simulation replaces sockets and files"))]
 
 mod addresses;
+mod condition;
 mod error;
 mod forward;
 pub mod group;
@@ -28,6 +29,7 @@ mod tenure;
 mod transport;
 mod wire;
 
+pub use condition::DiskTrouble;
 pub use error::Error;
 pub use group::{GroupScope, GroupSpec};
 pub use handle::{Applied, Handle};

@@ -72,4 +72,11 @@ pub(crate) const CAUGHT_UP_ENTRIES: u64 = 100;
 /// Closing waits this long for a change of voters to end, for leadership to move, and for connections to drain, each.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A commit that takes longer than this counts as a failed disk: the node stops instead of hanging half alive.
-pub(crate) const COMMIT_STALL: Duration = Duration::from_secs(30);
+pub(crate) const COMMIT_STALL: Duration = Duration::from_secs(20);
+/// A commit that takes longer than this makes the disk a slow one: leadership goes elsewhere.
+pub(crate) const COMMIT_SLOW: Duration = Duration::from_secs(3);
+/// A disk counts as slow for this long after its last slow commit.
+pub(crate) const SLOW_MEMORY: Duration = Duration::from_secs(10);
+/// Room on disk below which nothing is taken in, in bytes, where no option says otherwise: what has been taken in before, and the
+/// bookkeeping of leaving and of catching up again, must fit.
+pub(crate) const DISK_RESERVE_BYTES: u64 = 64 << 20;

@@ -3,6 +3,7 @@
 use crate::{
     Error, GroupId, Inbox, NodeId, NodeMeta, Options,
     addresses::Addresses,
+    condition::Troubles,
     group,
     raft::group::Group,
     runtime::{self, Instant},
@@ -28,6 +29,7 @@ pub(crate) struct Node {
     pub(crate) heard: Mutex<BTreeMap<NodeId, Instant>>,
     /// Nodes that should lead nothing while others can.
     pub(crate) resting: Mutex<BTreeSet<NodeId>>,
+    pub(crate) troubles: Troubles,
 }
 
 impl Node {
@@ -50,7 +52,11 @@ impl Node {
 
     /// Nodes that should lead nothing while others can.
     pub(crate) fn resting(&self) -> BTreeSet<NodeId> {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.troubles.borrow().is_some() {
+            resting.insert(self.id);
+        }
+        resting
     }
 
     /// Notes that a peer was heard.

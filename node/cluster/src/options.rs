@@ -58,6 +58,8 @@ pub struct Tuning {
     pub log_entries_kept: Option<u64>,
     /// Fastest pace of a checkpoint on its way to a follower.
     pub checkpoint_bytes_per_second_max: Option<u64>,
+    /// Room on disk below which this node takes nothing in and leads nothing, in bytes; 64 MiB when absent.
+    pub disk_reserve_bytes: Option<u64>,
     /// Use BBR congestion control, for lossy links between regions.
     pub bbr: bool,
     /// Region where the leader should be; it moves there when a voter of it is ready.

@@ -4,6 +4,7 @@
 use crate::{
     Error, GroupSpec, Handle, Inbox, NodeMeta, Options,
     addresses::Addresses,
+    condition::Condition,
     group, limits, members,
     node::Node,
     raft::{
@@ -37,6 +38,7 @@ pub struct Service {
     node: Arc<Node>,
     health: Watch,
     written: Option<oneshot::Receiver<()>>,
+    condition: Option<Condition>,
     closed: bool,
 }
 
@@ -105,6 +107,7 @@ impl Service {
         group::check(&specs)?;
         let (writer, queue, health) = Writer::new(parts.backend.clone());
         let written = writer.start().map_err(|e| Error::Storage(e.to_string()))?;
+        let condition = Condition::new(health.clone(), &parts.options);
         let mut groups = BTreeMap::new();
         for spec in specs {
             let id = spec.id;
@@ -115,6 +118,7 @@ impl Service {
                 checkpoints: parts.checkpoints.clone(),
                 transport: parts.transport.clone(),
                 addresses: parts.addresses.clone(),
+                troubles: condition.troubles(),
             };
             groups.insert(id, Arc::new(Group::open(spec, ground).await?));
         }
@@ -134,8 +138,9 @@ impl Service {
             inbox,
             heard: Mutex::default(),
             resting: Mutex::default(),
+            troubles: condition.troubles(),
         });
-        Ok(Self { node, health, written: Some(written), closed: false })
+        Ok(Self { node, health, written: Some(written), condition: Some(condition), closed: false })
     }
 
     /// A handle; usable before and while the service runs.
@@ -148,7 +153,10 @@ impl Service {
     /// # Errors
     /// [`Error::Storage`] when the log or a checkpoint could not be written: the process must exit.
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let tasks = self.start();
+        let mut tasks = self.start();
+        if let Some(condition) = self.condition.take() {
+            tasks.push(runtime::spawn_scoped(condition.run(self.node.clone())));
+        }
         let failed = pin!(self.failed());
         let result = match select(pin!(shutdown), failed).await {
             Either::Left(_) => Ok(()),

@@ -47,6 +47,8 @@ pub(crate) trait LogBackend: Send + Sync + 'static {
         to: &Key,
         visit: &mut dyn FnMut(&Key, &[u8]) -> io::Result<()>,
     ) -> io::Result<()>;
+    /// Bytes that the disk still has room for.
+    fn room_bytes(&self) -> io::Result<u64>;
     /// Bytes on disk.
     fn size_bytes(&self) -> io::Result<u64>;
 }

@@ -12,6 +12,7 @@ use tidegate_proto::{
     transaction::{OutcomeV1, TransactionV1},
 };
 use tidegate_state::State;
+use tidegate_telemetry::panics;
 use tokio::time::timeout;
 
 use crate::{
@@ -165,6 +166,9 @@ pub(crate) fn from_store(error: StoreError) -> ApiError {
         StoreError::Uncertain => ApiError::unavailable(
             "The change was proposed and its outcome is unknown: it may or may not be applied. Read before you repeat it.",
         ),
+        StoreError::Declined(reason) => {
+            ApiError::unavailable(format!("Nothing was changed: {reason}. Reads and traffic are served."))
+        }
         StoreError::Stopped => {
             ApiError::unavailable("This node is stopping; nothing was changed. Ask another node.")
         }
@@ -176,7 +180,7 @@ pub(crate) fn from_store(error: StoreError) -> ApiError {
 async fn decide(store: &Arc<dyn Store>, operation: Operation, inputs: &Arc<Inputs>) -> Outcome {
     let (view, inputs) = (store.view(), Arc::clone(inputs));
     let work = move || inputs.decide(&view, |call| rest::run(operation, call))?;
-    match tokio::task::spawn_blocking(work).await {
+    match tokio::task::spawn_blocking(|| panics::contained(work)).await {
         Ok(outcome) => outcome,
         Err(fault) => {
             tracing::error!(%fault, "a control operation did not end");

@@ -63,34 +63,8 @@ impl Own {
         body: &Bytes,
     ) -> Result<Reply, ApiError> {
         let parts: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
-        let fresh = |body: Value| Reply { answer: Answer::ok(body), stale: false };
         match (verb, parts.as_slice()) {
-            ("GET", ["cluster", "status"]) => Ok(fresh(self.status().await?)),
-            ("POST", ["cluster", "token"]) => {
-                Input::parse("issueTokenInput", body)?.finish(Shape::Tags)?;
-                Ok(fresh(print(&in_time(self.cluster.issue_token()).await?)))
-            }
-            ("POST", ["cluster", "nodes", node, verb @ ("remove" | "drain" | "undrain")]) => {
-                self.node_verb(node, verb, body).await?;
-                Ok(fresh(self.status().await?))
-            }
-            ("POST", ["cluster", "transfer"]) => {
-                let mut input = Input::parse("transferInput", body)?;
-                let to = input.integer("to")?;
-                input.finish(Shape::Tags)?;
-                let to = to.map(|node| node_id(&node.to_string())).transpose()?;
-                Ok(fresh(print(&in_time(self.cluster.transfer(to)).await?)))
-            }
-            ("GET", ["cluster", "checkpoint"]) => self.save().await,
-            ("PUT", ["cluster", "checkpoint"]) => {
-                barrier(&self.store).await?;
-                let (view, bytes) = (self.store.view(), body.clone());
-                let work = move || checkpoint::read(&bytes).map(|image| checkpoint::restore(&view, &image));
-                let decided = tokio::task::spawn_blocking(work).await;
-                let fault = |fault: tokio::task::JoinError| ApiError::internal(fault.to_string());
-                let (transaction, records) = decided.map_err(fault)??;
-                self.replace(transaction, records).await
-            }
+            (_, ["cluster", rest @ ..]) => self.run_cluster(verb, rest, path, body).await,
             ("GET", ["limits"]) => {
                 Ok(fresh(limits::top(&self.limits, &Query::parse(query.unwrap_or_default())).await?))
             }
@@ -131,6 +105,45 @@ impl Own {
                 for prefix in USER_PREFIXES {
                     transaction.delete_prefix(prefix);
                 }
+                self.replace(transaction, records).await
+            }
+            _ => Err(ApiError::unknown_operation(verb, path)),
+        }
+    }
+
+    /// Answers a call about the cluster itself.
+    async fn run_cluster(
+        &self,
+        verb: &str,
+        parts: &[&str],
+        path: &str,
+        body: &Bytes,
+    ) -> Result<Reply, ApiError> {
+        match (verb, parts) {
+            ("GET", ["status"]) => Ok(fresh(self.status().await?)),
+            ("POST", ["token"]) => {
+                Input::parse("issueTokenInput", body)?.finish(Shape::Tags)?;
+                Ok(fresh(print(&in_time(self.cluster.issue_token()).await?)))
+            }
+            ("POST", ["nodes", node, verb @ ("remove" | "drain" | "undrain")]) => {
+                self.node_verb(node, verb, body).await?;
+                Ok(fresh(self.status().await?))
+            }
+            ("POST", ["transfer"]) => {
+                let mut input = Input::parse("transferInput", body)?;
+                let to = input.integer("to")?;
+                input.finish(Shape::Tags)?;
+                let to = to.map(|node| node_id(&node.to_string())).transpose()?;
+                Ok(fresh(print(&in_time(self.cluster.transfer(to)).await?)))
+            }
+            ("GET", ["checkpoint"]) => self.save().await,
+            ("PUT", ["checkpoint"]) => {
+                barrier(&self.store).await?;
+                let (view, bytes) = (self.store.view(), body.clone());
+                let work = move || checkpoint::read(&bytes).map(|image| checkpoint::restore(&view, &image));
+                let decided = tokio::task::spawn_blocking(work).await;
+                let fault = |fault: tokio::task::JoinError| ApiError::internal(fault.to_string());
+                let (transaction, records) = decided.map_err(fault)??;
                 self.replace(transaction, records).await
             }
             _ => Err(ApiError::unknown_operation(verb, path)),
@@ -191,6 +204,10 @@ impl Own {
             OutcomeV1::Refused { reason } => Err(ApiError::bad_request(reason)),
         }
     }
+}
+
+fn fresh(body: Value) -> Reply {
+    Reply { answer: Answer::ok(body), stale: false }
 }
 
 async fn in_time<T>(verb: BoxFuture<'_, Result<T, ClusterError>>) -> Result<T, ApiError> {

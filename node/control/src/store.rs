@@ -32,6 +32,9 @@ pub enum StoreError {
     /// The transaction was proposed and its outcome is unknown.
     #[error("the outcome of the change is unknown")]
     Uncertain,
+    /// The leader does not take the change, for the reason given: nothing was applied.
+    #[error("{0}")]
+    Declined(String),
     /// This node is shutting down.
     #[error("this node is stopping")]
     Stopped,

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Error, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options,
     addresses::Addresses,
+    condition::{DiskTrouble, Troubles},
     limits,
     options::Timing,
     runtime::{self, Instant},
@@ -42,6 +43,7 @@ pub(crate) struct Group {
     pub(crate) tenure: Tenure,
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(super) node: NodeId,
+    troubles: Troubles,
     known_since: Arc<OnceLock<Instant>>,
     leader_contact: Mutex<Option<Instant>>,
     leading: Mutex<(u64, Instant)>,
@@ -55,6 +57,7 @@ pub(crate) struct Ground<'a> {
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) addresses: Addresses,
+    pub(crate) troubles: Troubles,
 }
 
 /// An attempt that did not succeed here.
@@ -107,6 +110,7 @@ impl Group {
             tenure: Tenure::default(),
             changing: tokio::sync::Mutex::new(()),
             node,
+            troubles: ground.troubles,
             known_since,
             leader_contact: Mutex::new(None),
             leading: Mutex::new((0, runtime::now())),
@@ -217,8 +221,19 @@ impl Group {
         }
     }
 
+    /// Whether the disk has no room for anything new.
+    pub(crate) fn is_full(&self) -> bool {
+        *self.troubles.borrow() == Some(DiskTrouble::Full)
+    }
+
     /// Proposes as leader.
     pub(crate) async fn propose(&self, command: Bytes, time: Duration) -> Result<crate::Applied, Miss> {
+        if self.is_full() {
+            // Another leader is on its way where there can be one.
+            let alone = self.membership().voter_ids().count() == 1;
+            let error = Error::NoRoom { node: self.node };
+            return Err(if alone { Miss::Failed(error) } else { Miss::Retry(error.to_string()) });
+        }
         let uncertain = |reason: String| Miss::Failed(Error::Uncertain { reason });
         match runtime::timeout(time, self.raft.client_write(Command(command))).await {
             None => Err(uncertain("no answer before the deadline".to_owned())),

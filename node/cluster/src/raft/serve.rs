@@ -77,7 +77,11 @@ async fn answer(node: &Node, request: &Frame) -> Answer {
 
 async fn append(node: &Node, group: &Group, request: &Frame) -> Answer {
     group.heard_leader();
-    let response = group.raft.append_entries(append_in(request)?).await.map_err(|e| e.to_string())?;
+    let append = append_in(request)?;
+    if group.is_full() && !append.entries.is_empty() {
+        return Err(Error::NoRoom { node: node.id }.to_string());
+    }
+    let response = group.raft.append_entries(append).await.map_err(|e| e.to_string())?;
     let result = match response {
         AppendEntriesResponse::Success => AppendResultV1::Success,
         AppendEntriesResponse::PartialSuccess(id) => AppendResultV1::Matching(id.as_ref().map(log_id_out)),
@@ -106,7 +110,9 @@ async fn appends(node: Arc<Node>, requests: BoxStream<'static, Frame>) -> BoxStr
         requests.scan((), move |(), frame| {
             node.note(frame.from);
             serving.heard_leader();
-            std::future::ready(append_in(&frame).ok().filter(|_| frame.group == group))
+            let append = append_in(&frame).ok().filter(|_| frame.group == group);
+            // The leader tries again later, as it does with a node that is out of reach.
+            std::future::ready(append.filter(|append| append.entries.is_empty() || !serving.is_full()))
         })
     };
     let answers = serving.raft.stream_append(Box::pin(input));
@@ -157,6 +163,9 @@ async fn install(node: &Node, head: &Frame, body: Bytes) -> Answer {
         return Err("the checkpoint does not match its checksum".to_owned());
     }
     group.heard_leader();
+    if group.is_full() {
+        return Err(Error::NoRoom { node: node.id }.to_string());
+    }
     let vote: Vote = vote_in(&install.vote);
     let snapshot = Snapshot { meta: checkpoint_in(install.head).map_err(text)?, snapshot: body };
     let response = group.raft.install_full_snapshot(vote, snapshot).await.map_err(|e| e.to_string())?;
@@ -175,6 +184,7 @@ async fn propose(node: &Node, group: &Group, request: &Frame) -> Answer {
             }
             Err(Miss::NotLeader(leader)) => ProposeResultV1::NotLeader { leader },
             Err(Miss::Retry(_)) => ProposeResultV1::NotLeader { leader: None },
+            Err(Miss::Failed(error @ Error::NoRoom { .. })) => return Err(error.to_string()),
             Err(Miss::Failed(error)) => ProposeResultV1::Uncertain { reason: error.to_string() },
         }
     } else {

@@ -36,6 +36,9 @@ impl Group {
         command: Bytes,
         time: Duration,
     ) -> Result<Applied, Error> {
+        if self.is_full() {
+            return Err(Error::NoRoom { node: self.node });
+        }
         let uncertain = |reason: String| Error::Uncertain { reason };
         let proposing = async {
             let (responder, answer) = ProgressResponder::complete_only();

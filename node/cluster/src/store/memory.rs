@@ -27,6 +27,8 @@ struct State {
     random: u64,
     sync_max: Duration,
     full: bool,
+    /// Bytes that are left; `None` is plenty.
+    room: Option<u64>,
     lies: bool,
 }
 
@@ -62,6 +64,11 @@ impl Disk {
     /// From now on every write fails.
     pub(crate) fn fill(&self, full: bool) {
         self.lock().full = full;
+    }
+
+    /// From now on there is so much room, whatever is written.
+    pub(crate) fn leave_room(&self, bytes: Option<u64>) {
+        self.lock().room = bytes;
     }
 
     /// From now on syncs are acknowledged long before they happen.
@@ -141,6 +148,10 @@ impl LogBackend for MemoryLog {
         let found: Vec<_> =
             self.disk.lock().volatile.range(*from..=*to).map(|(k, v)| (*k, v.clone())).collect();
         found.iter().try_for_each(|(key, value)| visit(key, value))
+    }
+
+    fn room_bytes(&self) -> io::Result<u64> {
+        Ok(self.disk.lock().room.unwrap_or(u64::MAX))
     }
 
     fn size_bytes(&self) -> io::Result<u64> {

@@ -115,6 +115,11 @@ impl LogBackend for SledLog {
         Ok(())
     }
 
+    fn room_bytes(&self) -> io::Result<u64> {
+        let found = rustix::fs::fstatvfs(&self.file)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     fn size_bytes(&self) -> io::Result<u64> {
         self.db.size_on_disk().map_err(to_io)
     }

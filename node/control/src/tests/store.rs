@@ -65,6 +65,7 @@ fn faults_of_a_commit_say_what_is_known() {
             503,
             "The change was proposed and its outcome is unknown: it may or may not be applied…",
         ),
+        (StoreError::Declined("node 3 has no room".into()), 503, "Nothing was changed: node 3 has no room…"),
         (StoreError::Stopped, 503, "This node is stopping; nothing was changed…"),
         (StoreError::Refused("too large".into()), 400, "too large"),
     ];
