@@ -73,8 +73,24 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
         .map_err(|reason| NodeError::File { path: "signals".into(), reason })?;
     let (identity, authority) = founding::open_identity(&options).await?;
     let traces = tidegate_telemetry::trace::init(&trace_options(&options, identity.node))?;
-    let node = identity.node;
+    let result = serve(options, identity, authority, signalled, shutdown).await;
+    // Exporting what is left may block.
+    tokio::task::block_in_place(|| drop(traces));
+    if result.is_ok() {
+        boots::end(&folder);
+    }
+    result
+}
 
+/// Opens everything in the order in which it becomes useful, and runs it to the end.
+async fn serve(
+    options: NodeOptions,
+    identity: identity::Identity,
+    authority: Option<identity::Authority>,
+    signalled: Shutdown,
+    shutdown: Shutdown,
+) -> Result<(), NodeError> {
+    let (node, folder) = (identity.node, options.node.data_dir.clone());
     let registry = Registry::default();
     registry.build_info(env!("CARGO_PKG_VERSION"), "");
     let counters = Arc::new(Counters::default());
@@ -95,8 +111,15 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
     services.spawn("admin", admin.run(shutdown.asked()));
     let inbox = inbox(&vitals, &asked_edge, &limit_desk, &counters);
-    let Agreement { cluster, handle, store, members } =
-        open_cluster(&options, identity, machine, &replica, inbox, &limit_desk, &asked_edge).await?;
+    let opening = open_cluster(&options, identity, machine, &replica, inbox, &limit_desk, &asked_edge);
+    let Agreement { cluster, handle, store, members } = tokio::select! {
+        opened = opening => opened?,
+        // A log that is tried again and again must not keep the node from ending.
+        () = signalled.asked() => {
+            shutdown.ask();
+            return services.finish().await;
+        }
+    };
     let control = open_control(&options, &store, members, &handle, &replica, &limit_desk, asked_edge)?;
     observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone(), fence.clone());
     tokio::spawn(fence.keep(handle.clone(), replica.clone()));
@@ -125,13 +148,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     if let Some(authority) = authority {
         services.spawn_once("found", founding::found(options, authority, handle, store));
     }
-    let result = services.finish().await;
-    // Exporting what is left may block.
-    tokio::task::block_in_place(|| drop(traces));
-    if result.is_ok() {
-        boots::end(&folder);
-    }
-    result
+    services.finish().await
 }
 
 /// Agreement with the other nodes, opened but not yet running.
@@ -156,7 +173,9 @@ async fn open_cluster(
     let (door, open_door) = EnrollDesk::new();
     let mut groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
     groups.extend(limits.groups());
-    let settings = cluster_options(options, &identity);
+    let mut settings = cluster_options(options, &identity);
+    // A node that serves its snapshot from disk is worth more than one that ends because its log is out of reach.
+    settings.opens_patiently = edge.serving().revision() > 0;
     let cluster =
         tidegate_cluster::Service::new(settings, identity, groups, inbox, Some(Arc::new(door))).await?;
     let handle = cluster.handle();
@@ -333,6 +352,7 @@ fn cluster_options(options: &NodeOptions, identity: &identity::Identity) -> tide
         listen: options.cluster.listen,
         advertise: options.advertise(),
         profile: options.cluster.profile,
+        opens_patiently: false,
         tuning: options.cluster.tuning.clone(),
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use tidegate_cluster::{GroupId, Handle, NodeId, Role, group};
+use tidegate_cluster::{DiskTrouble, GroupId, Handle, NodeId, Role, group};
 use tidegate_proto::{document::Zone, key, peer::NodeReportV1};
 use tidegate_telemetry::{
     health::{Checks, Probe},
@@ -167,6 +167,12 @@ impl Vitals {
         encoder.gauge("crash_loop", help, &[], is_held);
         let help = "Defects that ended one request, connection or compilation";
         encoder.counter("panics_contained", help, &[], panics::contained_count());
+        for (name, trouble) in [("slow", DiskTrouble::Slow), ("full", DiskTrouble::Full)] {
+            let is_so = f64::from(u8::from(cluster.disk_trouble() == Some(trouble)));
+            let help =
+                "1 while the disk keeps the node from leading (slow), or from taking anything in (full)";
+            encoder.gauge("disk_trouble", help, &[("trouble", name)], is_so);
+        }
         self.sample_listeners(encoder);
         sample_group(cluster, group::CONFIG, "config", encoder);
         for shard in 0..group::LEDGER_SHARDS {

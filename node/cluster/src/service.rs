@@ -78,15 +78,28 @@ impl Service {
         let transport = QuicTransport::bind(&options, &identity, enroller)?;
         let port = transport.local_address().port();
         let advertise = advertised(&options, port);
-        let dir = options.data_dir.clone();
-        let opened = runtime::blocking(move || {
-            std::fs::create_dir_all(&dir)?;
-            let backend = SledLog::open(&dir.join("log"))?;
-            let checkpoints = CheckpointFiles::open(&dir.join("checkpoints"))?;
-            Ok::<_, std::io::Error>((backend, checkpoints, Addresses::open(&dir)?))
-        });
-        let opened = opened.await.ok_or_else(|| Error::Storage("opening the log panicked".to_owned()))?;
-        let (backend, checkpoints, addresses) = opened.map_err(|e| Error::Storage(e.to_string()))?;
+        let open = || async {
+            let dir = options.data_dir.clone();
+            let opened = runtime::blocking(move || {
+                std::fs::create_dir_all(&dir)?;
+                let backend = SledLog::open(&dir.join("log"))?;
+                let checkpoints = CheckpointFiles::open(&dir.join("checkpoints"))?;
+                Ok::<_, std::io::Error>((backend, checkpoints, Addresses::open(&dir)?))
+            });
+            let opened = opened.await.ok_or_else(|| Error::Storage("opening the log panicked".to_owned()))?;
+            opened.map_err(|e| Error::Storage(e.to_string()))
+        };
+        let (mut pause, pause_max) = limits::OPEN_PAUSE;
+        let (backend, checkpoints, addresses) = loop {
+            match open().await {
+                Err(error) if options.opens_patiently => {
+                    tracing::error!(%error, "the log cannot be opened; it is tried again");
+                    runtime::sleep(pause).await;
+                    pause = (pause * 2).min(pause_max);
+                }
+                opened => break opened?,
+            }
+        };
         let parts = Parts {
             options,
             advertise,

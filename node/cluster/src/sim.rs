@@ -128,6 +128,58 @@ fn a_full_disk_stops_the_node() {
     Rt::with_seed(3).block_on(work);
 }
 
+#[test]
+fn a_leader_without_room_hands_over_and_takes_part_again_once_there_is_some() {
+    let work = async {
+        let group = crate::group::CONFIG;
+        let world = World::new(4, Land::OneRegion(3), false).await;
+        world.calm().await;
+        let write = async |number: u32| {
+            let handle = world.handle(1).expect("nobody stops node 1");
+            let command = bytes::Bytes::from(format!("room/{number}"));
+            handle.propose(group, command, Duration::from_secs(10)).await.map(|applied| applied.index)
+        };
+        let last = write(0).await.expect("the cluster is healthy");
+        let leader = world.handle(1).unwrap().leader(group).unwrap().expect("somebody has just led");
+        world.leave_room(leader, Some(1 << 20));
+        let mut leaders = world.handle(1).unwrap().leaders(group).unwrap();
+        let moved = leaders.wait_for(|now| now.is_some_and(|now| now != leader));
+        assert!(runtime::timeout(Duration::from_secs(5), moved).await.is_some(), "leadership stays");
+        let mut indexes = vec![last];
+        for number in 1..20 {
+            indexes.push(write(number).await.expect("two of three have room"));
+        }
+        pause(2_000).await;
+        let applied = |node| *world.handle(node).unwrap().applied(group).unwrap().borrow();
+        assert!(applied(leader) < indexes[2], "it takes nothing in: {} of {indexes:?}", applied(leader));
+        assert_eq!(world.handle(leader).unwrap().disk_trouble(), Some(crate::DiskTrouble::Full));
+        world.leave_room(leader, None);
+        let mut catching_up = world.handle(leader).unwrap().applied(group).unwrap();
+        let caught_up = catching_up.wait_for(|at| *at >= indexes[19]);
+        assert!(runtime::timeout(Duration::from_secs(10), caught_up).await.is_some(), "it is left behind");
+        assert!(world.record().violations.is_empty(), "{:?}", world.record().violations);
+    };
+    Rt::with_seed(4).block_on(work);
+}
+
+#[test]
+fn a_single_node_without_room_says_so_and_goes_on_later() {
+    let work = async {
+        let group = crate::group::CONFIG;
+        let world = World::founded(5, Land::OneRegion(1), false, false).await;
+        let handle = world.handle(1).expect("just started");
+        let write =
+            async || handle.propose(group, bytes::Bytes::from_static(b"x"), Duration::from_secs(3)).await;
+        world.leave_room(1, Some(0));
+        pause(2_000).await;
+        assert_eq!(write().await, Err(crate::Error::NoRoom { node: 1 }));
+        world.leave_room(1, None);
+        pause(2_000).await;
+        assert!(write().await.is_ok());
+    };
+    Rt::with_seed(5).block_on(work);
+}
+
 /// Sleeps on the virtual clock.
 async fn pause(ms: u64) {
     runtime::sleep(Duration::from_millis(ms)).await;

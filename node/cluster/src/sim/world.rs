@@ -227,6 +227,11 @@ impl World {
         self.disks[&id].0.fill(true);
     }
 
+    /// From now on a node's disk has so much room, whatever is written; `None` is plenty.
+    pub(super) fn leave_room(&self, id: NodeId, bytes: Option<u64>) {
+        self.disks[&id].0.leave_room(bytes);
+    }
+
     pub(super) fn handle(&self, id: NodeId) -> Option<Handle> {
         lock(&self.running).get(&id).map(|(handle, _)| handle.clone())
     }
@@ -302,6 +307,7 @@ fn options(id: NodeId, meta: crate::NodeMeta, manual_placement: bool) -> Options
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: String::new(),
         profile: Profile::Lan,
+        opens_patiently: false,
         tuning: Tuning {
             checkpoint_entries: Some(150),
             log_entries_kept: Some(30),

@@ -52,6 +52,7 @@ pub(crate) fn options(dir: PathBuf, node: NodeId, port: u16, tuning: &Tuning) ->
         listen: ([127, 0, 0, 1], port).into(),
         advertise: String::new(),
         profile: Profile::Lan,
+        opens_patiently: false,
         tuning: tuning.clone(),
     }
 }
