@@ -12,6 +12,7 @@ use crate::{
     dev::{self, DevArgs},
     founding, node,
     options::NodeOptions,
+    recover,
 };
 
 /// An API gateway cluster that you run yourself and drive with the tools you have for Amazon API Gateway
@@ -72,6 +73,15 @@ enum ClusterVerb {
         #[arg(long)]
         token: String,
     },
+    /// Make this machine's node, which must not run, the only member of its cluster, after the majority was lost for good
+    Recover {
+        /// Configuration file of the node
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Do it; otherwise what would be done is said
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 impl Args {
@@ -97,6 +107,10 @@ impl Args {
                     "node {node} has joined; start it with `tidegate node --config {}`",
                     config.display()
                 ))
+            }
+            Verb::Cluster(ClusterVerb::Recover { config, yes }) => {
+                let options = NodeOptions::load(&config).map_err(|e| e.to_string())?;
+                recover::run(&options, yes, self.output).await.map_err(|e| e.to_string())
             }
             Verb::Certificate(command) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);

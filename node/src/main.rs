@@ -13,6 +13,7 @@ mod members;
 mod node;
 mod options;
 mod publish;
+mod recover;
 mod replica;
 mod resting;
 mod rollout;

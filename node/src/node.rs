@@ -342,7 +342,11 @@ async fn red_then_stop(signalled: Shutdown, vitals: Arc<Vitals>, delay_ms: u64, 
     shutdown.ask();
 }
 
-fn cluster_options(options: &NodeOptions, identity: &identity::Identity) -> tidegate_cluster::Options {
+/// Settings of the node's cluster service.
+pub(crate) fn cluster_options(
+    options: &NodeOptions,
+    identity: &identity::Identity,
+) -> tidegate_cluster::Options {
     tidegate_cluster::Options {
         cluster_name: identity.cluster.clone(),
         node: identity.node,

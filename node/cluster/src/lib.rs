@@ -18,6 +18,8 @@ mod options;
 pub mod placement;
 mod raft;
 mod reconcile;
+#[cfg(not(feature = "sim"))]
+pub mod recover;
 mod roster;
 mod runtime;
 mod service;

@@ -9,5 +9,6 @@ mod kill;
 mod leading;
 mod ledgers;
 mod members;
+mod recover;
 mod toy;
 mod writes;
