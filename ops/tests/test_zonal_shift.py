@@ -103,13 +103,13 @@ def test_the_last_zone_stays(shifted):
 
 @pytest.mark.parametrize("words, said", [
     (["start", "local-9z"], "Invalid az 'local-9z', must be one of local-1/local-1a"),
-    (["start", "local-1a", "--region", "elsewhere"], "Invalid az 'local-1a'"),
+    (["start", "elsewhere/local-1a"], "Invalid az 'local-1a', must be one of local-1/local-1a"),
     (["start", "local-1a", "--expires-in", "59"], "Invalid expires_in_s '59', must be from 60 to 259200 seconds"),
     (["start", "local-1a", "--expires-in", "4d"], "Invalid expires_in_s '345600'"),
     (["start", "local-1a", "--expires-in", "soon"], "'soon' must be seconds"),
     (["start", "local-1a", "--comment", "x" * 129], "Invalid comment, must have at most 128 characters"),
     (["cancel", "local-1a"], "no zone local-1a is shifted away"),
-    (["cancel", "local-1a", "--region", "local-1"], "is not shifted"),
+    (["cancel", "local-1/local-1a"], "is not shifted"),
 ])
 def test_what_makes_no_sense_is_refused(shifted, words, said):
     done = shifted.tidegate("zonal-shift", *words, check=False)

@@ -17,11 +17,8 @@ pub enum ZonalShiftCommand {
     /// Start one, or set its end anew: readiness of the zone's nodes turns red, clients are asked to connect elsewhere, leaders hand
     /// over, and upstreams in the zone are used last
     Start {
-        /// Availability zone
+        /// Availability zone; REGION/AZ where several regions have one of that name
         az: String,
-        /// Its region, where several have a zone of that name
-        #[arg(long)]
-        region: Option<String>,
         /// When it ends by itself: seconds, or a number with s, m, h or d; one minute to three days
         #[arg(long, default_value = "1h", value_name = "TIME", value_parser = seconds)]
         expires_in: i64,
@@ -31,11 +28,8 @@ pub enum ZonalShiftCommand {
     },
     /// End one now
     Cancel {
-        /// Availability zone
+        /// Availability zone; REGION/AZ where several regions have one of that name
         az: String,
-        /// Its region, where several have a zone of that name
-        #[arg(long)]
-        region: Option<String>,
     },
     /// Show those that are not over
     List,
@@ -45,7 +39,8 @@ impl ZonalShiftCommand {
     /// Runs the verb and returns what goes to standard output.
     pub async fn run(&self, client: &Client, format: Format) -> Result<String, Error> {
         match self {
-            Self::Start { az, region, expires_in, comment } => {
+            Self::Start { az, expires_in, comment } => {
+                let (region, az) = parts(az);
                 let body =
                     json!({ "az": az, "region": region, "expires_in_s": expires_in, "comment": comment });
                 let shift: ZonalShiftStatus = client.json(Method::POST, ROOT, &body).await?;
@@ -57,9 +52,10 @@ impl ZonalShiftCommand {
                     ),
                 })
             }
-            Self::Cancel { az, region } => {
+            Self::Cancel { az } => {
+                let (region, az) = parts(az);
                 let region = match region {
-                    Some(region) => region.clone(),
+                    Some(region) => region.to_owned(),
                     None => region_of(client, az).await?,
                 };
                 let path = format!("{ROOT}/{}/{}", percent_encode(&region), percent_encode(az));
@@ -80,6 +76,11 @@ impl ZonalShiftCommand {
     }
 }
 
+/// The region, where one is named, and the zone.
+fn parts(text: &str) -> (Option<&str>, &str) {
+    text.split_once('/').map_or((None, text), |(region, az)| (Some(region), az))
+}
+
 async fn all(client: &Client) -> Result<ZonalShiftList, Error> {
     client.json(Method::GET, ROOT, &Value::Null).await
 }
@@ -89,9 +90,9 @@ async fn region_of(client: &Client, az: &str) -> Result<String, Error> {
     let mut fitting = all(client).await?.zonal_shifts.into_iter().filter(|shift| shift.az == az);
     match (fitting.next(), fitting.next()) {
         (Some(shift), None) => Ok(shift.region),
-        (Some(_), Some(_)) => Err(Error::Unexpected(format!(
-            "several regions have a shifted zone {az}; name one with --region"
-        ))),
+        (Some(_), Some(_)) => {
+            Err(Error::Unexpected(format!("several regions have a shifted zone {az}; name one as REGION/AZ")))
+        }
         (None, _) => Err(Error::Unexpected(format!("no zone {az} is shifted away"))),
     }
 }
