@@ -50,8 +50,33 @@ pub const ERRAND_BYTES_MAX: usize = 16 * 1024;
 pub const AHEAD_BYTES_MAX: usize = 8 * 1024;
 /// Interim answers of one upstream call that are skipped.
 pub const INTERIM_ANSWERS_MAX: usize = 8;
-/// Retries saved up at most by one shard; each request saves a fifth of one, so that retries stay below 20 %.
-pub const RETRIES_SAVED_MAX: u32 = 100;
+/// Calls to an upstream that pay for one retry, so that retries stay below 20 %.
+pub const RETRY_SHARE: u32 = 5;
+/// Retries per second that one shard may make at an upstream that is hardly called.
+pub const RETRIES_PER_SECOND_MIN: u32 = 2;
+/// Attempts to connect of one call, where an upstream has several targets.
+pub const CONNECT_TRIES_MAX: u8 = 3;
+/// Time allowed to connect to a target where there are others, in milliseconds.
+pub const TARGET_CONNECT_TIMEOUT_MS: u64 = 300;
+/// How long what was sent to a target may stay unacknowledged where there are others, in milliseconds: a host that lost its power
+/// acknowledges nothing, one that only works on its answer does.
+pub const TARGET_SILENCE_MS_MAX: u32 = 1_000;
+/// Failures of a target in a row that make it an outlier.
+pub const TARGET_FAILURES_MAX: u32 = 5;
+/// Bytes that are kept of a target's last error.
+pub const TARGET_ERROR_BYTES_MAX: usize = 256;
+/// How long a target is ejected for the first time, in milliseconds; the next times twice, three times as long.
+pub const EJECTION_BASE_MS: u64 = 30_000;
+/// How long a target is ejected at most, in milliseconds.
+pub const EJECTION_MS_MAX: u64 = 300_000;
+/// Share of an upstream's targets, in percent, that must be healthy for health to be looked at.
+pub const HEALTHY_PERCENT_MIN: u32 = 50;
+/// How many times its calls a zone's targets can take, in percent: calls leave the zone once more than this reserve is missing.
+pub const LOCAL_OVERPROVISION_PERCENT: u32 = 140;
+/// Health checks in a row that must pass before a target is believed to be well.
+pub const CHECK_RISE: u8 = 2;
+/// Health checks in a row that must fail before a target is believed not to be.
+pub const CHECK_FALL: u8 = 2;
 /// Most path parameters in one resource path.
 pub const PATH_PARAMETERS_MAX: usize = 32;
 /// Most segments the router looks at; deeper paths only match a greedy parameter.
