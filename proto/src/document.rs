@@ -16,6 +16,7 @@ pub mod policy;
 mod secret;
 mod stage;
 mod usage;
+pub mod vpc_link;
 
 pub use account::Account;
 pub use api::{ApiKeySource, EndpointConfiguration, Model, Resource, RestApi};
@@ -30,6 +31,7 @@ pub use policy::{Isolated, LimitPolicy, Scope, StageBucket, StageLimits, TagErro
 pub use secret::SealSecret;
 pub use stage::{Credential, Stage};
 pub use usage::{ApiStage, QuotaPeriod, QuotaSettings, ThrottleSettings, UsagePlan, UsagePlanKey};
+pub use vpc_link::{CheckKind, LinkCheck, LinkTarget, LinkTargets, TargetEntry, VpcLink};
 
 use serde::{Serialize, de::DeserializeOwned};
 
