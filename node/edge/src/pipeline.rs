@@ -98,7 +98,9 @@ async fn map(
         Step::Respond(response) => return Ok(Answer::local(response)),
         Step::Call(call, carry) => (call, carry),
     };
-    let wired = Wired::of(&call, &shard.upstream);
+    let routed = admitted.routed();
+    let link = routed.snapshot().links().of(routed.stage_index(), routed.method_index());
+    let wired = Wired::of(&call, link.map(|link| &*link.id), &shard.upstream);
     trail.phases.request_transform_us = trail.lap_us();
     let reply = integrate::integrate(&shard.upstream, wired, call.body, taken, trail).await;
     trail.phases.integrate_us = trail.lap_us();
@@ -152,7 +154,8 @@ fn forward(shard: &Shard, visit: &Visit, request: &Request<'_>, admitted: &Admit
     let routed = admitted.routed();
     let Plan::Forward { target } = routed.plan() else { return None };
     let forward = admitted.forward()?;
-    let shelf = visit.view.shelf(routed.stage_index(), target, &shard.upstream)?;
+    let place = (routed.stage_index(), routed.method_index());
+    let pool = visit.view.pool(place, target, &shard.upstream)?;
     let (verb, facts) = (request.verb, &request.facts);
     let head = RawHead { verb, rest: request.rest(), query: request.query, fields: &[], raw: &[] };
     let sender = Sender {
@@ -163,5 +166,5 @@ fn forward(shard: &Shard, visit: &Visit, request: &Request<'_>, admitted: &Admit
     };
     let mut lines = Vec::with_capacity(1_024);
     forward.write_map(&head, request.headers, &sender, &mut lines).ok()?;
-    Some(Wired::new(shelf, lines, forward.verb(verb), forward.timeout_ms(), true))
+    Some(Wired::new(pool, lines, forward.verb(verb), forward.timeout_ms(), true))
 }
