@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tidegate_cli::{
-    CacheCommand, CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand,
+    CacheCommand, CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand, UpstreamsArgs,
 };
 
 use crate::{
@@ -47,6 +47,8 @@ enum Verb {
     /// Look at rate limits and quotas while they work
     #[command(subcommand)]
     Limits(LimitsCommand),
+    /// Look at the targets that a node calls: their zones, their health, what calls met there
+    Upstreams(UpstreamsArgs),
     /// Look at stored answers and take some out
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -98,6 +100,10 @@ impl Args {
             Verb::Limits(command) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
                 command.run(&client, self.output).await.map_err(|e| e.to_string())
+            }
+            Verb::Upstreams(args) => {
+                let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
+                args.run(&client, self.output).await.map_err(|e| e.to_string())
             }
             Verb::Cache(command) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);

@@ -16,6 +16,7 @@ mod replica;
 mod services;
 mod shutdown;
 mod store;
+mod upstreams;
 mod vitals;
 
 use std::process::ExitCode;

@@ -27,6 +27,7 @@ use crate::{
     services::Services,
     shutdown::Shutdown,
     store::ConfigStore,
+    upstreams::NodeUpstreams,
     vitals::Vitals,
 };
 
@@ -47,6 +48,8 @@ pub(crate) enum NodeError {
     Identity(#[from] identity::IdentityError),
     #[error("gateway: {0}")]
     Edge(#[from] tidegate_edge::Error),
+    #[error("upstream.zones: {0}")]
+    Zones(#[from] tidegate_edge::ZonesError),
     #[error("control: {0}")]
     Control(#[from] tidegate_control::Error),
     #[error("admin: {0}")]
@@ -94,8 +97,10 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     let Agreement { cluster, handle, store, members } =
         open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk, &asked_edge).await?;
     let usage = LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone());
+    let upstreams = NodeUpstreams::new(node, &options.node.az, asked_edge.clone());
     let busy = RegionLimits::new(limit_desk.clone(), handle.clone(), replica.clone(), asked_edge);
     let control = open_control(&options, &store, members, usage, busy, RegionCaches::new(handle.clone()))?;
+    let control = control.with_upstreams(Arc::new(upstreams));
     observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone(), fence.clone());
     tokio::spawn(fence.keep(handle.clone(), replica.clone()));
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
@@ -270,6 +275,9 @@ fn open_edge(
         direct: options.gateway.direct,
         cache_bytes_max: options.gateway.cache_bytes_max,
         cache_disk: caches::disk::options(options)?,
+        az: options.node.az.clone(),
+        zones: options.upstream.zones()?,
+        dns: options.upstream.dns.clone(),
     };
     let edge =
         tidegate_edge::Service::new(settings, first.clone(), limits.limiter().clone(), registry.clone())?;

@@ -11,9 +11,9 @@ use std::{
     },
 };
 
-use tidegate_gateway::{Caches, Limits, Snapshot, StageTable, holders};
+use tidegate_gateway::{Caches, Limits, Links, Snapshot, StageTable, holders};
 use tidegate_proto::{
-    compiled::{CertificateV1, caches::CachesV1, limits::LimitsV1},
+    compiled::{CertificateV1, caches::CachesV1, limits::LimitsV1, links::LinksV1},
     document::{Certificate, Deployment, Stage, TicketSecret},
     key::{self, Key},
 };
@@ -21,7 +21,7 @@ use tidegate_state::{Change, State};
 use tidegate_throttle::Holders;
 use tokio::sync::watch;
 
-use crate::{caches, limits::compile, replica::Replica};
+use crate::{caches, limits::compile, replica::Replica, upstreams};
 
 /// File name of the serving snapshot in the data directory.
 const SNAPSHOT_FILE: &str = "serving.snapshot";
@@ -62,6 +62,8 @@ pub(crate) struct Publisher {
     limits: Limited,
     /// What is cached, and whether it must be compiled again.
     caches: (Arc<CachesV1>, bool),
+    /// Where methods call through VPC links, and whether it must be compiled again.
+    links: (Arc<LinksV1>, bool),
     persist: watch::Sender<Option<Arc<Snapshot>>>,
 }
 
@@ -110,6 +112,7 @@ impl Publisher {
         let compiled = LimitsV1::clone(first.limits().compiled());
         let limits = Limited { holders, compiled, is_stale: true };
         let caches = (first.caches().compiled().clone(), true);
+        let links = (first.links().compiled().clone(), true);
         Self {
             replica,
             place,
@@ -122,6 +125,7 @@ impl Publisher {
             resolve,
             limits,
             caches,
+            links,
             persist,
         }
     }
@@ -180,14 +184,23 @@ impl Publisher {
             *caches = Arc::new(caches::compile::compile(state));
         }
         let caches = Arc::new(Caches::build(caches.clone(), snapshot.stages()));
+        let links = self.links(state, &snapshot);
         let snapshot = snapshot.with_certificates(certificates, self.ticket_secret);
-        let snapshot = snapshot.with_limits(limits).with_caches(caches);
+        let snapshot = snapshot.with_limits(limits).with_caches(caches).with_links(links);
         let snapshot = Arc::new(snapshot);
         (self.publish)(snapshot.clone());
         self.counters.swaps.fetch_add(1, Ordering::Relaxed);
         self.counters.serving.send_replace(true);
         self.persist.send_replace(Some(snapshot));
         self
+    }
+
+    fn links(&mut self, state: &State, snapshot: &Snapshot) -> Arc<Links> {
+        let (links, is_stale) = &mut self.links;
+        if std::mem::take(is_stale) {
+            *links = Arc::new(upstreams::compile(state));
+        }
+        Arc::new(Links::build(links.clone(), snapshot.stages()))
     }
 
     fn take(&mut self, state: &State, change: &Change) {
@@ -197,6 +210,7 @@ impl Publisher {
         };
         self.limits.is_stale |= compile::concerns(name);
         self.caches.1 |= caches::compile::concerns(name);
+        self.links.1 |= upstreams::concerns(name);
         match Key::parse(name) {
             Key::Stage { api, stage } if is_put => self.compile(state, api, stage),
             Key::Stage { api, stage } => drop(self.tables.remove(&(api.to_owned(), stage.to_owned()))),

@@ -1,9 +1,10 @@
-//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates, busy limits, cached answers. Owns those routes; must never know how the cluster works.
+//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, certificates, busy limits, upstreams, cached answers. Owns those routes; must never know how the cluster works.
 
 mod cache;
 mod certificate;
 mod checkpoint;
 pub(crate) mod limits;
+pub(crate) mod upstreams;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use crate::{
     input::Input,
     query::Query,
     rest::unsupported::Shape,
-    store::{BoxFuture, Caches, Cluster, ClusterError, Limits, Store, StoreError},
+    store::{BoxFuture, Caches, Cluster, ClusterError, Limits, Store, StoreError, Upstreams},
 };
 
 /// Prefix of every path of this API.
@@ -44,6 +45,8 @@ pub(crate) struct Own {
     pub limits: Arc<dyn Limits>,
     /// The cached answers.
     pub caches: Arc<dyn Caches>,
+    /// The upstreams of this node.
+    pub upstreams: Arc<dyn Upstreams>,
     /// Whether this is a development node.
     pub dev: bool,
     /// The wall clock, in seconds since the Unix epoch.
@@ -91,6 +94,7 @@ impl Own {
             ("GET", ["limits"]) => {
                 Ok(fresh(limits::top(&self.limits, &Query::parse(query.unwrap_or_default())).await?))
             }
+            ("GET", ["upstreams"]) => Ok(fresh(print(&self.upstreams.list()))),
             ("POST", ["cache", "purge"]) => cache::purge(&self.store, &*self.caches, body).await,
             ("GET", ["cache", what @ ("top" | "entry")]) => {
                 let query = Query::parse(query.unwrap_or_default());

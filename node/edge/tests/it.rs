@@ -27,3 +27,5 @@ mod timing;
 mod tls;
 #[path = "it/zone.rs"]
 mod zone;
+#[path = "it/upstreams.rs"]
+mod upstreams;

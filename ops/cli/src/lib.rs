@@ -9,6 +9,7 @@ mod cluster;
 mod endpoint;
 mod limits;
 mod output;
+mod upstreams;
 
 pub use cache::{CacheCommand, GetArgs, PurgeArgs, TopArgs as CacheTopArgs};
 pub use certificate::CertificateCommand;
@@ -17,3 +18,4 @@ pub use cluster::{CheckpointCommand, ClusterCommand};
 pub use endpoint::{ConnectionArgs, Endpoint};
 pub use limits::{LimitsCommand, TopArgs};
 pub use output::Format;
+pub use upstreams::UpstreamsArgs;
