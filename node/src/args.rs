@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tidegate_cli::{
-    CacheCommand, CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand, UpstreamsArgs,
+    CacheCommand, CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand,
+    UpstreamsArgs,
 };
 
 use crate::{

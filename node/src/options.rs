@@ -331,7 +331,10 @@ mod tests {
         }
         for (zones, expect) in [
             ("eu-west-1a = [\"10.1.0.0/24\", \"2001:db8::/48\"]", Ok(())),
-            ("eu-west-1a = [\"10.1.0.1/24\"]", Err("upstream.zones = \"eu-west-1a = 10.1.0.1/24\": must have no bits behind")),
+            (
+                "eu-west-1a = [\"10.1.0.1/24\"]",
+                Err("upstream.zones = \"eu-west-1a = 10.1.0.1/24\": must have no bits behind"),
+            ),
             ("EU = []", Err("upstream.zones = \"EU\": must be 1 to 32 of a-z")),
         ] {
             check(|t| format!("{t}\n[upstream.zones]\n{zones}\n"), expect);

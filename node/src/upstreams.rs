@@ -41,7 +41,9 @@ pub(crate) fn concerns(name: &str) -> bool {
 pub(crate) fn compile(state: &State) -> LinksV1 {
     let mut compiled = LinksV1::default();
     for (name, record) in state.prefix(key::VPC_LINK_PREFIX) {
-        compiled.links.extend(readable(name, VpcLink::decode(&record.bytes)).map(|link| link_of(name, &link)));
+        compiled
+            .links
+            .extend(readable(name, VpcLink::decode(&record.bytes)).map(|link| link_of(name, &link)));
     }
     for (name, record) in state.prefix(key::REST_API_PREFIX) {
         let Key::Stage { api, .. } = Key::parse(name) else { continue };
@@ -56,7 +58,8 @@ pub(crate) fn compile(state: &State) -> LinksV1 {
 fn link_of(name: &str, link: &VpcLink) -> LinkV1 {
     let own = LinkV1 { id: link.id.clone(), name: link.name.clone(), ..LinkV1::default() };
     let Some(found) = readable(name, LinkTargets::from_tags(&link.tags)) else { return own };
-    let target = |one: tidegate_proto::document::LinkTarget| LinkTargetV1 { az: one.az, entry: written(&one.entry) };
+    let target =
+        |one: tidegate_proto::document::LinkTarget| LinkTargetV1 { az: one.az, entry: written(&one.entry) };
     LinkV1 {
         targets: found.targets.into_iter().map(target).collect(),
         check: match found.check.kind {
@@ -148,12 +151,16 @@ mod tests {
     #[test]
     fn links_and_their_methods() {
         let compiled = compile(&state());
-        let entries: Vec<String> =
-            compiled.links[0].targets.iter().map(|target| format!("{}|{}", target.az, target.entry)).collect();
+        let entries: Vec<String> = compiled.links[0]
+            .targets
+            .iter()
+            .map(|target| format!("{}|{}", target.az, target.entry))
+            .collect();
         assert_eq!(entries, ["|a.test:80", "|srv:_http._tcp.a.test", "az-a|10.0.0.1:80", "az-a|[::1]:81"]);
         assert_eq!(compiled.links[0].check, LinkCheckV1::Http("/up".into()));
         assert_eq!((&*compiled.links[1].id, compiled.links[1].targets.len()), ("l2", 0));
-        let uses: Vec<_> = compiled.uses.iter().map(|one| (&*one.api, &*one.stage, &*one.verb, &*one.link)).collect();
+        let uses: Vec<_> =
+            compiled.uses.iter().map(|one| (&*one.api, &*one.stage, &*one.verb, &*one.link)).collect();
         assert_eq!(uses, [("a1", "prod", "GET", "l1")]);
         assert!(concerns("vpclink/l1") && concerns("restapi/a/stage/s") && !concerns("restapi/a"));
     }

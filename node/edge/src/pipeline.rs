@@ -56,7 +56,8 @@ async fn answer(
     }
     let intake = admitted.intake(&request)?;
     let mut taken = match intake {
-        Intake::Nothing if body.is_end_stream() => Taken::nothing(),
+        // What is empty can be sent again as well.
+        Intake::Nothing | Intake::Stream if body.is_end_stream() => Taken::nothing(),
         intake => Box::pin(Taken::take(intake, body)).await?,
     };
     let answer = call(shard, visit, &request, &admitted, &mut taken, trail).await?;

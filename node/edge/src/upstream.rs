@@ -146,7 +146,8 @@ impl Upstream {
 
     /// The pool of a VPC link, called by the name of `authority`.
     pub(crate) fn link_pool(&self, kind: Kind, authority: &str, link: &str) -> Rc<Pool> {
-        let is_it = |source: &source::Source| matches!(&source.origin, source::Origin::Link(id) if **id == *link);
+        let is_it =
+            |source: &source::Source| matches!(&source.origin, source::Origin::Link(id) if **id == *link);
         self.pools.find(kind, authority, is_it, || self.shared.link(link))
     }
 
@@ -236,12 +237,22 @@ impl Upstream {
             Retry::Paid => pool.pay(),
         };
         let counts = &pool.source.counts;
-        if may { counts.retries.increment() } else { counts.unpaid.increment() }
+        if may {
+            counts.retries.increment()
+        } else {
+            counts.unpaid.increment()
+        }
         may
     }
 
     /// How long this try of a call may wait for its answer, in milliseconds, where that is less than the call may.
-    pub(crate) fn try_timeout_ms(&self, pool: &Pool, call_ms: u32, is_repeatable: bool, course: &Course) -> Option<u32> {
+    pub(crate) fn try_timeout_ms(
+        &self,
+        pool: &Pool,
+        call_ms: u32,
+        is_repeatable: bool,
+        course: &Course,
+    ) -> Option<u32> {
         let is_first = course.tries.get().sent == 0;
         // Without a second try the first one has all of the time.
         let has_second = is_first && is_repeatable && pool.has_alternatives() && pool.can_pay();

@@ -25,7 +25,7 @@ mod swap;
 mod timing;
 #[path = "it/tls.rs"]
 mod tls;
-#[path = "it/zone.rs"]
-mod zone;
 #[path = "it/upstreams.rs"]
 mod upstreams;
+#[path = "it/zone.rs"]
+mod zone;

@@ -39,8 +39,17 @@ fn text(found: &Upstreams) -> String {
     if upstreams.is_empty() {
         return format!("{head} has called no upstream");
     }
-    let header =
-        ["UPSTREAM", "TARGET", "AZ", "STATE", "EJECTIONS", "FAILURES", "OUTSTANDING", "RETRIES", "LAST ERROR"];
+    let header = [
+        "UPSTREAM",
+        "TARGET",
+        "AZ",
+        "STATE",
+        "EJECTIONS",
+        "FAILURES",
+        "OUTSTANDING",
+        "RETRIES",
+        "LAST ERROR",
+    ];
     let rows = upstreams.iter().flat_map(|upstream| match upstream.targets.is_empty() {
         true => vec![row(upstream, None)],
         false => upstream.targets.iter().map(|target| row(upstream, Some(target))).collect(),
@@ -99,12 +108,16 @@ mod tests {
             upstream: "abc123".into(),
             link_name: "orders".into(),
             retries: 7,
-            targets: vec![target("10.0.0.1:80", "healthy", None), target("10.0.0.2:80", "ejected", Some(29_001))],
+            targets: vec![
+                target("10.0.0.1:80", "healthy", None),
+                target("10.0.0.2:80", "ejected", Some(29_001)),
+            ],
             ..UpstreamStatus::default()
         };
         let empty = UpstreamStatus { upstream: "gone".into(), ..UpstreamStatus::default() };
         let found = Upstreams { node: 2, az: "az-a".into(), upstreams: vec![link, empty] };
-        let lines: Vec<String> = text(&found).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let lines: Vec<String> =
+            text(&found).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(
             lines,
             [

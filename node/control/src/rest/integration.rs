@@ -170,10 +170,9 @@ fn read_input(input: &mut Input) -> Result<Integration, ApiError> {
 }
 
 fn check(integration: &Integration, method: &Method) -> Result<(), ApiError> {
-    for (field, value) in [
-        ("type", json!(integration.kind)),
-        ("contentHandling", json!(integration.content_handling)),
-    ] {
+    for (field, value) in
+        [("type", json!(integration.kind)), ("contentHandling", json!(integration.content_handling))]
+    {
         unsupported::refuse(Shape::Integration, field, &value)?;
     }
     check_connection(integration)?;
@@ -203,10 +202,14 @@ fn check_connection(integration: &Integration) -> Result<(), ApiError> {
     let refuse = |text: &str| Err(ApiError::bad_request(text));
     let is_http = integration.kind.starts_with("HTTP");
     match (integration.connection_type.as_deref(), integration.connection_id.as_deref()) {
-        (Some("VPC_LINK"), _) if !is_http => refuse("Integrations of type MOCK cannot have connectionType VPC_LINK"),
+        (Some("VPC_LINK"), _) if !is_http => {
+            refuse("Integrations of type MOCK cannot have connectionType VPC_LINK")
+        }
         (Some("VPC_LINK"), None) => refuse("connectionId must be specified for connectionType VPC_LINK"),
         (Some("VPC_LINK"), Some(_)) | (Some("INTERNET") | None, None) => Ok(()),
-        (Some("INTERNET") | None, Some(_)) => refuse("connectionId can only be specified for connectionType VPC_LINK"),
+        (Some("INTERNET") | None, Some(_)) => {
+            refuse("connectionId can only be specified for connectionType VPC_LINK")
+        }
         (Some(other), _) => Err(ApiError::bad_request(format!(
             "Invalid connectionType '{other}' specified. Must be one of: [INTERNET, VPC_LINK]"
         ))),

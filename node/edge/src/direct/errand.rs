@@ -12,7 +12,11 @@ use tidegate_proto::{
     limits::{ERRAND_BOXES_MAX, ERRAND_BYTES_MAX, TRACE_BYTES_MAX},
 };
 
-use crate::{identity::Identity, publish::View, upstream::{Course, Shelf}};
+use crate::{
+    identity::Identity,
+    publish::View,
+    upstream::{Course, Shelf},
+};
 
 /// What is known about the client of a connection.
 #[derive(Debug)]

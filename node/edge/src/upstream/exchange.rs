@@ -22,9 +22,8 @@ use tokio::{
 };
 
 use super::{
-    Connection, Course, Failure, Start, Upstream,
+    Connection, Course, Failure, Start, Upstream, is_silence,
     pool::{Kind, Pool},
-    is_silence,
     reply::{ReplyFraming, ReplyHead},
 };
 use crate::{
@@ -68,13 +67,7 @@ pub(crate) struct Wired {
 
 impl Wired {
     /// A call whose lines are written already.
-    pub(crate) fn new(
-        pool: Rc<Pool>,
-        lines: Vec<u8>,
-        verb: &str,
-        timeout_ms: u32,
-        for_client: bool,
-    ) -> Self {
+    pub(crate) fn new(pool: Rc<Pool>, lines: Vec<u8>, verb: &str, timeout_ms: u32, for_client: bool) -> Self {
         Self {
             pool,
             lines,

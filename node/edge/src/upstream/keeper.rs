@@ -1,11 +1,6 @@
 //! Looks after the upstreams of a node beside the requests: ends ejections, asks the resolver again, checks the targets of VPC links.
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use tidegate_proto::limits::{CHECKS_AT_ONCE_MAX, RESOLUTIONS_AT_ONCE_MAX};
 use tidegate_upstream::{Streak, Turn};
@@ -96,7 +91,8 @@ impl Keeper {
         for target in source.targets().all() {
             let address = target.address();
             let name = (source.origin.clone(), address);
-            let probed = self.probed.entry(name).or_insert_with(|| Probed { due: Some(now), ..Probed::default() });
+            let probed =
+                self.probed.entry(name).or_insert_with(|| Probed { due: Some(now), ..Probed::default() });
             probed.is_seen = true;
             let is_due = probed.due.is_some_and(|due| due <= now);
             if !is_due || self.checks.len() >= CHECKS_AT_ONCE_MAX {

@@ -129,9 +129,7 @@ impl Pools {
 impl Pool {
     /// Chooses the target of a call's next try; none while no address is known.
     pub(crate) fn seat(&self, tries: &Tries, random: u64) -> Option<Seat> {
-        if self.source.generation() != self.generation.get() {
-            self.follow();
-        }
+        self.catch_up();
         if tries.is_empty() {
             self.is_used.set(true);
             let mut budget = self.budget.get();
@@ -157,7 +155,16 @@ impl Pool {
 
     /// Whether there is more than one target.
     pub(crate) fn has_alternatives(&self) -> bool {
+        self.catch_up();
         self.roster.borrow().targets.has_alternatives()
+    }
+
+    /// Takes the newest list of targets over, if there is one.
+    #[inline]
+    fn catch_up(&self) {
+        if self.source.generation() != self.generation.get() {
+            self.follow();
+        }
     }
 
     /// Pays for a retry, if the budget allows.
@@ -173,7 +180,7 @@ impl Pool {
         self.budget.get().left() > 0
     }
 
-    /// Takes the newest list of targets over. Connections to those that stay are kept.
+    /// Takes the list of targets over. Connections to those that stay are kept.
     #[cold]
     fn follow(&self) {
         // Read first: a list that comes meanwhile is taken over by the next call.

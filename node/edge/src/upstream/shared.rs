@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::Ordering::Relaxed,
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
 };
 
 use tidegate_gateway::Links;
@@ -132,12 +129,28 @@ fn counters(counts: &Counts) -> [(&'static str, &'static str, &Counter); 7] {
     let Counts { retries, unpaid, panics, spilled, ejections, capped, unresolved } = counts;
     [
         ("upstream_retries", "Calls that were made again", retries),
-        ("upstream_retry_budget_exhausted", "Calls that were not made again, as the budget was used up", unpaid),
-        ("upstream_panic_picks", "Targets that were chosen whatever their health, as too few are healthy", panics),
-        ("upstream_spilled_picks", "Targets that were chosen in another zone for want of some in this one", spilled),
+        (
+            "upstream_retry_budget_exhausted",
+            "Calls that were not made again, as the budget was used up",
+            unpaid,
+        ),
+        (
+            "upstream_panic_picks",
+            "Targets that were chosen whatever their health, as too few are healthy",
+            panics,
+        ),
+        (
+            "upstream_spilled_picks",
+            "Targets that were chosen in another zone for want of some in this one",
+            spilled,
+        ),
         ("upstream_ejections", "Targets that became outliers", ejections),
         ("upstream_ejections_capped", "Outliers that stayed, as half of the targets were out", capped),
-        ("upstream_unresolved", "Questions to the resolver without an answer; the last good one stays", unresolved),
+        (
+            "upstream_unresolved",
+            "Questions to the resolver without an answer; the last good one stays",
+            unresolved,
+        ),
     ]
 }
 

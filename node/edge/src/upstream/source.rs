@@ -178,7 +178,11 @@ impl Source {
         let entry = |(az, entry): (String, TargetEntry)| {
             let known = match &entry {
                 TargetEntry::Address(address) => vec![*address],
-                _ => before.iter().find(|one| one.entry == entry).map(|one| one.known.clone()).unwrap_or_default(),
+                _ => before
+                    .iter()
+                    .find(|one| one.entry == entry)
+                    .map(|one| one.known.clone())
+                    .unwrap_or_default(),
             };
             Entry { az, entry, known }
         };

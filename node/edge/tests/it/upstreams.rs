@@ -171,7 +171,10 @@ fn a_silent_target_costs_its_connect_timeout_five_times() {
     });
     let slowest = slowest.max().unwrap();
     assert!(slowest >= Duration::from_millis(250), "nothing was silent: {slowest:?}");
-    assert!(slowest < Duration::from_millis(900) && started.elapsed() < Duration::from_secs(4), "{slowest:?}");
+    assert!(
+        slowest < Duration::from_millis(900) && started.elapsed() < Duration::from_secs(4),
+        "{slowest:?}"
+    );
     assert_eq!(state(&room, &hole.address.to_string()), "ejected");
 }
 
@@ -251,8 +254,7 @@ fn health_checks_ask_for_their_path_and_bring_back_who_answers() {
     let (well, sick) = (Named::new("well"), Named::new("sick"));
     sick.fails.store(true, SeqCst);
     let targets = [("az-a", sick.at()), ("az-b", well.at())];
-    let checked =
-        LinkV1 { check_interval_s: 1, check: LinkCheckV1::Http("/up".into()), ..link(&targets) };
+    let checked = LinkV1 { check_interval_s: 1, check: LinkCheckV1::Http("/up".into()), ..link(&targets) };
     let room = Room::with(options(true), linked(checked, through_link()));
     eventually("it fails its checks", || state(&room, &sick.at()) == "failing");
     assert!(status(&room).targets[0].last_error.as_deref().unwrap().contains("it answered 503"));
@@ -349,10 +351,12 @@ fn reply(question: &[u8], hosts: &[Ipv4Addr]) -> Vec<u8> {
 }
 
 /// Upstreams on one port of several loopback addresses.
-fn on_one_port(names: &[&'static str]) -> (u16, Vec<Arc<AtomicUsize>>) {
+fn on_one_port(names: &'static [&'static str]) -> (u16, Vec<Arc<AtomicUsize>>) {
     let first = TcpListener::bind("127.0.0.2:0").unwrap();
     let port = first.local_addr().unwrap().port();
-    let others = (3..).take(names.len() - 1).map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).unwrap());
+    let others = (3..)
+        .take(names.len() - 1)
+        .map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).unwrap());
     let counters = std::iter::once(first).chain(others).zip(names).map(|(listener, name)| {
         let count = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&count);
@@ -362,7 +366,8 @@ fn on_one_port(names: &[&'static str]) -> (u16, Vec<Arc<AtomicUsize>>) {
                 thread::spawn(move || {
                     while read_request(&mut stream).is_some() {
                         counted.fetch_add(1, SeqCst);
-                        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len());
+                        let answer =
+                            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len());
                         stream.write_all(answer.as_bytes()).unwrap();
                     }
                 });

@@ -6,8 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 use crate::tree::{report, root};
 
-const PURE: [&str; 8] =
-    ["proto", "iam", "template", "state", "throttle", "cache", "upstream", "gateway"];
+const PURE: [&str; 8] = ["proto", "iam", "template", "state", "throttle", "cache", "upstream", "gateway"];
 const ACTING: [&str; 8] =
     ["tokio", "hyper", "quinn", "openraft", "sled", "rustls", "tokio-rustls", "socket2"];
 

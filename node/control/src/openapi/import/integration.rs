@@ -115,10 +115,9 @@ fn endpoint<'d>(
     let connection = reading.text(found, "connectionType", place).unwrap_or_else(|| "INTERNET".into());
     let link = reading.text(found, "connectionId", place).filter(|link| !link.is_empty());
     match connection.to_ascii_uppercase().as_str() {
-        "INTERNET" if link.is_some() => site.refuse_integration(
-            reading,
-            "connectionId can only be specified for connectionType VPC_LINK",
-        ),
+        "INTERNET" if link.is_some() => {
+            site.refuse_integration(reading, "connectionId can only be specified for connectionType VPC_LINK")
+        }
         "INTERNET" => {}
         "VPC_LINK" if integration.kind == "MOCK" => {
             site.refuse_integration(reading, "Integrations of type MOCK cannot have connectionType VPC_LINK");
