@@ -13,7 +13,11 @@ mod source;
 mod tls;
 mod wire;
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use tidegate_gateway::{self as gateway, Rejection};
 use tidegate_listener::{
@@ -146,8 +150,10 @@ impl Upstream {
 
     /// The pool of a VPC link, called by the name of `authority`.
     pub(crate) fn link_pool(&self, kind: Kind, authority: &str, link: &str) -> Rc<Pool> {
-        let is_it =
-            |source: &source::Source| matches!(&source.origin, source::Origin::Link(id) if **id == *link);
+        let is_it = |source: &source::Source| {
+            matches!(&source.origin, source::Origin::Link(id) if **id == *link)
+                && !source.is_gone.load(Relaxed)
+        };
         self.pools.find(kind, authority, is_it, || self.shared.link(link))
     }
 

@@ -57,6 +57,7 @@ impl Upstreams {
         let gone: Vec<_> = self.sources().values().filter(is_gone).map(Arc::clone).collect();
         for source in gone {
             // Requests of the snapshot before go on to what it listed; nobody checks it any more.
+            source.is_gone.store(true, Relaxed);
             self.sources().remove(&source.origin);
         }
     }

@@ -54,6 +54,8 @@ pub(crate) struct Source {
     pub(crate) name: Box<str>,
     /// Whether configuration names it; what requests name is not metered.
     pub(crate) is_configured: AtomicBool,
+    /// Whether its link has gone: whoever calls through a link of this name gets another source.
+    pub(crate) is_gone: AtomicBool,
     pub(crate) counts: Counts,
     place: Arc<Place>,
     targets: ArcSwap<Targets>,
@@ -122,6 +124,7 @@ impl Source {
             origin,
             name,
             is_configured: AtomicBool::new(false),
+            is_gone: AtomicBool::new(false),
             counts: Counts::default(),
             place: Arc::clone(place),
             targets: ArcSwap::default(),

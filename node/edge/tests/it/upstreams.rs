@@ -311,7 +311,8 @@ fn a_link_carries_the_name_of_its_integration() {
     assert!(upstream.seen().contains("Host: orders.internal\r\n"));
 }
 
-/// A DNS server for one name with addresses on loopback; without any it answers that there are none.
+/// A DNS server that gives every name the same addresses on loopback, and every service two hosts of which the second is a reserve;
+/// without addresses it answers that there are none.
 struct Dns {
     address: SocketAddr,
     hosts: Arc<Mutex<Vec<Ipv4Addr>>>,
@@ -338,16 +339,34 @@ impl Dns {
 /// An answer (RFC 1035 §4): the question again, and for type A the addresses.
 fn reply(question: &[u8], hosts: &[Ipv4Addr]) -> Vec<u8> {
     let end = 12 + question[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
-    let is_a = question[end - 4..end - 2] == [0, 1];
-    let hosts = if is_a { hosts } else { &[] };
+    let kind = question[end - 3];
+    let records: Vec<Vec<u8>> = match kind {
+        1 => hosts.iter().map(|host| host.octets().to_vec()).collect(),
+        33 => vec![service(10, "first"), service(20, "reserve")],
+        _ => Vec::new(),
+    };
     let mut out = question[..2].to_vec();
-    out.extend([0x85, 0x80, 0, 1, 0, hosts.len() as u8, 0, 0, 0, 0]);
+    out.extend([0x85, 0x80, 0, 1, 0, records.len() as u8, 0, 0, 0, 0]);
     out.extend(&question[12..end]);
-    for host in hosts {
-        out.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4]);
-        out.extend(host.octets());
+    for record in records {
+        out.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 0, 0, record.len() as u8]);
+        out.extend(record);
     }
     out
+}
+
+/// The port that services name; whoever listens takes it from here.
+static SERVICE_PORT: AtomicUsize = AtomicUsize::new(0);
+
+/// The data of an SRV record (RFC 2782): priority, weight, port, host.
+fn service(priority: u8, host: &str) -> Vec<u8> {
+    let port = SERVICE_PORT.load(SeqCst) as u16;
+    let mut data = vec![0, priority, 0, 0];
+    data.extend(port.to_be_bytes());
+    data.push(host.len() as u8);
+    data.extend(host.as_bytes());
+    data.push(0);
+    data
 }
 
 /// Upstreams on one port of several loopback addresses.
@@ -406,4 +425,18 @@ fn a_name_leads_to_all_its_addresses_and_follows_them_but_never_into_nothing() {
     });
     assert_eq!(statuses(&room, "GET", 20), [200; 20]);
     assert_eq!(found().targets.len(), 1);
+}
+
+#[test]
+fn a_service_leads_to_the_hosts_of_its_first_priority() {
+    let (port, counts) = on_one_port(&["two", "three"]);
+    SERVICE_PORT.store(port.into(), SeqCst);
+    let dns = Dns::new(&[Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)]);
+    let options = Options { dns: vec![dns.address], ..options(true) };
+    let targets = [("az-a", "srv:_http._tcp.orders.internal".to_owned())];
+    let room = Room::with(options, linked(link(&targets), through_link()));
+    assert_eq!(statuses(&room, "GET", 60), [200; 60]);
+    let addresses: Vec<String> = status(&room).targets.into_iter().map(|target| target.address).collect();
+    assert_eq!(addresses, [format!("127.0.0.2:{port}"), format!("127.0.0.3:{port}")]);
+    assert!(counts.iter().all(|count| count.load(SeqCst) > 0));
 }
