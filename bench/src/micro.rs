@@ -8,6 +8,7 @@ mod limits;
 mod route;
 pub(crate) mod sample;
 mod snapshot;
+mod upstream;
 
 use crate::{
     case::{Case, Group},
@@ -16,11 +17,12 @@ use crate::{
 };
 
 /// Every group, in the order of a request and then of a change.
-pub const GROUPS: [Group; 7] = [
+pub const GROUPS: [Group; 8] = [
     Group { name: "route", build: route::cases },
     Group { name: "decision", build: decision::cases },
     Group { name: "limits", build: limits::cases },
     Group { name: "cache", build: cache::cases },
+    Group { name: "upstream", build: upstream::cases },
     Group { name: "apply", build: apply::cases },
     Group { name: "frame", build: frame::cases },
     Group { name: "snapshot", build: snapshot::cases },

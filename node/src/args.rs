@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use tidegate_cli::{
     CacheCommand, CertificateCommand, Client, ClusterCommand, ConnectionArgs, Format, LimitsCommand,
-    RolloutCommand, ZonalShiftCommand,
+    RolloutCommand, UpstreamsArgs, ZonalShiftCommand,
 };
 
 use crate::{
@@ -55,6 +55,8 @@ enum Verb {
     /// Look at new versions on their way from availability zone to availability zone, and end it
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Look at the targets that a node calls: their zones, their health, what calls met there
+    Upstreams(UpstreamsArgs),
     /// Look at stored answers and take some out
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -127,6 +129,10 @@ impl Args {
             Verb::Rollout(command) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
                 command.run(&client, self.output).await.map_err(|e| e.to_string())
+            }
+            Verb::Upstreams(args) => {
+                let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);
+                args.run(&client, self.output).await.map_err(|e| e.to_string())
             }
             Verb::Cache(command) => {
                 let client = Client::new(self.connection.resolve().map_err(|e| e.to_string())?);

@@ -20,6 +20,7 @@ mod rollout;
 mod services;
 mod shutdown;
 mod store;
+mod upstreams;
 mod vitals;
 
 use std::process::ExitCode;

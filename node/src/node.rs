@@ -29,6 +29,7 @@ use crate::{
     services::Services,
     shutdown::Shutdown,
     store::ConfigStore,
+    upstreams::NodeUpstreams,
     vitals::Vitals,
 };
 
@@ -49,6 +50,8 @@ pub(crate) enum NodeError {
     Identity(#[from] identity::IdentityError),
     #[error("gateway: {0}")]
     Edge(#[from] tidegate_edge::Error),
+    #[error("upstream.zones: {0}")]
+    Zones(#[from] tidegate_edge::ZonesError),
     #[error("control: {0}")]
     Control(#[from] tidegate_control::Error),
     #[error("admin: {0}")]
@@ -120,7 +123,9 @@ async fn serve(
             return services.finish().await;
         }
     };
+    let upstreams = NodeUpstreams::new(node, &options.node.az, asked_edge.clone());
     let control = open_control(&options, &store, members, &handle, &replica, &limit_desk, asked_edge)?;
+    let control = control.with_upstreams(Arc::new(upstreams));
     observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone(), fence.clone());
     tokio::spawn(fence.keep(handle.clone(), replica.clone()));
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
@@ -311,6 +316,9 @@ fn open_edge(
         direct: options.gateway.direct,
         cache_bytes_max: options.gateway.cache_bytes_max,
         cache_disk: caches::disk::options(options)?,
+        az: options.node.az.clone(),
+        zones: options.upstream.zones()?,
+        dns: options.upstream.dns.clone(),
     };
     let edge =
         tidegate_edge::Service::new(settings, first.clone(), limits.limiter().clone(), registry.clone())?;

@@ -8,6 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tidegate_proto::limits::{CACHE_DISK_BYTES_MIN, CACHE_MEMORY_BYTES_DEFAULT};
 
+use crate::upstreams::UpstreamOptions;
+
 /// Contents of the file given to `tidegate node --config FILE`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,9 @@ pub(crate) struct NodeOptions {
     pub(crate) control: ControlOptions,
     /// The data plane.
     pub(crate) gateway: GatewayOptions,
+    /// The targets of the data plane.
+    #[serde(default)]
+    pub(crate) upstream: UpstreamOptions,
     /// Metrics and health.
     pub(crate) admin: AdminOptions,
     /// Logs and traces.
@@ -206,6 +211,12 @@ impl NodeOptions {
         if self.gateway.connections_max == 0 {
             return Err(("gateway.connections_max", "0".into(), "must be at least 1"));
         }
+        if let Some(az) = self.upstream.zones.keys().find(|az| !label(az)) {
+            return Err(("upstream.zones", az.clone(), rule));
+        }
+        if let Err(error) = self.upstream.zones() {
+            return Err(("upstream.zones", format!("{} = {}", error.az, error.network), error.rule));
+        }
         let disk_bytes = self.gateway.cache_disk_bytes_max;
         if disk_bytes > 0 && disk_bytes < CACHE_DISK_BYTES_MIN {
             return Err((
@@ -317,6 +328,16 @@ mod tests {
         ] {
             let both = format!("[gateway]\n cache_disk_bytes_max = {bytes}\n");
             check(|t| t.replace("[gateway]\n", &both), expect);
+        }
+        for (zones, expect) in [
+            ("eu-west-1a = [\"10.1.0.0/24\", \"2001:db8::/48\"]", Ok(())),
+            (
+                "eu-west-1a = [\"10.1.0.1/24\"]",
+                Err("upstream.zones = \"eu-west-1a = 10.1.0.1/24\": must have no bits behind"),
+            ),
+            ("EU = []", Err("upstream.zones = \"EU\": must be 1 to 32 of a-z")),
+        ] {
+            check(|t| format!("{t}\n[upstream.zones]\n{zones}\n"), expect);
         }
         check(|t| t + "[telemetry]\nlogs = \"info\"", Err("unknown field `logs`"));
     }

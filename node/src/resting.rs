@@ -46,6 +46,8 @@ pub(crate) async fn keep(replica: Replica, edge: tidegate_edge::Handle, handle: 
         let (applied, now_s) = (replica.load(), epoch_s());
         let shifted = shifted(&applied.state, now_s);
         handle.set_resting(nodes(&applied.state, &handle, &shifted));
+        let here = shifted.iter().filter(|zone| zone.region == own.region);
+        edge.avoid(&here.map(|zone| zone.az.as_str()).collect::<Vec<_>>());
         if reason(&applied.state, handle.node(), &own, now_s).is_none() {
             shed_at = None;
         } else {

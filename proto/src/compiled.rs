@@ -10,6 +10,7 @@
 
 pub mod caches;
 pub mod limits;
+pub mod links;
 
 use rkyv::{Archive, Deserialize, Serialize, rancor};
 

@@ -17,6 +17,7 @@ pub mod rollout;
 mod secret;
 mod stage;
 mod usage;
+pub mod vpc_link;
 
 pub use account::Account;
 pub use api::{ApiKeySource, EndpointConfiguration, Model, Resource, RestApi};
@@ -32,6 +33,7 @@ pub use rollout::{RolledBack, RolloutPolicy, StageRollout, StageVersion, Zone};
 pub use secret::SealSecret;
 pub use stage::{Credential, Stage};
 pub use usage::{ApiStage, QuotaPeriod, QuotaSettings, ThrottleSettings, UsagePlan, UsagePlanKey};
+pub use vpc_link::{CheckKind, LinkCheck, LinkTarget, LinkTargets, TargetEntry, VpcLink};
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -44,10 +44,12 @@ pub enum Kind {
     CacheMessage = 13,
     /// A [`crate::stored::StoredV1`].
     Stored = 14,
+    /// The [`crate::compiled::links::LinksV1`] behind a serving snapshot.
+    Links = 15,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Transaction,
         Self::Outcome,
         Self::State,
@@ -62,6 +64,7 @@ impl Kind {
         Self::Caches,
         Self::CacheMessage,
         Self::Stored,
+        Self::Links,
     ];
 }
 

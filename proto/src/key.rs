@@ -3,8 +3,8 @@
 //! Keys sort so that everything of one REST API is one contiguous range.
 
 /// Prefixes of everything a user configured; wiping them empties a development region.
-pub const USER_PREFIXES: [&str; 5] =
-    [REST_API_PREFIX, API_KEY_PREFIX, API_KEY_VALUE_PREFIX, USAGE_PLAN_PREFIX, ACCOUNT];
+pub const USER_PREFIXES: [&str; 6] =
+    [REST_API_PREFIX, API_KEY_PREFIX, API_KEY_VALUE_PREFIX, USAGE_PLAN_PREFIX, VPC_LINK_PREFIX, ACCOUNT];
 /// Prefix of all REST APIs with everything below them.
 pub const REST_API_PREFIX: &str = "restapi/";
 /// Prefix of all API keys.
@@ -13,6 +13,8 @@ pub const API_KEY_PREFIX: &str = "apikey/";
 pub const API_KEY_VALUE_PREFIX: &str = "apikey-value/";
 /// Prefix of all usage plans and their keys.
 pub const USAGE_PLAN_PREFIX: &str = "usageplan/";
+/// Prefix of all VPC links.
+pub const VPC_LINK_PREFIX: &str = "vpclink/";
 /// Settings of the whole account.
 pub const ACCOUNT: &str = "account";
 /// Prefix of all access keys.
@@ -94,6 +96,11 @@ pub enum Key<'a> {
         /// Id of the API key.
         key: &'a str,
     },
+    /// A [`crate::document::VpcLink`].
+    VpcLink {
+        /// Id of the VPC link.
+        link: &'a str,
+    },
     /// The [`crate::document::Account`].
     Account,
     /// A [`crate::document::Credential`].
@@ -131,6 +138,7 @@ impl<'a> Key<'a> {
             }
             (Some("usageplan"), Some(plan), None, None, None) => Self::UsagePlan { plan },
             (Some("usageplan"), Some(plan), Some("key"), Some(key), None) => Self::UsagePlanKey { plan, key },
+            (Some("vpclink"), Some(link), None, None, None) => Self::VpcLink { link },
             (Some("account"), None, None, None, None) => Self::Account,
             (Some("credential"), Some(access_key_id), None, None, None) => Self::Credential { access_key_id },
             (Some("certificate"), Some(name), None, None, None) => Self::Certificate { name },
@@ -215,6 +223,11 @@ pub fn usage_plan_key_prefix(plan: &str) -> String {
     format!("usageplan/{plan}/key/")
 }
 
+/// Key of a VPC link.
+pub fn vpc_link(link: &str) -> String {
+    format!("vpclink/{link}")
+}
+
 /// Key of an access key.
 pub fn credential(access_key_id: &str) -> String {
     format!("credential/{access_key_id}")
@@ -251,7 +264,7 @@ mod tests {
 
     #[test]
     fn keys_parse_back() {
-        let cases: [(String, Key<'_>); 19] = [
+        let cases: [(String, Key<'_>); 20] = [
             (rest_api("a"), Key::RestApi { api: "a" }),
             (resource("a", "r"), Key::Resource { api: "a", resource: "r" }),
             (model("a", "Empty"), Key::Model { api: "a", model: "Empty" }),
@@ -261,6 +274,7 @@ mod tests {
             (api_key_value("00ff"), Key::ApiKeyValue { value_sha256: "00ff" }),
             (usage_plan("p"), Key::UsagePlan { plan: "p" }),
             (usage_plan_key("p", "k"), Key::UsagePlanKey { plan: "p", key: "k" }),
+            (vpc_link("l"), Key::VpcLink { link: "l" }),
             (ACCOUNT.into(), Key::Account),
             (SEAL_SECRET.into(), Key::Cluster),
             ("apikey/k/later".into(), Key::Unknown),

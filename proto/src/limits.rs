@@ -50,8 +50,59 @@ pub const ERRAND_BYTES_MAX: usize = 16 * 1024;
 pub const AHEAD_BYTES_MAX: usize = 8 * 1024;
 /// Interim answers of one upstream call that are skipped.
 pub const INTERIM_ANSWERS_MAX: usize = 8;
-/// Retries saved up at most by one shard; each request saves a fifth of one, so that retries stay below 20 %.
-pub const RETRIES_SAVED_MAX: u32 = 100;
+/// Calls to an upstream that pay for one retry, so that retries stay below 20 %.
+pub const RETRY_SHARE: u32 = 5;
+/// Retries per second that one shard may make at an upstream that is hardly called.
+pub const RETRIES_PER_SECOND_MIN: u32 = 2;
+/// Attempts to connect of one call, where an upstream has several targets.
+pub const CONNECT_TRIES_MAX: u8 = 3;
+/// Time allowed to connect to a target where there are others, in milliseconds.
+pub const TARGET_CONNECT_TIMEOUT_MS: u64 = 300;
+/// How long what was sent to a target may stay unacknowledged where there are others, in milliseconds: a host that lost its power
+/// acknowledges nothing, one that only works on its answer does.
+pub const TARGET_SILENCE_MS_MAX: u32 = 1_000;
+/// Failures of a target in a row that make it an outlier.
+pub const TARGET_FAILURES_MAX: u32 = 5;
+/// Bytes that are kept of a target's last error.
+pub const TARGET_ERROR_BYTES_MAX: usize = 256;
+/// How long a target is ejected for the first time, in milliseconds; the next times twice, three times as long.
+pub const EJECTION_BASE_MS: u64 = 30_000;
+/// How long a target is ejected at most, in milliseconds.
+pub const EJECTION_MS_MAX: u64 = 300_000;
+/// Share of an upstream's targets, in percent, that must be healthy for health to be looked at.
+pub const HEALTHY_PERCENT_MIN: u32 = 50;
+/// How many times its calls a zone's targets can take, in percent: calls leave the zone once more than this reserve is missing.
+pub const LOCAL_OVERPROVISION_PERCENT: u32 = 140;
+/// Most targets that the tags of one VPC link name.
+pub const LINK_TARGETS_MAX: usize = 64;
+/// Most VPC links in one cluster (*AWS*: 20 per region).
+pub const VPC_LINKS_MAX: usize = 1_000;
+/// Longest name of a VPC link, in characters.
+pub const VPC_LINK_NAME_CHARS_MAX: usize = 1_024;
+/// Seconds between health checks of a target where nothing else is set.
+pub const CHECK_INTERVAL_S_DEFAULT: u32 = 2;
+/// Longest time between health checks of a target, in seconds.
+pub const CHECK_INTERVAL_S_MAX: u32 = 300;
+/// Seconds that a health check may take where nothing else is set.
+pub const CHECK_TIMEOUT_S_DEFAULT: u32 = 1;
+/// Longest time that a health check may take, in seconds.
+pub const CHECK_TIMEOUT_S_MAX: u32 = 60;
+/// Health checks of one node that are under way at a time; further ones wait.
+pub const CHECKS_AT_ONCE_MAX: usize = 64;
+/// Questions to the resolver that are under way at a time, besides those that calls wait for.
+pub const RESOLUTIONS_AT_ONCE_MAX: usize = 16;
+/// How long the resolver is waited for, in milliseconds.
+pub const RESOLUTION_TIMEOUT_MS: u64 = 2_000;
+/// How long an answer of the resolver is good for before it is asked again, in milliseconds.
+pub const RESOLUTION_INTERVAL_MS: u64 = 5_000;
+/// Upstreams whose targets one node keeps records of; those beyond are asked for anew by each connection.
+pub const UPSTREAMS_MAX: usize = 4_096;
+/// How long an upstream that nobody calls is kept in mind, in milliseconds.
+pub const UPSTREAM_FORGOTTEN_MS: u64 = 60_000;
+/// Health checks in a row that must pass before a target is believed to be well.
+pub const CHECK_RISE: u8 = 2;
+/// Health checks in a row that must fail before a target is believed not to be.
+pub const CHECK_FALL: u8 = 2;
 /// Most path parameters in one resource path.
 pub const PATH_PARAMETERS_MAX: usize = 32;
 /// Most segments the router looks at; deeper paths only match a greedy parameter.

@@ -365,3 +365,61 @@ pub struct RolloutList {
     /// The rollouts.
     pub rollouts: Vec<RolloutStatus>,
 }
+
+/// The upstreams of one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstreams {
+    /// Node that answered.
+    pub node: u64,
+    /// Its availability zone.
+    pub az: String,
+    /// Its upstreams: hosts, then VPC links, by name.
+    pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// One upstream, as one node sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamStatus {
+    /// Host and port, or id of the VPC link.
+    pub upstream: String,
+    /// `host` or `vpc-link`.
+    pub kind: String,
+    /// Name of the VPC link.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub link_name: String,
+    /// Whether too few targets are healthy, so that calls go to all of them.
+    pub panic: bool,
+    /// Calls that were made again.
+    pub retries: u64,
+    /// Calls that were not made again, as the budget was used up.
+    pub retry_budget_exhausted: u64,
+    /// Targets that were chosen whatever their health.
+    pub panic_picks: u64,
+    /// Targets that were chosen in another zone for want of some in the node's own.
+    pub spilled_picks: u64,
+    /// Its targets.
+    pub targets: Vec<UpstreamTarget>,
+}
+
+/// One target of an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamTarget {
+    /// Address and port.
+    pub address: String,
+    /// Availability zone; empty where it is not known.
+    pub az: String,
+    /// `healthy`, `ejected`, `failing` (its health checks) or `shifted` (traffic is shifted away from its zone).
+    pub state: String,
+    /// Milliseconds that it stays ejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ejected_for_ms: Option<u64>,
+    /// How often it was ejected of late.
+    pub ejections: u32,
+    /// Failures since it last succeeded.
+    pub failures: u32,
+    /// Calls under way to it.
+    pub outstanding: u32,
+    /// The last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}

@@ -19,7 +19,7 @@ use crate::{
     own::{self, Own},
     query::Query,
     respond,
-    store::{Caches, Cluster, Limits, Store, Usage},
+    store::{Caches, Cluster, Limits, Store, Upstreams, Usage},
     sts, usage,
 };
 
@@ -64,7 +64,9 @@ impl Core {
         let site = Site { region: options.region.clone(), account: options.account_id.clone() };
         let limits = Arc::new(own::limits::NoLimits);
         let caches = Arc::new(cache::NoCaches);
-        let own = Own { store: Arc::clone(&store), cluster, limits, caches, dev: options.dev, now_s };
+        let upstreams = Arc::new(own::upstreams::NoUpstreams);
+        let (store_of_own, dev) = (Arc::clone(&store), options.dev);
+        let own = Own { store: store_of_own, cluster, limits, caches, upstreams, dev, now_s };
         Self { options, site, store, usage, own, random: Mutex::new(SmallRng::from_os_rng()), now_s }
     }
 
@@ -81,6 +83,11 @@ impl Core {
     /// The same control plane with caches to ask about and to wait for.
     pub(crate) fn with_caches(self, caches: Arc<dyn Caches>) -> Self {
         Self { own: Own { caches, ..self.own }, ..self }
+    }
+
+    /// The same control plane with upstreams to ask about.
+    pub(crate) fn with_upstreams(self, upstreams: Arc<dyn Upstreams>) -> Self {
+        Self { own: Own { upstreams, ..self.own }, ..self }
     }
 
     /// The largest body that a request with this path may have, in bytes.

@@ -35,5 +35,5 @@ pub use options::{Error, Options};
 pub use service::{Handle, Service};
 pub use store::{
     BoxFuture, CacheQuestion, CacheRequest, Caches, Cluster, ClusterError, DayUsage, KeyUsage, Limits,
-    StillServed, Store, StoreError, TopQuestion, Usage, UsageError,
+    StillServed, Store, StoreError, TopQuestion, Upstreams, Usage, UsageError,
 };

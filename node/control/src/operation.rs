@@ -17,6 +17,7 @@ pub(crate) enum Operation {
     CreateStage,
     CreateUsagePlan,
     CreateUsagePlanKey,
+    CreateVpcLink,
     DeleteApiKey,
     DeleteDeployment,
     DeleteIntegration,
@@ -29,6 +30,7 @@ pub(crate) enum Operation {
     DeleteStage,
     DeleteUsagePlan,
     DeleteUsagePlanKey,
+    DeleteVpcLink,
     FlushStageAuthorizersCache,
     FlushStageCache,
     GetAccount,
@@ -54,6 +56,8 @@ pub(crate) enum Operation {
     GetUsagePlanKey,
     GetUsagePlanKeys,
     GetUsagePlans,
+    GetVpcLink,
+    GetVpcLinks,
     ImportApiKeys,
     ImportRestApi,
     PutIntegration,
@@ -75,6 +79,7 @@ pub(crate) enum Operation {
     UpdateRestApi,
     UpdateStage,
     UpdateUsagePlan,
+    UpdateVpcLink,
 }
 
 /// The operations that the counters answer. Names are AWS's.

@@ -1,5 +1,5 @@
-//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, zonal shifts, rollouts, certificates, busy limits, cached answers.
-//! Owns those routes; must never know how the cluster works.
+//! Tidegate's own API below `/_tidegate/`: the cluster, its checkpoints, zonal shifts, rollouts, certificates, busy limits, upstreams,
+//! cached answers. Owns those routes; must never know how the cluster works.
 
 mod cache;
 mod certificate;
@@ -7,6 +7,7 @@ mod checkpoint;
 pub(crate) mod limits;
 mod rollout;
 mod shift;
+pub(crate) mod upstreams;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +24,7 @@ use crate::{
     input::Input,
     query::Query,
     rest::unsupported::Shape,
-    store::{BoxFuture, Caches, Cluster, ClusterError, Limits, Store, StoreError},
+    store::{BoxFuture, Caches, Cluster, ClusterError, Limits, Store, StoreError, Upstreams},
 };
 
 /// Prefix of every path of this API.
@@ -47,6 +48,8 @@ pub(crate) struct Own {
     pub limits: Arc<dyn Limits>,
     /// The cached answers.
     pub caches: Arc<dyn Caches>,
+    /// The upstreams of this node.
+    pub upstreams: Arc<dyn Upstreams>,
     /// Whether this is a development node.
     pub dev: bool,
     /// The wall clock, in seconds since the Unix epoch.
@@ -68,6 +71,7 @@ impl Own {
             ("GET", ["limits"]) => {
                 Ok(fresh(limits::top(&self.limits, &Query::parse(query.unwrap_or_default())).await?))
             }
+            ("GET", ["upstreams"]) => Ok(fresh(print(&self.upstreams.list()))),
             ("POST", ["cache", "purge"]) => cache::purge(&self.store, &*self.caches, body).await,
             ("GET", ["cache", what @ ("top" | "entry")]) => {
                 let query = Query::parse(query.unwrap_or_default());

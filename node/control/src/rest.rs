@@ -26,6 +26,7 @@ pub(crate) mod usage;
 mod usage_plan;
 mod usage_plan_key;
 mod variables;
+mod vpc_link;
 
 pub(crate) use definition::check as check_compiles;
 pub(crate) use stage_cache::purge as purge_stage;
@@ -47,6 +48,7 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::CreateStage => stage::create(call),
         Operation::CreateUsagePlan => usage_plan::create(call),
         Operation::CreateUsagePlanKey => usage_plan_key::create(call),
+        Operation::CreateVpcLink => vpc_link::create(call),
         Operation::DeleteApiKey => api_key::delete(call),
         Operation::DeleteDeployment => deployment::delete(call),
         Operation::DeleteIntegration => integration::delete(call),
@@ -59,6 +61,7 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::DeleteStage => stage::delete(call),
         Operation::DeleteUsagePlan => usage_plan::delete(call),
         Operation::DeleteUsagePlanKey => usage_plan_key::delete(call),
+        Operation::DeleteVpcLink => vpc_link::delete(call),
         Operation::FlushStageAuthorizersCache => stage_cache::flush_authorizers(call),
         Operation::FlushStageCache => stage_cache::flush(call),
         Operation::GetAccount => account::get(call),
@@ -84,6 +87,8 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::GetUsagePlanKey => usage_plan_key::get(call),
         Operation::GetUsagePlanKeys => usage_plan_key::list(call),
         Operation::GetUsagePlans => usage_plan::list(call),
+        Operation::GetVpcLink => vpc_link::get(call),
+        Operation::GetVpcLinks => vpc_link::list(call),
         Operation::ImportApiKeys => api_key::import::run(call),
         Operation::ImportRestApi => import::create(call),
         Operation::PutIntegration => integration::put(call),
@@ -105,5 +110,6 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::UpdateRestApi => rest_api::update(call),
         Operation::UpdateStage => stage::update(call),
         Operation::UpdateUsagePlan => usage_plan::update(call),
+        Operation::UpdateVpcLink => vpc_link::update(call),
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     error::ApiError,
     options::{Error, Options},
     respond,
-    store::{Caches, Cluster, Limits, Store, Usage},
+    store::{Caches, Cluster, Limits, Store, Upstreams, Usage},
     usage::NoUsage,
 };
 
@@ -64,6 +64,12 @@ impl Service {
     #[must_use]
     pub fn with_caches(self, caches: Arc<dyn Caches>) -> Self {
         Self { core: self.core.with_caches(caches), ..self }
+    }
+
+    /// Connects the upstreams of this node; without them none is listed.
+    #[must_use]
+    pub fn with_upstreams(self, upstreams: Arc<dyn Upstreams>) -> Self {
+        Self { core: self.core.with_upstreams(upstreams), ..self }
     }
 
     /// A handle that outlives `run`.

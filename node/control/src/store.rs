@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use tidegate_proto::{
-    status::{CacheLook, CacheTop, ClusterStatus, JoinTokenIssued, LeaderTransferred, LimitsTop},
+    status::{self, CacheLook, CacheTop, ClusterStatus, JoinTokenIssued, LeaderTransferred, LimitsTop},
     transaction::{OutcomeV1, TransactionV1},
 };
 use tidegate_state::State;
@@ -95,6 +95,12 @@ pub struct TopQuestion {
     pub stage: Option<String>,
     /// Only limits of this level.
     pub level: Option<String>,
+}
+
+/// The upstreams of this node.
+pub trait Upstreams: Send + Sync + 'static {
+    /// All of them, and what is known of their targets.
+    fn list(&self) -> status::Upstreams;
 }
 
 /// The cached answers of the region.

@@ -11,6 +11,7 @@ mod import;
 mod integration;
 mod keys;
 mod keys_import;
+mod links;
 mod method;
 mod model;
 mod plan_keys;

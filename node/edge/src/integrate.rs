@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     body::{BodyFault, ClientBody, Sending, Upload},
-    upstream::{Failure, Reply, ReplyBody, Upstream, Wired},
+    upstream::{Course, Failure, Reply, ReplyBody, Upstream, Wired},
     visit::Trail,
 };
 
@@ -121,23 +121,42 @@ pub(crate) async fn integrate(
 ) -> Result<Arrived, Rejection> {
     let mut deadline = Deadline::new(wired.timeout_ms, trail.lap().into());
     let may_repeat = wired.is_idempotent && body != CallBody::Stream;
-    let sending = taken.sending(body.clone());
+    let course = Course::default();
+    let mut sending = taken.sending(body.clone());
     wired.frame(&sending);
-    let exchange = pin!(upstream.exchange(&wired, sending, true));
-    let mut outcome = within(&mut deadline, exchange, taken, trail).await;
-    if may_repeat && matches!(outcome, Err(Ended::Failed(Failure::Stale(_)))) && upstream.may_retry() {
-        let sending = taken.sending(body);
-        let exchange = Box::pin(upstream.exchange(&wired, sending, false));
-        outcome = Box::pin(within(&mut deadline, exchange, taken, trail)).await;
-    }
+    let outcome = loop {
+        let short_ms = upstream.try_timeout_ms(&wired.pool, wired.timeout_ms, may_repeat, &course);
+        deadline.of_try = short_ms.map(|ms| Instant::now() + Duration::from_millis(ms.into()));
+        let outcome = {
+            let exchange = pin!(upstream.exchange(&wired, sending, &course));
+            within(&mut deadline, exchange, taken, trail).await
+        };
+        let failure = match &outcome {
+            Ok(_) => break outcome,
+            Err(Ended::Failed(failure)) => failure,
+            Err(Ended::Late) => &Failure::Late(String::new()),
+            Err(Ended::Refused(_)) => break outcome,
+        };
+        let again = course.at().is_some_and(|at| {
+            let is_repeatable = may_repeat && !matches!(outcome, Err(Ended::Late));
+            upstream.try_again(&wired.pool, &at, &course, failure, is_repeatable)
+        });
+        if !again {
+            break outcome;
+        }
+        sending = taken.sending(body.clone());
+    };
+    trail.follow(&course);
     match outcome {
         Ok(reply) if reply.status.is_informational() => Err(Rejection::IntegrationFailure(Fault::Answer)),
         Ok(Reply { status, headers, bare_length, body }) => {
+            trail.integration_error = None;
             trail.integration_status = Some(status.as_u16());
             Ok(Arrived { status, headers, bare_length, body: Some(body), deadline: deadline.at })
         }
         Err(Ended::Refused(rejection)) => Err(rejection),
         Err(Ended::Failed(failure)) => Err(failure.rejection()),
+        Err(Ended::Late) => Err(Rejection::IntegrationTimeout),
     }
 }
 
@@ -145,12 +164,16 @@ pub(crate) async fn integrate(
 enum Ended {
     Refused(Rejection),
     Failed(Failure),
+    /// The time of the whole call is over.
+    Late,
 }
 
 /// When a call must have been answered. Time in which the client keeps the upstream waiting for the request's body does not
 /// count against the upstream.
 struct Deadline {
     at: Instant,
+    /// When this try must have been, where that is sooner.
+    of_try: Option<Instant>,
     patience: Duration,
     latest: Instant,
 }
@@ -160,6 +183,7 @@ impl Deadline {
         let patience = Duration::from_millis(timeout_ms.into());
         Self {
             at: now + patience,
+            of_try: None,
             patience,
             latest: now + Duration::from_millis(UPLOAD_TIME_MS_MAX) + patience,
         }
@@ -183,7 +207,8 @@ async fn within(
     trail: &mut Trail,
 ) -> Result<Reply, Ended> {
     loop {
-        match timeout_at(deadline.at, &mut exchange).await {
+        let at = deadline.of_try.map_or(deadline.at, |of_try| of_try.min(deadline.at));
+        match timeout_at(at, &mut exchange).await {
             Ok(Ok(reply)) => return Ok(reply),
             Ok(Err(_)) if taken.upload.as_ref().is_some_and(|upload| upload.is_too_large()) => {
                 return Err(Ended::Refused(Rejection::RequestTooLarge));
@@ -192,10 +217,11 @@ async fn within(
                 trail.integration_error = Some(failure.to_string());
                 return Err(Ended::Failed(failure));
             }
+            Err(_) if at < deadline.at => return Err(Ended::Failed(Failure::Late("a target".into()))),
             Err(_) if taken.upload.as_ref().is_some_and(|upload| deadline.extend(upload)) => {}
             Err(_) => {
                 trail.integration_error = Some(Rejection::IntegrationTimeout.message().to_owned());
-                return Err(Ended::Refused(Rejection::IntegrationTimeout));
+                return Err(Ended::Late);
             }
         }
     }

@@ -25,3 +25,4 @@ pub use cache::{CacheTrial, Callers, Neighbours, Reply};
 pub use limiter::{Limiter, boot_ns};
 pub use options::{DiskOptions, Options};
 pub use service::{Error, Handle, Service};
+pub use tidegate_upstream::{Zones, ZonesError};

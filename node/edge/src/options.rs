@@ -1,6 +1,8 @@
 //! The options of the data plane and their rules.
 
-use std::{fmt, num::NonZeroU32, path::PathBuf};
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf};
+
+use tidegate_upstream::Zones;
 
 use tidegate_proto::limits::{CACHE_MEMORY_BYTES_DEFAULT, SHARDS_MAX};
 
@@ -20,6 +22,12 @@ pub struct Options {
     /// Whether plain HTTP/1 requests take the short line, without the HTTP server between. Off, every request takes the
     /// general line: slower, and otherwise the same. For comparing the two, and for an emergency.
     pub direct: bool,
+    /// The availability zone that this node is in; calls stay in it where they can.
+    pub az: String,
+    /// Which zones upstream addresses are in.
+    pub zones: Zones,
+    /// DNS servers for the names of upstreams; without any the operating system is asked.
+    pub dns: Vec<SocketAddr>,
     /// Bytes of stored answers that this node holds in memory, over all stages.
     pub cache_bytes_max: u64,
     /// Where stored answers go that memory has no room for, and where they outlive the process; nowhere when absent.
@@ -58,6 +66,9 @@ impl Default for Options {
             shards: 0,
             requests_per_second_max: None,
             direct: true,
+            az: String::new(),
+            zones: Zones::default(),
+            dns: Vec::new(),
             cache_bytes_max: CACHE_MEMORY_BYTES_DEFAULT,
             cache_disk: None,
         }

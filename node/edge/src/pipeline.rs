@@ -59,7 +59,8 @@ async fn answer(
     }
     let intake = admitted.intake(&request)?;
     let mut taken = match intake {
-        Intake::Nothing if body.is_end_stream() => Taken::nothing(),
+        // What is empty can be sent again as well.
+        Intake::Nothing | Intake::Stream if body.is_end_stream() => Taken::nothing(),
         intake => Box::pin(Taken::take(intake, body)).await?,
     };
     let answer = call(shard, visit, &request, &admitted, &mut taken, trail).await?;
@@ -101,7 +102,9 @@ async fn map(
         Step::Respond(response) => return Ok(Answer::local(response)),
         Step::Call(call, carry) => (call, carry),
     };
-    let wired = Wired::of(&call, &shard.upstream);
+    let routed = admitted.routed();
+    let link = routed.snapshot().links().of(routed.stage_index(), routed.method_index());
+    let wired = Wired::of(&call, link.map(|link| &*link.id), &shard.upstream);
     trail.phases.request_transform_us = trail.lap_us();
     let reply = integrate::integrate(&shard.upstream, wired, call.body, taken, trail).await;
     trail.phases.integrate_us = trail.lap_us();
@@ -155,7 +158,8 @@ fn forward(shard: &Shard, visit: &Visit, request: &Request<'_>, admitted: &Admit
     let routed = admitted.routed();
     let Plan::Forward { target } = routed.plan() else { return None };
     let forward = admitted.forward()?;
-    let shelf = visit.view.shelf(routed.stage_index(), target, &shard.upstream)?;
+    let place = (routed.stage_index(), routed.method_index());
+    let pool = visit.view.pool(place, target, &shard.upstream)?;
     let (verb, facts) = (request.verb, &request.facts);
     let head = RawHead { verb, rest: request.rest(), query: request.query, fields: &[], raw: &[] };
     let sender = Sender {
@@ -166,5 +170,5 @@ fn forward(shard: &Shard, visit: &Visit, request: &Request<'_>, admitted: &Admit
     };
     let mut lines = Vec::with_capacity(1_024);
     forward.write_map(&head, request.headers, &sender, &mut lines).ok()?;
-    Some(Wired::new(shelf, lines, forward.verb(verb), forward.timeout_ms(), true))
+    Some(Wired::new(pool, lines, forward.verb(verb), forward.timeout_ms(), true))
 }

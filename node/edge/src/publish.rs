@@ -18,7 +18,7 @@ use tidegate_telemetry::metrics::{Registry, RouteLabels, RouteMetrics};
 
 use crate::{
     cache::{Cache, Store, Stores},
-    upstream::{Kind, Shelf, Upstream},
+    upstream::{Kind, Pool, Upstream, Upstreams},
 };
 
 /// A snapshot with the meters of its routes, resolved before any request needs them.
@@ -35,33 +35,57 @@ type Meters = Arc<[Arc<RouteMetrics>]>;
 #[derive(Clone)]
 pub(crate) struct View(Rc<Held>);
 
-/// The one reference of a shard, and the shelves it has looked up.
+/// The one reference of a shard, and the pools it has looked up.
 struct Held {
     published: Arc<Published>,
-    /// By stage and target; looked up by name once, reached by number from then on.
-    shelves: Box<[OnceCell<Shelves>]>,
+    /// By stage; looked up by name once, reached by number from then on.
+    pools: Box<[OnceCell<Pools>]>,
 }
 
-type Shelves = Box<[OnceCell<Rc<Shelf>>]>;
+/// The pools of one stage.
+struct Pools {
+    by_target: Box<[OnceCell<Rc<Pool>>]>,
+    /// By method, for those that call through a VPC link.
+    linked: Box<[OnceCell<Rc<Pool>>]>,
+}
 
 impl View {
     pub(crate) fn new(published: Arc<Published>) -> Self {
-        let shelves = published.snapshot.stages().iter().map(|_| OnceCell::new()).collect();
-        Self(Rc::new(Held { published, shelves }))
+        let pools = published.snapshot.stages().iter().map(|_| OnceCell::new()).collect();
+        Self(Rc::new(Held { published, pools }))
     }
 
-    /// The shelf of a stage's target.
-    pub(crate) fn shelf(&self, stage: usize, target: u32, upstream: &Upstream) -> Option<Rc<Shelf>> {
-        let targets = || self.snapshot().stages().get(stage).map_or(&[][..], |stage| stage.targets());
-        let shelves = self.0.shelves.get(stage)?;
-        let shelves = shelves.get_or_init(|| targets().iter().map(|_| OnceCell::new()).collect());
-        let shelf = shelves.get(target as usize)?;
-        if let Some(shelf) = shelf.get() {
-            return Some(Rc::clone(shelf));
+    /// The pool of the method at `place`, whose stage has it call `target`.
+    pub(crate) fn pool(&self, place: (usize, usize), target: u32, upstream: &Upstream) -> Option<Rc<Pool>> {
+        let (stage, method) = place;
+        let link = self.snapshot().links().of(stage, method);
+        let pools = self.0.pools.get(stage)?.get_or_init(|| self.pools(stage));
+        let found = match link {
+            None => pools.by_target.get(target as usize)?,
+            Some(_) => pools.linked.get(method)?,
+        };
+        if let Some(pool) = found.get() {
+            return Some(Rc::clone(pool));
         }
-        let Target { tls, tls_unverified, authority } = targets().get(target as usize)?;
-        let found = upstream.shelf(Kind::of(*tls, *tls_unverified), authority);
-        Some(Rc::clone(shelf.get_or_init(|| found)))
+        let Target { tls, tls_unverified, authority } =
+            self.snapshot().stages().get(stage)?.targets().get(target as usize)?;
+        let kind = Kind::of(*tls, *tls_unverified);
+        let pool = match link {
+            None => upstream.pool(kind, authority, true),
+            Some(link) => upstream.link_pool(kind, authority, &link.id),
+        };
+        Some(Rc::clone(found.get_or_init(|| pool)))
+    }
+
+    fn pools(&self, stage: usize) -> Pools {
+        let table = self.snapshot().stages().get(stage);
+        let cells = |count| std::iter::repeat_with(OnceCell::new).take(count).collect();
+        let methods = table.map_or(0, |table| table.routes().len());
+        let has_links = (0..methods).any(|method| self.snapshot().links().of(stage, method).is_some());
+        Pools {
+            by_target: cells(table.map_or(0, |table| table.targets().len())),
+            linked: cells(if has_links { methods } else { 0 }),
+        }
     }
 
     /// A constant answer of the method at `route`.
@@ -89,6 +113,7 @@ pub(crate) struct Publisher {
     revision: AtomicU64,
     registry: Registry,
     cache: Arc<Cache>,
+    upstreams: Arc<Upstreams>,
 }
 
 impl Published {
@@ -113,13 +138,24 @@ impl Published {
 }
 
 impl Publisher {
-    pub(crate) fn new(registry: Registry, cache: Arc<Cache>, first: Arc<Snapshot>) -> Self {
+    pub(crate) fn new(
+        registry: Registry,
+        cache: Arc<Cache>,
+        upstreams: Arc<Upstreams>,
+        first: Arc<Snapshot>,
+    ) -> Self {
+        upstreams.follow(first.links());
         let meters = first.stages().iter().map(|stage| resolve(&registry, stage)).collect();
         let stores = cache.stores(first.caches(), first.stages().len(), &[]);
         let revision = AtomicU64::new(first.revision());
         let current = ArcSwap::from_pointee(Published { snapshot: first, meters, stores });
         let (retired, generation) = (Mutex::default(), AtomicU64::new(0));
-        Self { current, retired, generation, revision, registry, cache }
+        Self { current, retired, generation, revision, registry, cache, upstreams }
+    }
+
+    /// The upstreams, shared by all shards.
+    pub(crate) fn upstreams(&self) -> &Arc<Upstreams> {
+        &self.upstreams
     }
 
     /// What all shards share of the cache.
@@ -157,6 +193,7 @@ impl Publisher {
         // The lock orders concurrent publishers; shards never take it.
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current.load_full();
+        self.upstreams.follow(snapshot.links());
         let known = before.snapshot.stages();
         let take_over = |stage: &Arc<StageTable>| {
             let (index, same) = before.snapshot.stage(stage.api(), stage.name())?;

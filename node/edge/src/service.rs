@@ -1,6 +1,15 @@
 //! The data plane as a service: binds the shards, runs a thread for each, publishes snapshots to all, drains them.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, thread, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use rand::RngCore;
 use tidegate_gateway::Snapshot;
@@ -8,6 +17,7 @@ use tidegate_listener as listener;
 use tidegate_proto::{
     cache::MessageV1,
     peer::{CacheEntryV1, CacheHeldV1, CacheLookV1, CacheTopV1},
+    status::UpstreamStatus,
 };
 use tidegate_telemetry::{
     access_log::{self, Record},
@@ -27,7 +37,7 @@ use crate::{
     publish::Publisher,
     respond::Log,
     shard::Shard,
-    upstream::{Roots, Tls, Upstream},
+    upstream::{Place, Resolver, Roots, Tls, Upstream, Upstreams, keep},
 };
 
 /// How often replaced snapshots are looked at.
@@ -114,8 +124,17 @@ impl Service {
         let disk = options.cache_disk.map(open).transpose().map_err(Error::Disk)?;
         let cache = Cache::new(options.cache_bytes_max, limiter.origin(), &registry).with_disk(disk);
         let cache = Arc::new(cache);
+        let upstreams = Arc::new(Upstreams::new(Place {
+            az: options.az.into(),
+            zones: options.zones,
+            origin: limiter.origin(),
+            resolver: Resolver::new(options.dns),
+            avoided: Mutex::default(),
+        }));
+        let sampled = Arc::clone(&upstreams);
+        registry.collector(move |encoder| sampled.sample(encoder));
         let handle = Handle {
-            publisher: Arc::new(Publisher::new(registry.clone(), cache, first)),
+            publisher: Arc::new(Publisher::new(registry.clone(), cache, upstreams, first)),
             certificates,
             listeners: handles(&listeners),
             tls_listeners: handles(&tls_listeners),
@@ -158,6 +177,8 @@ impl Service {
     /// [`Error::Shard`] when a thread cannot be started or a shard's listener failed, [`Error::Tls`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let handle = self.handle.clone();
+        let tls = Tls::new(&self.roots)?;
+        let mut keeping = pin!(keep(Arc::clone(handle.publisher.upstreams()), tls));
         let ends = self.start().inspect_err(|_| handle.drain())?;
         let mut shutdown = pin!(shutdown);
         let mut all = pin!(async {
@@ -179,6 +200,7 @@ impl Service {
                     is_stopping = true;
                     handle.drain();
                 }
+                () = keeping.as_mut() => {}
                 () = tokio::time::sleep(SWEEP) => handle.publisher.sweep(),
             }
         }
@@ -191,15 +213,18 @@ impl Service {
         let mut tls_listeners = self.tls_listeners.into_iter();
         for (index, listener) in self.listeners.into_iter().enumerate() {
             let tls_listener = tls_listeners.next();
-            let upstream = Tls::new(&self.roots)?;
+            let tls = Tls::new(&self.roots)?;
             let publisher = Arc::clone(&self.handle.publisher);
+            let upstream = (Arc::clone(publisher.upstreams()), tls, seed());
             let admission = Admission::new(self.limiter.clone(), self.ceiling.clone(), &self.registry);
             let (log, is_direct) = (self.log.clone(), self.is_direct);
             let (end, ended) = oneshot::channel();
             thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
                 // A panic ends the task that met it: a request or a connection. Without its accepting task or its clock a shard ends.
                 panics::contain_thread();
-                let shard = Shard::new(publisher, Upstream::new(upstream), admission, log, origin, seed());
+                let (upstreams, tls, drawn) = upstream;
+                let upstream = Upstream::new(upstreams, tls, drawn);
+                let shard = Shard::new(publisher, upstream, admission, log, origin, seed());
                 let _ = end.send(serve(listener, tls_listener, shard, is_direct));
             })?;
             ends.push(ended);
@@ -284,6 +309,17 @@ impl Handle {
     /// Requests of a stage that were answered, and those answered with a status of 500 or above, since the node started.
     pub fn stage_counts(&self, api: &str, stage: &str) -> (u64, u64) {
         self.publisher.registry().routes().stage_counts(api, stage)
+    }
+
+    /// Shifts calls away from upstream targets in these availability zones, and from no others, from the next call on. A shift that
+    /// would leave an upstream without targets is not followed there.
+    pub fn avoid(&self, azs: &[&str]) {
+        self.publisher.upstreams().avoid(azs);
+    }
+
+    /// The upstreams of this node and what it knows of their targets.
+    pub fn upstreams(&self) -> Vec<UpstreamStatus> {
+        self.publisher.upstreams().describe()
     }
 
     /// Whether requests are accepted.

@@ -3,6 +3,7 @@
 use std::{
     io::Write,
     net::{IpAddr, SocketAddr},
+    rc::Rc,
     time::Instant,
 };
 
@@ -21,6 +22,7 @@ use crate::{
     identity::{Identity, TRACE_HEADER, kept_trace},
     publish::View,
     shard::Shard,
+    upstream::{Course, Shelf},
 };
 
 /// A request and the facts the edge established about it.
@@ -60,6 +62,10 @@ pub(crate) struct Trail {
     pub(crate) phases: PhaseTimes,
     pub(crate) integration_status: Option<u16>,
     pub(crate) integration_error: Option<String>,
+    /// Where the call was tried last.
+    pub(crate) upstream: Option<Rc<Shelf>>,
+    /// How often the call was tried.
+    pub(crate) attempts: u8,
     pub(crate) rejection: Option<Rejection>,
     /// The API key that let it in.
     pub(crate) known: Option<Known>,
@@ -168,6 +174,8 @@ impl Visit {
             xray_trace_id: Some(self.trace().as_bytes()),
             region: Some(self.snapshot().region()),
             cache: trail.cache.name(),
+            upstream_az: trail.upstream.as_deref().and_then(Shelf::az),
+            upstream_attempts: Some(trail.attempts.into()).filter(|count| *count > 0),
             phases: trail.phases,
             ..Record::default()
         }
@@ -266,6 +274,8 @@ impl Trail {
             phases: PhaseTimes::default(),
             integration_status: None,
             integration_error: None,
+            upstream: None,
+            attempts: 0,
             rejection: None,
             known: None,
             quota: None,
@@ -286,6 +296,12 @@ impl Trail {
         let took = now.saturating_duration_since(self.lap);
         self.lap = now;
         u64::try_from(took.as_micros()).ok()
+    }
+
+    /// Notes where a call went.
+    pub(crate) fn follow(&mut self, course: &Course) {
+        self.upstream = course.at();
+        self.attempts = course.failed_tries().saturating_add(1);
     }
 
     /// Notes the route.

@@ -25,5 +25,7 @@ mod swap;
 mod timing;
 #[path = "it/tls.rs"]
 mod tls;
+#[path = "it/upstreams.rs"]
+mod upstreams;
 #[path = "it/zone.rs"]
 mod zone;

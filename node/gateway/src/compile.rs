@@ -6,6 +6,8 @@ mod mapping;
 mod tree;
 mod uri;
 
+pub(crate) use uri::substitute;
+
 #[cfg(test)]
 mod tests;
 

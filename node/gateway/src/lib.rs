@@ -7,6 +7,7 @@ mod caches;
 mod compile;
 mod direct;
 mod limits;
+mod links;
 mod phase;
 mod rejection;
 mod request;
@@ -28,6 +29,7 @@ pub use limits::{
     Gate, KeyTable, Known, Level, Limits, Shortage, Subject, holders, plan_limit_name,
     subjects as limit_subjects,
 };
+pub use links::{Links, link_uses};
 pub use phase::{Admitted, Authorized, Pass, Routed, Turnstile, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};
 pub use request::{Facts, Request, common_log_time, verb};

@@ -9,12 +9,12 @@ use rkyv::rancor;
 use tidegate_proto::{
     compiled::{
         ArchivedSnapshotV1, CertificateV1, CertificatesV1, SnapshotV1, VERSION, caches::CachesV1,
-        limits::LimitsV1,
+        limits::LimitsV1, links::LinksV1,
     },
     frame::{self, FrameError, HEADER_BYTES, Kind},
 };
 
-use crate::{Caches, Limits, LoadError, StageTable, router};
+use crate::{Caches, Limits, Links, LoadError, StageTable, router};
 
 /// The compiled configuration of a node. Unchanged stages are shared between snapshots.
 pub struct Snapshot {
@@ -29,6 +29,7 @@ pub struct Snapshot {
     ticket_secret: Option<[u8; 32]>,
     limits: Arc<Limits>,
     caches: Arc<Caches>,
+    links: Arc<Links>,
 }
 
 impl Snapshot {
@@ -53,6 +54,7 @@ impl Snapshot {
             ticket_secret: None,
             limits: Arc::default(),
             caches: Arc::default(),
+            links: Arc::default(),
         }
     }
 
@@ -78,6 +80,18 @@ impl Snapshot {
     /// Which answers may come from a cache.
     pub fn caches(&self) -> &Arc<Caches> {
         &self.caches
+    }
+
+    /// The same snapshot with VPC links, which must have been built for [`Self::stages`].
+    #[must_use]
+    pub fn with_links(mut self, links: Arc<Links>) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// Where methods call that call through a VPC link.
+    pub fn links(&self) -> &Arc<Links> {
+        &self.links
     }
 
     /// The same snapshot with the certificates of the data plane, and the secret behind its session tickets.
@@ -171,22 +185,23 @@ impl Snapshot {
         let mut out = frame::seal(Kind::Snapshot, VERSION, &rkyv::to_bytes::<rancor::Error>(&head)?)?;
         frames.iter().for_each(|frame| out.extend_from_slice(frame));
         let limits = self.limits.compiled();
-        let caches = self.caches.compiled();
+        let (caches, links) = (self.caches.compiled(), self.links.compiled());
         // What stands last may be absent; whatever stands before it may not.
-        if self.ticket_secret.is_some()
-            || !self.certificates.is_empty()
-            || !limits.is_empty()
-            || !caches.is_empty()
-        {
+        let has_caches = !caches.is_empty() || !links.is_empty();
+        let has_limits = !limits.is_empty() || has_caches;
+        if self.ticket_secret.is_some() || !self.certificates.is_empty() || has_limits {
             let certificates = self.certificates.iter().map(|certificate| CertificateV1::clone(certificate));
             let ticket_secret = self.ticket_secret;
             out.extend(CertificatesV1 { ticket_secret, certificates: certificates.collect() }.encode()?);
         }
-        if !limits.is_empty() || !caches.is_empty() {
+        if has_limits {
             out.extend(limits.encode()?);
         }
-        if !caches.is_empty() {
+        if has_caches {
             out.extend(caches.encode()?);
+        }
+        if !links.is_empty() {
+            out.extend(links.encode()?);
         }
         Ok(out)
     }
@@ -218,12 +233,21 @@ impl Snapshot {
                 (LimitsV1::decode(frame)?, rest)
             }
         };
-        let caches = if rest.is_empty() { CachesV1::default() } else { CachesV1::decode(rest)? };
+        let (caches, rest) = match rest {
+            [] => (CachesV1::default(), rest),
+            more => {
+                let (frame, rest) = split_frame(more)?;
+                (CachesV1::decode(frame)?, rest)
+            }
+        };
+        let links = if rest.is_empty() { LinksV1::default() } else { LinksV1::decode(rest)? };
         let (revision, applied) = (head.revision.to_native(), head.applied.to_native());
         let snapshot = Self::new(revision, applied, head.region.as_str(), head.account.as_str(), stages);
         let certificates = certificates.into_iter().map(Arc::new).collect();
         let caches = Arc::new(Caches::build(Arc::new(caches), snapshot.stages()));
-        Ok((snapshot.with_certificates(certificates, ticket_secret).with_caches(caches), limits))
+        let links = Arc::new(Links::build(Arc::new(links), snapshot.stages()));
+        let snapshot = snapshot.with_certificates(certificates, ticket_secret);
+        Ok((snapshot.with_caches(caches).with_links(links), limits))
     }
 }
 

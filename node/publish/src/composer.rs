@@ -6,16 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use tidegate_gateway::{Caches, Limits, Snapshot, StageTable, holders};
+use tidegate_gateway::{Caches, Limits, Links, Snapshot, StageTable, holders};
 use tidegate_proto::{
-    compiled::{CertificateV1, caches::CachesV1, limits::LimitsV1},
+    compiled::{CertificateV1, caches::CachesV1, limits::LimitsV1, links::LinksV1},
     document::{Certificate, Deployment, TicketSecret},
     key::{self, Key},
 };
 use tidegate_state::{Change, State};
 use tidegate_throttle::Holders;
 
-use crate::{caches, limits};
+use crate::{caches, limits, links};
 
 /// Resolves limits for stages; when it returns, requests may be held against them.
 pub type Resolve<'a> = dyn Fn(LimitsV1, &[Arc<StageTable>]) -> Arc<Limits> + 'a;
@@ -35,6 +35,7 @@ pub struct Composer {
     seen: State,
     limits: LimitsV1,
     caches: Arc<CachesV1>,
+    links: Arc<LinksV1>,
     is_stale: Stale,
     /// Stages whose newest version cannot be used here.
     failing: BTreeSet<Slot>,
@@ -45,6 +46,7 @@ pub struct Composer {
 struct Stale {
     limits: bool,
     caches: bool,
+    links: bool,
 }
 
 /// What a state means on this node.
@@ -70,7 +72,8 @@ impl Composer {
             seen: State::default(),
             limits: LimitsV1::clone(first.limits().compiled()),
             caches: first.caches().compiled().clone(),
-            is_stale: Stale { limits: true, caches: true },
+            links: first.links().compiled().clone(),
+            is_stale: Stale { limits: true, caches: true, links: true },
             failing: BTreeSet::new(),
             has_composed: false,
         }
@@ -111,9 +114,13 @@ impl Composer {
             self.caches = Arc::new(caches::compile(state, &self.region, &self.az));
         }
         let caches = Arc::new(Caches::build(self.caches.clone(), snapshot.stages()));
+        if std::mem::take(&mut self.is_stale.links) {
+            self.links = Arc::new(links::compile(state, &self.region, &self.az));
+        }
+        let links = Arc::new(Links::build(self.links.clone(), snapshot.stages()));
         let certificates = self.certificates.values().cloned().collect();
         let snapshot = snapshot.with_certificates(certificates, self.ticket_secret);
-        let snapshot = Arc::new(snapshot.with_limits(limits).with_caches(caches));
+        let snapshot = Arc::new(snapshot.with_limits(limits).with_caches(caches).with_links(links));
         Some(Composed { snapshot, failures })
     }
 
@@ -130,6 +137,7 @@ impl Composer {
         };
         self.is_stale.limits |= limits::concerns(name);
         self.is_stale.caches |= caches::concerns(name);
+        self.is_stale.links |= links::concerns(name);
         match Key::parse(name) {
             Key::Stage { api, stage } if is_put => return self.compile(state, api, stage),
             Key::Stage { api, stage } => {

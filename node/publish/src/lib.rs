@@ -6,6 +6,7 @@ mod caches;
 mod composer;
 mod hold;
 pub mod limits;
+mod links;
 pub mod rollout;
 
 pub use composer::{Composed, Composer, Resolve};

@@ -66,6 +66,7 @@ pub(crate) fn concerns(name: &str) -> bool {
         | Key::Credential { .. }
         | Key::Certificate { .. }
         | Key::Cluster
+        | Key::VpcLink { .. }
         | Key::Unknown => false,
     }
 }

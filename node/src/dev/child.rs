@@ -11,6 +11,7 @@ use crate::options::{
     AdminOptions, ClusterOptions, ControlOptions, DevOptions, GatewayOptions, NodeOptions, PlaceOptions,
     TelemetryOptions,
 };
+use crate::upstreams::UpstreamOptions;
 
 /// How long a node may take to drain before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -130,6 +131,7 @@ fn options(plan: &NodePlan, entry: Entry) -> NodeOptions {
             connections_max: 20_000,
             drain_delay_ms: 0,
         },
+        upstream: UpstreamOptions::default(),
         admin: AdminOptions { listen: plan.admin },
         telemetry: TelemetryOptions {
             access_log: Some(plan.folder.join("access.log").to_string_lossy().into_owned()),

@@ -11,6 +11,7 @@ mod limits;
 mod output;
 mod rollout;
 mod shift;
+mod upstreams;
 
 pub use cache::{CacheCommand, GetArgs, PurgeArgs, TopArgs as CacheTopArgs};
 pub use certificate::CertificateCommand;
@@ -21,3 +22,4 @@ pub use limits::{LimitsCommand, TopArgs};
 pub use output::Format;
 pub use rollout::RolloutCommand;
 pub use shift::ZonalShiftCommand;
+pub use upstreams::UpstreamsArgs;

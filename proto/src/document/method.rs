@@ -76,9 +76,12 @@ pub struct Integration {
     /// Upstream address with `{param}` and `${stageVariables.name}` placeholders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
-    /// `INTERNET`; absent for `MOCK`.
+    /// `INTERNET` or `VPC_LINK`; absent for `MOCK`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_type: Option<String>,
+    /// Id of a VPC link, or a stage variable that holds one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<String>,
     /// `integration.request.{location}.{name}` → source expression.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub request_parameters: Map<String>,

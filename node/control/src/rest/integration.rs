@@ -10,6 +10,7 @@ use super::{
     draft::{self, change_method},
     expression, method,
     unsupported::{self, Shape},
+    vpc_link,
 };
 use crate::{
     answer::{Answer, print},
@@ -49,12 +50,8 @@ const PATCHES: Table = Table {
         Rule { path: "/timeoutInMillis", ops: REPLACE, kind: Kind::Number },
         Rule { path: "/cacheNamespace", ops: REPLACE, kind: Kind::Text },
         Rule { path: "/cacheKeyParameters/{}", ops: ADD_REMOVE, kind: Kind::Member },
-        Rule {
-            path: "/connectionType",
-            ops: REPLACE,
-            kind: Kind::Later(Shape::Integration, "connectionType"),
-        },
-        Rule { path: "/connectionId", ops: REPLACE, kind: Kind::Later(Shape::Integration, "connectionId") },
+        Rule { path: "/connectionType", ops: REPLACE, kind: Kind::Text },
+        Rule { path: "/connectionId", ops: REPLACE, kind: Kind::Text },
         Rule { path: "/tlsConfig/insecureSkipVerification", ops: REPLACE, kind: Kind::Flag },
         Rule {
             path: "/responseTransferMode",
@@ -80,6 +77,7 @@ pub(crate) fn put(call: &Call<'_>) -> Outcome {
             integration.cache_namespace.clone_from(&resource.id);
         }
         check(&integration, method)?;
+        check_link(call, &integration)?;
         let printed = print(&integration);
         method.method_integration = Some(integration);
         Ok(printed)
@@ -104,7 +102,9 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
         if integration.cache_namespace.is_empty() {
             integration.cache_namespace.clone_from(&resource.id);
         }
+        integration.connection_id = integration.connection_id.filter(|id| !id.is_empty());
         check(&integration, method)?;
+        check_link(call, &integration)?;
         let printed = print(&integration);
         method.method_integration = Some(integration);
         Ok(printed)
@@ -150,6 +150,7 @@ fn read_input(input: &mut Input) -> Result<Integration, ApiError> {
             Some(kind) if over_http || kind != "INTERNET" => Some(kind),
             _ => over_http.then(|| "INTERNET".to_owned()),
         },
+        connection_id: input.string("connectionId")?.filter(|id| !id.is_empty()),
         request_parameters: input.string_map("requestParameters")?,
         request_templates: input
             .nullable_map("requestTemplates")?
@@ -169,13 +170,12 @@ fn read_input(input: &mut Input) -> Result<Integration, ApiError> {
 }
 
 fn check(integration: &Integration, method: &Method) -> Result<(), ApiError> {
-    for (field, value) in [
-        ("type", json!(integration.kind)),
-        ("connectionType", json!(integration.connection_type)),
-        ("contentHandling", json!(integration.content_handling)),
-    ] {
+    for (field, value) in
+        [("type", json!(integration.kind)), ("contentHandling", json!(integration.content_handling))]
+    {
         unsupported::refuse(Shape::Integration, field, &value)?;
     }
+    check_connection(integration)?;
     if integration.kind == "MOCK" {
         if integration.tls_config.is_some() {
             return Err(unsupported::refusal("TLS to a mock", "tlsConfig", &print(&integration.tls_config)));
@@ -195,6 +195,36 @@ fn check(integration: &Integration, method: &Method) -> Result<(), ApiError> {
     )?;
     expression::check_request_mappings(&integration.request_parameters, method)?;
     cache_key::check(integration, method).map_err(ApiError::bad_request)
+}
+
+/// How an integration reaches its upstream: over the internet, or through a link that it names.
+fn check_connection(integration: &Integration) -> Result<(), ApiError> {
+    let refuse = |text: &str| Err(ApiError::bad_request(text));
+    let is_http = integration.kind.starts_with("HTTP");
+    match (integration.connection_type.as_deref(), integration.connection_id.as_deref()) {
+        (Some("VPC_LINK"), _) if !is_http => {
+            refuse("Integrations of type MOCK cannot have connectionType VPC_LINK")
+        }
+        (Some("VPC_LINK"), None) => refuse("connectionId must be specified for connectionType VPC_LINK"),
+        (Some("VPC_LINK"), Some(_)) | (Some("INTERNET") | None, None) => Ok(()),
+        (Some("INTERNET") | None, Some(_)) => {
+            refuse("connectionId can only be specified for connectionType VPC_LINK")
+        }
+        (Some(other), _) => Err(ApiError::bad_request(format!(
+            "Invalid connectionType '{other}' specified. Must be one of: [INTERNET, VPC_LINK]"
+        ))),
+    }
+}
+
+/// The link must exist, unless a stage variable names it.
+fn check_link(call: &Call<'_>, integration: &Integration) -> Result<(), ApiError> {
+    match integration.connection_id.as_deref() {
+        Some(link) if !link.contains("${stageVariables.") => {
+            let missing = |_| ApiError::bad_request(format!("Invalid Vpc Link identifier specified: {link}"));
+            vpc_link::find_by_id(call, link).map(drop).map_err(missing)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_endpoint(integration: &Integration) -> Result<(), ApiError> {

@@ -1,4 +1,4 @@
-//! Tags of REST APIs, stages, usage plans and API keys. Owns their rules and ARNs, and refuses tags with a meaning that make no sense;
+//! Tags of REST APIs, stages, usage plans, API keys and VPC links. Owns their rules and ARNs, and refuses tags with a meaning that make no sense;
 //! must never act on one, except to pin an id.
 
 use serde_json::json;
@@ -11,7 +11,7 @@ use tidegate_proto::{
 };
 use tidegate_state::table::Versioned;
 
-use super::{api_key, draft::Draft, stage::no_stage, unsupported::Shape, usage_plan};
+use super::{api_key, draft::Draft, stage::no_stage, unsupported::Shape, usage_plan, vpc_link};
 use crate::{
     answer::Answer,
     call::{Call, Outcome, read},
@@ -37,6 +37,7 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
         }
         Target::UsagePlan(plan) => usage_plan::find_by_id(call, &plan)?.document.tags,
         Target::ApiKey(key) => api_key::find(call, &key)?.document.tags,
+        Target::VpcLink(link) => vpc_link::find_by_id(call, &link)?.document.tags,
     };
     read(Answer::ok(json!({ "tags": tags })))
 }
@@ -154,6 +155,12 @@ fn change(call: &Call<'_>, edit: impl FnOnce(&mut Map<String>)) -> Outcome {
             check(&found.tags)?;
             transaction.compare(key::api_key(&id), revision).put(key::api_key(&id), &found);
         }
+        Target::VpcLink(id) => {
+            let Versioned { revision, document: mut link } = vpc_link::find_by_id(call, &id)?;
+            edit(&mut link.tags);
+            vpc_link::check_tags(&link.tags)?;
+            transaction.compare(key::vpc_link(&id), revision).put(key::vpc_link(&id), &link);
+        }
     }
     Ok((transaction, Answer::no_content()))
 }
@@ -165,10 +172,11 @@ enum Target {
     Stage(String, String),
     UsagePlan(String),
     ApiKey(String),
+    VpcLink(String),
 }
 
-/// `arn:{partition}:apigateway:{region}::` and `/restapis/{api}`, `/restapis/{api}/stages/{stage}`, `/usageplans/{plan}` or
-/// `/apikeys/{key}`.
+/// `arn:{partition}:apigateway:{region}::` and `/restapis/{api}`, `/restapis/{api}/stages/{stage}`, `/usageplans/{plan}`,
+/// `/apikeys/{key}` or `/vpclinks/{link}`.
 fn target(call: &Call<'_>) -> Result<Target, ApiError> {
     let arn = call.param("resource_arn");
     let invalid = || ApiError::bad_request(format!("Invalid ARN specified in the request: {arn}"));
@@ -182,6 +190,7 @@ fn target(call: &Call<'_>) -> Result<Target, ApiError> {
         ["", "restapis", api] => Ok(Target::Api((*api).to_owned())),
         ["", "restapis", api, "stages", stage] => Ok(Target::Stage((*api).to_owned(), (*stage).to_owned())),
         ["", "usageplans", plan] => Ok(Target::UsagePlan((*plan).to_owned())),
+        ["", "vpclinks", link] => Ok(Target::VpcLink((*link).to_owned())),
         ["", "apikeys", key] => Ok(Target::ApiKey((*key).to_owned())),
         _ => Err(invalid()),
     }

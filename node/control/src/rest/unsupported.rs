@@ -36,6 +36,8 @@ pub(crate) enum Shape {
     ApiKey,
     /// `UsagePlan` and what is in it.
     UsagePlan,
+    /// `VpcLink`.
+    VpcLink,
     /// `Account`.
     Account,
     /// Tags.
@@ -65,8 +67,6 @@ const LATER: &[Row] = &[
     row(Shape::Method, "authorizationScopes", "Authorization by scope", &[]),
     row(Shape::Method, "requestValidatorId", "Request validation", &[]),
     row(Shape::Integration, "type", "The integration type", &["HTTP", "HTTP_PROXY", "MOCK"]),
-    row(Shape::Integration, "connectionType", "The connection type", &["INTERNET"]),
-    row(Shape::Integration, "connectionId", "A VPC link", &[]),
     row(Shape::Integration, "credentials", "Integration credentials", &[]),
     row(Shape::Integration, "contentHandling", "Content handling", &[]),
     row(Shape::Integration, "responseTransferMode", "The response transfer mode", &["BUFFERED"]),

@@ -89,9 +89,9 @@ fn creation_is_refused() {
         (json!({}), "1 validation error detected: Value null at 'putIntegrationInput.type' failed to satisfy constraint: Member must not be null".into()),
         (with("type", json!("AWS_PROXY")), later("The integration type", "type", "AWS_PROXY")),
         (with("type", json!("AWS")), later("The integration type", "type", "AWS")),
-        (with("connectionType", json!("VPC_LINK")), later("The connection type", "connectionType", "VPC_LINK")),
+        (with("connectionType", json!("VPC_LINK")), "connectionId must be specified for connectionType VPC_LINK".into()),
         (with("connectionType", json!("X")), "1 validation error detected: Value 'X' at 'putIntegrationInput.connectionType' failed to satisfy constraint: Member must satisfy enum value set: [INTERNET, VPC_LINK]".into()),
-        (with("connectionId", json!("v")), later("A VPC link", "connectionId", "v")),
+        (with("connectionId", json!("v")), "connectionId can only be specified for connectionType VPC_LINK".into()),
         (with("credentials", json!("arn:x")), later("Integration credentials", "credentials", "arn:x")),
         (with("contentHandling", json!("CONVERT_TO_TEXT")), later("Content handling", "contentHandling", "CONVERT_TO_TEXT")),
         (with("responseTransferMode", json!("STREAM")), later("The response transfer mode", "responseTransferMode", "STREAM")),
@@ -183,7 +183,7 @@ fn updates() {
         (
             replace("/connectionType", "VPC_LINK"),
             400,
-            "The connection type is not supported by this version of Tidegate: field connectionType, value VPC_LINK",
+            "connectionId must be specified for connectionType VPC_LINK",
         ),
         (
             patch("add", "/uri", json!("http://x")),

@@ -43,7 +43,14 @@ fn wrong_tags() {
     let no_api = format!("Invalid API identifier specified {ACCOUNT}:nope");
     let cases = [
         ("GET", "/tags/x".to_owned(), json!(null), 400, invalid("x")),
-        ("GET", arn("/vpclinks/x"), json!(null), 400, invalid("arn:aws:apigateway:eu-west-1::/vpclinks/x")),
+        ("GET", arn("/vpclinks/x"), json!(null), 404, "Invalid Vpc Link identifier specified".into()),
+        (
+            "GET",
+            arn("/domainnames/x"),
+            json!(null),
+            400,
+            invalid("arn:aws:apigateway:eu-west-1::/domainnames/x"),
+        ),
         ("GET", arn("/restapis/nope"), json!(null), 404, no_api.clone()),
         ("PUT", arn("/restapis/nope"), json!({ "tags": {} }), 404, no_api),
         ("GET", arn("/usageplans/nope"), json!(null), 404, "Invalid Usage Plan ID specified".into()),

@@ -284,6 +284,7 @@ impl<'s> Guest<'_, 's> {
         if !matches!(outcome, Outcome::Found(_)) {
             self.trail.integration_status = trail.integration_status;
             self.trail.integration_error = trail.integration_error;
+            (self.trail.upstream, self.trail.attempts) = (trail.upstream, trail.attempts);
             self.trail.phases.integrate_us = self.trail.lap_us();
         }
         match outcome {

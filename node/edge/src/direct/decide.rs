@@ -27,7 +27,7 @@ use crate::{
     relay::{Relay, Span},
     respond::push_own_lines,
     shard::Shard,
-    upstream::Shelf,
+    upstream::{Course, Pool},
 };
 
 /// What the head of a call usually needs: room for it is made once.
@@ -58,7 +58,8 @@ pub(super) struct Ready {
 /// A call that is ready to be sent.
 pub(super) struct Call {
     pub(super) upload: Relay,
-    pub(super) shelf: Rc<Shelf>,
+    pub(super) pool: Rc<Pool>,
+    pub(super) course: Course,
     pub(super) timeout_ms: u32,
     /// The same bytes can be sent again without anybody noticing.
     pub(super) may_repeat: bool,
@@ -161,6 +162,7 @@ impl Site<'_> {
         errand.close = head.close || self.is_draining;
         errand.status = 0;
         errand.integration_status = None;
+        errand.attempts = 0;
         errand.decide_us = None;
         (errand.is_hit, errand.may_invalidate) = (false, false);
         errand.integrate_us = None;
@@ -198,9 +200,9 @@ impl Site<'_> {
             Plan::Answer { answer } => Err(Turn::Answer(answer)),
             Plan::Forward { target } => {
                 let forward = admitted.forward().ok_or(Turn::Hand)?;
-                let shelf =
-                    view.shelf(routed.stage_index(), target, &self.shard.upstream).ok_or(Turn::Hand)?;
-                self.call(sight, errand, &forward, shelf).ok_or(Turn::Hand)
+                let place = (routed.stage_index(), routed.method_index());
+                let pool = view.pool(place, target, &self.shard.upstream).ok_or(Turn::Hand)?;
+                self.call(sight, errand, &forward, pool).ok_or(Turn::Hand)
             }
         }
     }
@@ -211,7 +213,7 @@ impl Site<'_> {
         sight: &Sight<'_, '_>,
         errand: &mut Errand,
         forward: &Forward<'_>,
-        shelf: Rc<Shelf>,
+        pool: Rc<Pool>,
     ) -> Option<Call> {
         let head = &sight.head;
         let rest = sight.address.map_or("", |address| address.rest);
@@ -254,7 +256,8 @@ impl Site<'_> {
         }
         Some(Call {
             upload: Relay::new(out, span, BODY_BYTES_MAX),
-            shelf,
+            pool,
+            course: Course::default(),
             timeout_ms: forward.timeout_ms(),
             may_repeat: !is_streaming && is_idempotent(verb),
             is_head,

@@ -1,6 +1,6 @@
 //! One request on the short line: where its parts stand in the buffer, and what became of it.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use tidegate_gateway::{Plainness, Rejection};
 use tidegate_listener::{
@@ -12,7 +12,11 @@ use tidegate_proto::{
     limits::{ERRAND_BOXES_MAX, ERRAND_BYTES_MAX, TRACE_BYTES_MAX},
 };
 
-use crate::{identity::Identity, publish::View};
+use crate::{
+    identity::Identity,
+    publish::View,
+    upstream::{Course, Shelf},
+};
 
 /// What is known about the client of a connection.
 #[derive(Debug)]
@@ -87,6 +91,10 @@ pub(crate) struct Errand {
     pub(super) status: u16,
     pub(super) integration_status: Option<u16>,
     pub(super) integration_error: Option<String>,
+    /// Where the call was tried last.
+    pub(super) upstream: Option<Rc<Shelf>>,
+    /// How often the call was tried.
+    pub(super) attempts: u8,
     /// Whether it may make stored answers invalid; its head is then kept.
     pub(super) may_invalidate: bool,
     /// Whether a stored answer was found.
@@ -160,6 +168,12 @@ impl Errand {
         self.kept.extend_from_slice(head);
     }
 
+    /// Notes where a call went.
+    pub(super) fn follow(&mut self, course: &Course) {
+        self.upstream = course.at();
+        self.attempts = course.failed_tries().saturating_add(1);
+    }
+
     /// Takes the buffer of a call that is done with it.
     pub(super) fn take_back(&mut self, mut buffer: Vec<u8>, buffers: &Buffers) {
         match buffer.capacity() {
@@ -216,6 +230,7 @@ impl Boxes {
         errand.view = None;
         errand.rejection = None;
         errand.integration_error = None;
+        errand.upstream = None;
         for bytes in [&mut errand.kept, &mut errand.room] {
             bytes.clear();
             bytes.shrink_to(ERRAND_BYTES_MAX);

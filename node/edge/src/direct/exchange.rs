@@ -36,15 +36,15 @@ use crate::{
     respond::push_own_lines,
     shard::Shard,
     upstream::{
-        Connection, Failure,
+        Connection, Failure, Seat, Start, is_silence,
         reply::{ReplyFraming, ReplyHead},
     },
 };
 
 /// Why there is no answer to pass on.
 enum Trouble {
-    /// The upstream did not answer; says whether that may be tried again.
-    Upstream { failure: Failure, is_early: bool },
+    /// The upstream did not answer.
+    Upstream(Failure),
     /// Time ran out.
     Timeout,
     /// The client's body is larger than allowed.
@@ -55,16 +55,10 @@ enum Trouble {
     Gone,
 }
 
-impl Trouble {
-    /// The upstream closed the connection before it said anything.
-    fn is_early(&self) -> bool {
-        matches!(self, Self::Upstream { is_early: true, .. })
-    }
-}
-
 /// An answer whose head is ready to be passed on.
 struct Arrived {
     download: Relay,
+    status: u16,
     keep_alive: bool,
 }
 
@@ -72,23 +66,28 @@ impl<S: Stream> Talk<S> {
     /// Makes the call and passes the answer on. What it keeps while it waits, every connection keeps: so it keeps little, and what
     /// is rare has its memory apart.
     pub(super) async fn exchange(&mut self, call: &mut Call) -> Next {
-        let mut place = self.shard.upstream.reuse(&call.shelf);
+        let (mut place, mut seat) = match self.shard.upstream.begin(&call.pool) {
+            Start::Idle(connection) => (Some(connection), None),
+            Start::Seat(seat) => (None, Some(seat)),
+            Start::Unknown => (None, None),
+        };
         loop {
             let connection = match &mut place {
                 Some(connection) => connection,
-                None => match Box::pin(self.connect(call)).await {
+                None => match Box::pin(self.connect(call, seat.take())).await {
                     Ok(connection) => place.insert(connection),
                     Err(trouble) => return Box::pin(self.give_up(call, trouble)).await,
                 },
             };
+            call.course.visit(&connection.seat);
             let mut outcome = self.call(call, connection).await;
             let trouble = match &mut outcome {
                 Ok(arrived) => return self.pass_on(call, &mut place, arrived).await,
                 Err(trouble) => trouble,
             };
-            let may_try_again = trouble.is_early() && connection.is_reused && call.may_repeat;
+            let may_try_again = self.may_try_again(call, connection, trouble);
             self.close(&mut place);
-            if !(may_try_again && self.shard.upstream.may_retry()) {
+            if !may_try_again {
                 let trouble = std::mem::replace(trouble, Trouble::Gone);
                 return Box::pin(self.give_up(call, trouble)).await;
             }
@@ -96,12 +95,29 @@ impl<S: Stream> Talk<S> {
         }
     }
 
+    /// Notes what was wrong with the target, and says whether there is another try.
+    fn may_try_again(&self, call: &Call, connection: &Connection, trouble: &mut Trouble) -> bool {
+        let upstream = &self.shard.upstream;
+        let again = |failure: &Failure, is_repeatable| {
+            upstream.try_again(&call.pool, &connection.seat, &call.course, failure, is_repeatable)
+        };
+        match trouble {
+            Trouble::Upstream(failure) => again(failure, call.may_repeat),
+            Trouble::Timeout => {
+                again(&Failure::Late(connection.seat.address().to_string()), false);
+                false
+            }
+            Trouble::TooLarge | Trouble::Refused(_) | Trouble::Gone => false,
+        }
+    }
+
     /// A new connection, within the time of the whole call.
-    async fn connect(&self, call: &Call) -> Result<Connection, Trouble> {
+    async fn connect(&self, call: &Call, seat: Option<Seat>) -> Result<Connection, Trouble> {
         let deadline = self.arrived() + Duration::from_millis(call.timeout_ms.into());
-        match timeout_at(deadline.into(), self.shard.upstream.connect(&call.shelf)).await {
+        let connecting = self.shard.upstream.connect(&call.pool, seat, &call.course);
+        match timeout_at(deadline.into(), connecting).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(failure)) => Err(Trouble::Upstream { failure, is_early: false }),
+            Ok(Err(failure)) => Err(Trouble::Upstream(failure)),
             Err(_) => Err(Trouble::Timeout),
         }
     }
@@ -109,7 +125,7 @@ impl<S: Stream> Talk<S> {
     /// Answers without the upstream, where there is somebody to answer.
     async fn give_up(&mut self, call: &mut Call, trouble: Trouble) -> Next {
         match trouble {
-            Trouble::Upstream { failure, .. } => self.fail(call, failure).await,
+            Trouble::Upstream(failure) => self.fail(call, failure).await,
             Trouble::Timeout => self.reject(call, Rejection::IntegrationTimeout).await,
             Trouble::TooLarge => self.reject(call, Rejection::RequestTooLarge).await,
             Trouble::Refused(refusal) => {
@@ -139,14 +155,15 @@ impl<S: Stream> Talk<S> {
         let mut interims = 0;
         let mut is_sent = false;
         let mut is_broken = false;
+        let mut is_short = false;
         // Connecting may have outlived the bound that stood before.
         self.line.alarm.set(self.line.desk.options.body_stall_timeout_ms);
         poll_fn(|cx| {
             if !is_sent {
                 is_sent = self.send_on(cx, call, connection, &mut is_broken)?;
                 if is_sent {
-                    self.await_answer(call, connection.is_reused);
-                    if !(call.may_repeat && connection.is_reused) {
+                    is_short = self.await_answer(call, connection.is_reused);
+                    if !(call.may_repeat && (connection.is_reused || call.pool.has_alternatives())) {
                         self.recycle(call);
                     }
                 }
@@ -156,9 +173,17 @@ impl<S: Stream> Talk<S> {
                 match connection.input.poll_fill(&mut connection.wire, cx, buffers) {
                     Poll::Ready(Ok(1..)) => {}
                     Poll::Ready(Ok(0)) => {
-                        return Poll::Ready(Err(lost(connection, &"it closed the connection")));
+                        let failure = connection.lost(&"it closed the connection", false);
+                        return Poll::Ready(Err(Trouble::Upstream(failure)));
                     }
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(connection, &error))),
+                    Poll::Ready(Err(error)) => {
+                        let failure = connection.lost(&error, is_silence(&error));
+                        return Poll::Ready(Err(Trouble::Upstream(failure)));
+                    }
+                    Poll::Pending if is_short && self.line.alarm.has_rung() => {
+                        let failure = Failure::Late(connection.seat.address().to_string());
+                        return Poll::Ready(Err(Trouble::Upstream(failure)));
+                    }
                     Poll::Pending if self.line.alarm.has_rung() => {
                         let client_is_late = !is_sent && !call.upload.waits_for_sink();
                         let late = if client_is_late {
@@ -173,26 +198,35 @@ impl<S: Stream> Talk<S> {
                 }
                 let desk = Rc::clone(&self.line.desk);
                 let take = |head: &ReplyHead<'_, '_>| {
-                    self.compose(head).ok_or_else(|| Failure::Answer("it cannot be passed on".into()))
+                    self.compose(head, call).ok_or_else(|| Failure::Answer("it cannot be passed on".into()))
                 };
                 match connection.read_head(call.is_head, &mut interims, &desk.buffers, take) {
-                    Ok(Some(arrived)) => return Poll::Ready(Ok(arrived)),
+                    Ok(Some(arrived)) => {
+                        connection.seat.answered(arrived.status);
+                        return Poll::Ready(Ok(arrived));
+                    }
                     Ok(None) => {}
-                    Err(failure) => return Poll::Ready(Err(Trouble::Upstream { failure, is_early: false })),
+                    Err(failure) => return Poll::Ready(Err(Trouble::Upstream(failure))),
                 }
             }
         })
         .await
     }
 
-    /// Sets the bound on waiting for the answer. What connecting took is taken off, what the client's body took is not.
-    fn await_answer(&self, call: &Call, is_reused: bool) {
+    /// Sets the bound on waiting for the answer. What connecting took is taken off, what the client's body took is not. True when it is
+    /// the bound of this try alone.
+    fn await_answer(&self, call: &Call, is_reused: bool) -> bool {
         let patience_ms = u64::from(call.timeout_ms);
-        if call.is_streaming || is_reused {
+        let upstream = &self.shard.upstream;
+        let short = upstream.try_timeout_ms(&call.pool, call.timeout_ms, call.may_repeat, &call.course);
+        if let Some(short_ms) = short {
+            self.line.alarm.set(short_ms.into());
+        } else if call.is_streaming || (is_reused && call.course.failed_tries() == 0) {
             self.line.alarm.set(patience_ms);
         } else {
             self.line.alarm.set_at(self.arrived() + Duration::from_millis(patience_ms));
         }
+        short.is_some()
     }
 
     /// Moves the call to the upstream; true once all of it is gone.
@@ -244,8 +278,9 @@ impl<S: Stream> Talk<S> {
     }
 
     /// Writes the head of the client's answer.
-    fn compose(&mut self, head: &ReplyHead<'_, '_>) -> Option<Arrived> {
+    fn compose(&mut self, head: &ReplyHead<'_, '_>, call: &Call) -> Option<Arrived> {
         let errand = self.errand.as_mut()?;
+        errand.follow(&call.course);
         errand.integrate_us = Some(self.shard.us_since(errand.arrived_ns));
         errand.integration_status = Some(head.status);
         errand.status = head.status;
@@ -281,7 +316,8 @@ impl<S: Stream> Talk<S> {
             out.extend_from_slice(b"Connection: close\r\n");
         }
         out.extend_from_slice(b"\r\n");
-        Some(Arrived { download: Relay::new(out, span, u64::MAX), keep_alive: head.keep_alive })
+        let (download, status) = (Relay::new(out, span, u64::MAX), head.status);
+        Some(Arrived { download, status, keep_alive: head.keep_alive })
     }
 
     /// Moves the answer to the client, and what is left of the call to the upstream.
@@ -369,9 +405,10 @@ impl<S: Stream> Talk<S> {
         let is_left_over = !call.upload.is_taken_in();
         self.recycle(call);
         let Some(errand) = self.errand.as_mut() else { return Next::Gone };
+        errand.follow(&call.course);
         errand.close |= is_left_over;
         errand.integrate_us = Some(self.shard.us_since(errand.arrived_ns));
-        if rejection == Rejection::IntegrationTimeout {
+        if rejection == Rejection::IntegrationTimeout && errand.integration_error.is_none() {
             errand.integration_error = Some(rejection.message().to_owned());
         }
         let mut out = self.line.desk.buffers.output();
@@ -421,12 +458,4 @@ fn forget_changed(shard: &Shard, scheme: &str, errand: &Errand, head: &ReplyHead
     if let Ok(verb) = Method::from_bytes(errand.method.as_bytes()) {
         invalidate(shard, view, &verb, &Target { scheme, authority, path }, status, &response);
     }
-}
-
-/// The upstream ended the connection; early, when it had not begun to answer.
-fn lost(connection: &Connection, why: &dyn std::fmt::Display) -> Trouble {
-    let text = format!("{}: {why}", connection.shelf.authority);
-    let is_early = connection.input.is_empty();
-    let failure = if is_early { Failure::Network(text) } else { Failure::Answer(text) };
-    Trouble::Upstream { failure, is_early }
 }

@@ -7,7 +7,7 @@ use tidegate_telemetry::{
 };
 
 use super::errand::{Caller, Errand};
-use crate::shard::Shard;
+use crate::{shard::Shard, upstream::Shelf};
 
 /// Meters and logs a request whose answer has been sent, or could not be; `input` begins with its head if it is still there.
 pub(super) fn report(shard: &Shard, caller: &Caller, errand: &Errand, input: &[u8], body_bytes: u64) {
@@ -134,6 +134,8 @@ impl Facts for Report<'_> {
             Variable::IntegrationLatency => Value::number(errand.integrate_us.map(|us| us / 1_000)),
             Variable::IntegrationStatus => Value::number(errand.integration_status),
             Variable::IntegrationError => Value::text(errand.integration_error.as_deref()),
+            Variable::UpstreamAz => Value::text(errand.upstream.as_deref().and_then(Shelf::az)),
+            Variable::UpstreamAttempts => Value::number(Some(errand.attempts).filter(|count| *count > 0)),
             Variable::ApiId => Value::text(self.stage().map(StageTable::api)),
             Variable::AccountId => Value::Text(self.snapshot.account().as_bytes()),
             Variable::Stage => Value::text(self.stage().map(StageTable::name)),

@@ -2,6 +2,7 @@
 //! Both bodies may stream at the same time.
 
 use std::{
+    borrow::Cow,
     future::poll_fn,
     io::{IoSlice, Write},
     pin::Pin,
@@ -21,8 +22,8 @@ use tokio::{
 };
 
 use super::{
-    Connection, Failure, Upstream,
-    pool::{Kind, Shelf},
+    Connection, Course, Failure, Start, Upstream, is_silence,
+    pool::{Kind, Pool},
     reply::{ReplyFraming, ReplyHead},
 };
 use crate::{
@@ -52,7 +53,7 @@ pub(crate) enum ReplyBody {
 /// A call, written out, and where it goes. It can be sent again.
 #[derive(Debug)]
 pub(crate) struct Wired {
-    pub(crate) shelf: Rc<Shelf>,
+    pub(crate) pool: Rc<Pool>,
     /// Request line and header lines; with [`Self::frame`] the whole head.
     pub(crate) lines: Vec<u8>,
     pub(crate) is_head: bool,
@@ -66,15 +67,9 @@ pub(crate) struct Wired {
 
 impl Wired {
     /// A call whose lines are written already.
-    pub(crate) fn new(
-        shelf: Rc<Shelf>,
-        lines: Vec<u8>,
-        verb: &str,
-        timeout_ms: u32,
-        for_client: bool,
-    ) -> Self {
+    pub(crate) fn new(pool: Rc<Pool>, lines: Vec<u8>, verb: &str, timeout_ms: u32, for_client: bool) -> Self {
         Self {
-            shelf,
+            pool,
             lines,
             is_head: verb == "HEAD",
             is_idempotent: matches!(verb, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
@@ -84,8 +79,8 @@ impl Wired {
         }
     }
 
-    /// Writes out a call.
-    pub(crate) fn of(call: &Call<'_>, upstream: &Upstream) -> Self {
+    /// Writes out a call, through a VPC link where there is one.
+    pub(crate) fn of(call: &Call<'_>, link: Option<&str>, upstream: &Upstream) -> Self {
         let mut lines = Vec::with_capacity(1_024);
         let _ = write!(lines, "{} {} HTTP/1.1\r\n", call.method, call.target);
         for (name, value) in &call.headers {
@@ -94,8 +89,13 @@ impl Wired {
             lines.extend_from_slice(value.as_bytes());
             lines.extend_from_slice(b"\r\n");
         }
-        let shelf = upstream.shelf(Kind::of(call.tls, call.tls_unverified), &call.authority);
-        Self::new(shelf, lines, call.method.as_str(), call.timeout_ms, false)
+        let kind = Kind::of(call.tls, call.tls_unverified);
+        let pool = match link {
+            Some(link) => upstream.link_pool(kind, &call.authority, link),
+            // What is borrowed stands in the configuration.
+            None => upstream.pool(kind, &call.authority, matches!(call.authority, Cow::Borrowed(_))),
+        };
+        Self::new(pool, lines, call.method.as_str(), call.timeout_ms, false)
     }
 
     /// Ends the head with the framing of the body that will follow, however often it is sent.
@@ -142,16 +142,24 @@ pub(crate) struct UpstreamBody {
 }
 
 impl Upstream {
-    /// Sends a call and waits for the head of the answer. With `reuse`, a pooled connection is tried first.
-    pub(crate) async fn exchange(&self, wired: &Wired, body: Sending, reuse: bool) -> Result<Reply, Failure> {
-        let pooled = if reuse { self.reuse(&wired.shelf) } else { None };
-        let mut connection = match pooled {
-            Some(connection) => connection,
-            None => self.connect(&wired.shelf).await?,
+    /// Sends a call and waits for the head of the answer; the first try may take a pooled connection. `course` says where it is.
+    pub(crate) async fn exchange(
+        &self,
+        wired: &Wired,
+        body: Sending,
+        course: &Course,
+    ) -> Result<Reply, Failure> {
+        let start = if course.failed_tries() == 0 { self.begin(&wired.pool) } else { Start::Unknown };
+        let mut connection = match start {
+            Start::Idle(connection) => connection,
+            Start::Seat(seat) => self.connect(&wired.pool, Some(seat), course).await?,
+            Start::Unknown => self.connect(&wired.pool, None, course).await?,
         };
+        course.visit(&connection.seat);
         let mut outbound = Some(Outbound::new(body));
         let arrived = self.await_head(&mut connection, &mut outbound, wired).await?;
         let Arrived { status, headers, framing, keep_alive } = arrived;
+        connection.seat.answered(status.as_u16());
         let (span, bare_length) = match framing {
             ReplyFraming::Bare(length) => (Span::Length(0), length),
             ReplyFraming::Length(length) => (Span::Length(length), None),
@@ -209,9 +217,10 @@ impl Upstream {
                 match ready!(filled) {
                     Ok(1..) => {}
                     Ok(0) => {
-                        return Poll::Ready(Err(lost(connection, broken.as_deref().unwrap_or("closed"))));
+                        let why = broken.as_deref().unwrap_or("closed");
+                        return Poll::Ready(Err(connection.lost(&why, false)));
                     }
-                    Err(error) => return Poll::Ready(Err(lost(connection, &error.to_string()))),
+                    Err(error) => return Poll::Ready(Err(connection.lost(&error, is_silence(&error)))),
                 }
                 let take = |head: &ReplyHead<'_, '_>| structured(head, wired.for_client);
                 let read = connection.read_head(wired.is_head, &mut interims, &self.buffers, take)?;
@@ -228,17 +237,6 @@ impl Upstream {
 fn whole(connection: &Connection, span: &Span) -> Option<Bytes> {
     let Span::Length(length) = span else { return None };
     connection.input.filled().get(..usize::try_from(*length).ok()?).map(Bytes::copy_from_slice)
-}
-
-fn lost(connection: &Connection, why: &str) -> Failure {
-    let text = format!("{}: {why}", connection.shelf.authority);
-    if connection.is_reused && connection.input.is_empty() {
-        Failure::Stale(text)
-    } else if connection.input.is_empty() {
-        Failure::Network(text)
-    } else {
-        Failure::Answer(text)
-    }
 }
 
 /// A head in structures.

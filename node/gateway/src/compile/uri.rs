@@ -40,7 +40,7 @@ pub(super) fn compile(
 }
 
 /// Replaces `${stageVariables.name}`; an absent variable is empty.
-fn substitute<'t>(text: &'t str, variables: &Map<String>) -> Cow<'t, str> {
+pub(crate) fn substitute<'t>(text: &'t str, variables: &Map<String>) -> Cow<'t, str> {
     const OPEN: &str = "${stageVariables.";
     let mut out = String::new();
     let mut rest = text;

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use tidegate_proto::{compiled::CertificateV1, document::Stage};
+use tidegate_proto::{
+    compiled::{
+        CertificateV1,
+        links::{LinkV1, LinksV1},
+    },
+    document::Stage,
+};
 
 use super::Snapshot;
 use crate::{
-    Rejection, StageTable, address,
+    Links, Rejection, StageTable, address,
     testing::{definition, http_proxy},
 };
 
@@ -61,7 +67,10 @@ fn disk_round_trip() {
         Arc::new(CertificateV1 { name: name.into(), dns_names: names, ..CertificateV1::default() })
     };
     let secured = snapshot().with_certificates(vec![certificate("b"), certificate("a")], Some([7; 32]));
-    for before in [plain, secured] {
+    let link = LinkV1 { id: "abc123".into(), ..LinkV1::default() };
+    let links = Links::build(Arc::new(LinksV1 { links: vec![link], uses: Vec::new() }), snapshot().stages());
+    let linked = snapshot().with_links(Arc::new(links));
+    for before in [plain, secured, linked] {
         round_trip(&before);
     }
     let before = snapshot().encode().unwrap();
@@ -78,6 +87,7 @@ fn round_trip(before: &Snapshot) {
     assert_eq!(after.certificates(), before.certificates());
     assert!(after.certificates().is_sorted_by_key(|certificate| &certificate.name));
     assert_eq!(after.ticket_secret(), before.ticket_secret());
+    assert_eq!(after.links().compiled(), before.links().compiled());
     for cut in [0, 3, 15, 40, bytes.len() / 2, bytes.len() - 1] {
         assert!(Snapshot::decode(&bytes[..cut]).is_err(), "cut at {cut}");
     }

@@ -131,6 +131,10 @@ pub struct Record<'a> {
     pub throttle_plan: Option<&'a str>,
     /// `$context.tidegate.cache`: `hit`, `miss`, `stale`, `coalesced`, `bypass`, or nothing where caching is off.
     pub cache: Option<&'a str>,
+    /// `$context.tidegate.upstream.az`: the availability zone of the target that the call was tried at last, where that is known.
+    pub upstream_az: Option<&'a str>,
+    /// `$context.tidegate.upstream.attempts`: how often the call was tried.
+    pub upstream_attempts: Option<u16>,
     /// `$context.tidegate.phase.*`.
     pub phases: PhaseTimes,
 }

@@ -6,12 +6,13 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 use crate::tree::{report, root};
 
-const PURE: [&str; 8] = ["proto", "iam", "template", "state", "throttle", "cache", "gateway", "publish"];
+const PURE: [&str; 9] =
+    ["proto", "iam", "template", "state", "throttle", "cache", "upstream", "gateway", "publish"];
 const ACTING: [&str; 8] =
     ["tokio", "hyper", "quinn", "openraft", "sled", "rustls", "tokio-rustls", "socket2"];
 
 /// What each crate may use of ours.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("proto", &[]),
     ("iam", &[]),
     ("template", &[]),
@@ -21,9 +22,10 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("state", &["proto"]),
     ("throttle", &["proto"]),
     ("cache", &["proto"]),
+    ("upstream", &["proto"]),
     ("gateway", &["proto", "iam", "template", "throttle", "cache"]),
     ("publish", &["proto", "state", "throttle", "gateway"]),
-    ("edge", &["proto", "gateway", "throttle", "cache", "listener", "telemetry"]),
+    ("edge", &["proto", "gateway", "throttle", "cache", "upstream", "listener", "telemetry"]),
     ("control", &["proto", "iam", "state", "gateway", "listener", "telemetry"]),
     ("cli", &["proto", "iam"]),
 ];

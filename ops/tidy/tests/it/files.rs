@@ -12,6 +12,7 @@ const PURE: [&str; 8] = [
     "node/state",
     "node/throttle",
     "node/cache",
+    "node/upstream",
     "node/gateway",
     "node/publish",
 ];

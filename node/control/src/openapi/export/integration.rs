@@ -20,6 +20,9 @@ pub(super) fn write(integration: &Integration, resource_id: &str, format: Format
     let mut put = |key: &str, value: Option<Value>| fields.extend(value.map(|value| (key.to_owned(), value)));
     put("httpMethod", integration.http_method.as_deref().map(Value::from));
     put("uri", integration.uri.as_deref().map(Value::from));
+    let is_linked = integration.connection_type.as_deref() == Some("VPC_LINK");
+    put("connectionType", is_linked.then(|| "VPC_LINK".into()));
+    put("connectionId", integration.connection_id.as_deref().map(Value::from));
     put("responses", responses(integration));
     put("requestParameters", object(&integration.request_parameters));
     put("requestTemplates", object(&integration.request_templates));

@@ -24,16 +24,16 @@ const KNOWN: &[&str] = &[
     "responses",
     "timeoutInMillis",
     "connectionType",
+    "connectionId",
     "cacheNamespace",
     "cacheKeyParameters",
     "tlsConfig",
     "contentHandling",
 ];
 /// Attributes that are read but have no effect here, with the reason.
-const WITHOUT_EFFECT: [(&str, &str); 6] = [
+const WITHOUT_EFFECT: [(&str, &str); 5] = [
     ("credentials", "only AWS integrations use credentials"),
-    ("connectionId", "this version has no VPC links"),
-    ("integrationTarget", "this version has no VPC links"),
+    ("integrationTarget", "a VPC link leads to the targets that its tags name"),
     ("integrationSubtype", "only HTTP APIs have it"),
     ("payloadFormatVersion", "only HTTP APIs have it"),
     ("description", "it is not kept"),
@@ -113,17 +113,26 @@ fn endpoint<'d>(
     integration: &mut Integration,
 ) {
     let connection = reading.text(found, "connectionType", place).unwrap_or_else(|| "INTERNET".into());
+    let link = reading.text(found, "connectionId", place).filter(|link| !link.is_empty());
     match connection.to_ascii_uppercase().as_str() {
-        "INTERNET" => {}
-        "VPC_LINK" => {
-            site.refuse_integration(reading, "connection type VPC_LINK is not supported by this version")
+        "INTERNET" if link.is_some() => {
+            site.refuse_integration(reading, "connectionId can only be specified for connectionType VPC_LINK")
         }
+        "INTERNET" => {}
+        "VPC_LINK" if integration.kind == "MOCK" => {
+            site.refuse_integration(reading, "Integrations of type MOCK cannot have connectionType VPC_LINK");
+        }
+        "VPC_LINK" if link.is_none() => {
+            site.refuse_integration(reading, "connectionId must be specified for connectionType VPC_LINK");
+        }
+        "VPC_LINK" => {}
         _ => site.refuse_integration(reading, &format!("connection type {} is unknown", quote(&connection))),
     }
     if integration.kind == "MOCK" {
         return;
     }
-    integration.connection_type = Some("INTERNET".into());
+    integration.connection_type = Some(connection.to_ascii_uppercase());
+    integration.connection_id = link;
     match reading.text(found, "httpMethod", place).map(|verb| verb.to_ascii_uppercase()) {
         Some(verb) if VERBS.contains(&verb.as_str()) => integration.http_method = Some(verb),
         Some(verb) if !verb.is_empty() => site.refuse_integration(

@@ -210,11 +210,13 @@ fn integration(random: &mut Random, resource: usize, keys: &[String]) -> Integra
     for (status, response) in &mut integration_responses {
         response.status_code.clone_from(status);
     }
+    let link = random.maybe(30, Random::word).filter(|_| !mock);
     Integration {
         kind: kind.into(),
         http_method: (!mock).then(|| (*random.pick(&["GET", "POST", "ANY"])).into()),
         uri: (!mock).then(|| format!("https://${{stageVariables.host}}/{}", random.text())),
-        connection_type: (!mock).then(|| "INTERNET".into()),
+        connection_type: (!mock).then(|| if link.is_some() { "VPC_LINK" } else { "INTERNET" }.into()),
+        connection_id: link,
         request_parameters: random.map(
             3,
             |random| format!("integration.request.header.{}", random.word()),

@@ -76,7 +76,9 @@ fn integrations_that_cannot_be_served_are_refused() {
             r#"{"type":"http","httpMethod":"GET","uri":"arn:aws:x"}"#.into(),
             format!("{PUT_INTEGRATION}Invalid HTTP endpoint specified for URI"),
         ),
-        (http(r#","connectionType":"vpc_link""#), format!("{PUT_INTEGRATION}connection type VPC_LINK is not supported by this version")),
+        (http(r#","connectionType":"vpc_link""#), format!("{PUT_INTEGRATION}connectionId must be specified for connectionType VPC_LINK")),
+        (http(r#","connectionId":"l""#), format!("{PUT_INTEGRATION}connectionId can only be specified for connectionType VPC_LINK")),
+        (http(r#","connectionType":"carrier pigeon""#), format!("{PUT_INTEGRATION}connection type 'carrier pigeon' is unknown")),
         (http(r#","timeoutInMillis":49"#), format!("{PUT_INTEGRATION}Timeout should be between 50 ms and 29000 ms")),
         (http(r#","timeoutInMillis":29001"#), format!("{PUT_INTEGRATION}Timeout should be between 50 ms and 29000 ms")),
         (
