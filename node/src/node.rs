@@ -96,11 +96,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), NodeError> {
     services.spawn("admin", admin.run(shutdown.asked()));
     let Agreement { cluster, handle, store, members } =
         open_cluster(&options, identity, machine, &replica, &vitals, &limit_desk, &asked_edge).await?;
-    let usage = LedgerUsage::new(limit_desk.clone(), handle.clone(), replica.clone());
-    let upstreams = NodeUpstreams::new(node, &options.node.az, asked_edge.clone());
-    let busy = RegionLimits::new(limit_desk.clone(), handle.clone(), replica.clone(), asked_edge);
-    let control = open_control(&options, &store, members, usage, busy, RegionCaches::new(handle.clone()))?;
-    let control = control.with_upstreams(Arc::new(upstreams));
+    let control = open_control(&options, &store, members, &handle, &replica, &limit_desk, asked_edge)?;
     observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone(), fence.clone());
     tokio::spawn(fence.keep(handle.clone(), replica.clone()));
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
@@ -193,19 +189,24 @@ fn observe(
     });
 }
 
-/// The control plane over the store, the cluster, the ledger and the caches.
+/// The control plane over the store, the cluster, the ledger, the caches and the upstreams.
 fn open_control(
     options: &NodeOptions,
     store: &ConfigStore,
     members: Members,
-    usage: LedgerUsage,
-    limits: RegionLimits,
-    caches: RegionCaches,
+    handle: &tidegate_cluster::Handle,
+    replica: &Replica,
+    limits: &Arc<LimitDesk>,
+    edge: tidegate_edge::Handle,
 ) -> Result<tidegate_control::Service, NodeError> {
     let (store, members) = (Arc::new(store.clone()), Arc::new(members));
+    let usage = LedgerUsage::new(limits.clone(), handle.clone(), replica.clone());
+    let busy = RegionLimits::new(limits.clone(), handle.clone(), replica.clone(), edge.clone());
+    let upstreams = NodeUpstreams::new(limits.node, &options.node.az, edge);
     let control = tidegate_control::Service::new(control_options(options), store, members)?;
-    let control = control.with_usage(Arc::new(usage)).with_limits(Arc::new(limits));
-    Ok(control.with_caches(Arc::new(caches)))
+    let control = control.with_usage(Arc::new(usage)).with_limits(Arc::new(busy));
+    let control = control.with_caches(Arc::new(RegionCaches::new(handle.clone())));
+    Ok(control.with_upstreams(Arc::new(upstreams)))
 }
 
 /// Accepts requests once there is a configuration to serve; until then connections wait instead of being told 403.
