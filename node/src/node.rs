@@ -202,7 +202,7 @@ fn open_control(
     let (store, members) = (Arc::new(store.clone()), Arc::new(members));
     let usage = LedgerUsage::new(limits.clone(), handle.clone(), replica.clone());
     let busy = RegionLimits::new(limits.clone(), handle.clone(), replica.clone(), edge.clone());
-    let upstreams = NodeUpstreams::new(limits.node, &options.node.az, edge);
+    let upstreams = NodeUpstreams::new(handle.node(), &options.node.az, edge);
     let control = tidegate_control::Service::new(control_options(options), store, members)?;
     let control = control.with_usage(Arc::new(usage)).with_limits(Arc::new(busy));
     let control = control.with_caches(Arc::new(RegionCaches::new(handle.clone())));
