@@ -123,9 +123,7 @@ async fn serve(
             return services.finish().await;
         }
     };
-    let upstreams = NodeUpstreams::new(node, &options.node.az, asked_edge.clone());
     let control = open_control(&options, &store, members, &handle, &replica, &limit_desk, asked_edge)?;
-    let control = control.with_upstreams(Arc::new(upstreams));
     observe(&registry, handle.clone(), vitals.clone(), limit_desk.clone(), fence.clone());
     tokio::spawn(fence.keep(handle.clone(), replica.clone()));
     let (holders, resolver) = (limits::holders::begin(&handle, &first), limit_desk.clone());
@@ -223,7 +221,7 @@ fn observe(
     });
 }
 
-/// The control plane over the store, the cluster, the ledger and the caches.
+/// The control plane over the store, the cluster, the ledger, the caches and the upstreams.
 fn open_control(
     options: &NodeOptions,
     store: &ConfigStore,
@@ -235,10 +233,12 @@ fn open_control(
 ) -> Result<tidegate_control::Service, NodeError> {
     let (store, members) = (Arc::new(store.clone()), Arc::new(members));
     let usage = LedgerUsage::new(limits.clone(), handle.clone(), replica.clone());
-    let busy = RegionLimits::new(limits.clone(), handle.clone(), replica.clone(), edge);
+    let busy = RegionLimits::new(limits.clone(), handle.clone(), replica.clone(), edge.clone());
+    let upstreams = NodeUpstreams::new(handle.node(), &options.node.az, edge);
     let control = tidegate_control::Service::new(control_options(options), store, members)?;
     let control = control.with_usage(Arc::new(usage)).with_limits(Arc::new(busy));
-    Ok(control.with_caches(Arc::new(RegionCaches::new(handle.clone()))))
+    let control = control.with_caches(Arc::new(RegionCaches::new(handle.clone())));
+    Ok(control.with_upstreams(Arc::new(upstreams)))
 }
 
 /// Accepts requests once there is a configuration to serve; until then connections wait instead of being told 403.

@@ -17,7 +17,6 @@ pub(crate) enum Operation {
     CreateStage,
     CreateUsagePlan,
     CreateUsagePlanKey,
-    CreateVpcLink,
     DeleteApiKey,
     DeleteDeployment,
     DeleteIntegration,
@@ -30,7 +29,6 @@ pub(crate) enum Operation {
     DeleteStage,
     DeleteUsagePlan,
     DeleteUsagePlanKey,
-    DeleteVpcLink,
     FlushStageAuthorizersCache,
     FlushStageCache,
     GetAccount,
@@ -56,8 +54,6 @@ pub(crate) enum Operation {
     GetUsagePlanKey,
     GetUsagePlanKeys,
     GetUsagePlans,
-    GetVpcLink,
-    GetVpcLinks,
     ImportApiKeys,
     ImportRestApi,
     PutIntegration,
@@ -79,7 +75,22 @@ pub(crate) enum Operation {
     UpdateRestApi,
     UpdateStage,
     UpdateUsagePlan,
-    UpdateVpcLink,
+    VpcLink(Link),
+}
+
+/// The operations on VPC links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// `CreateVpcLink`.
+    Create,
+    /// `DeleteVpcLink`.
+    Delete,
+    /// `GetVpcLink`.
+    Get,
+    /// `GetVpcLinks`.
+    List,
+    /// `UpdateVpcLink`.
+    Update,
 }
 
 /// The operations that the counters answer. Names are AWS's.

@@ -48,7 +48,6 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::CreateStage => stage::create(call),
         Operation::CreateUsagePlan => usage_plan::create(call),
         Operation::CreateUsagePlanKey => usage_plan_key::create(call),
-        Operation::CreateVpcLink => vpc_link::create(call),
         Operation::DeleteApiKey => api_key::delete(call),
         Operation::DeleteDeployment => deployment::delete(call),
         Operation::DeleteIntegration => integration::delete(call),
@@ -61,7 +60,6 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::DeleteStage => stage::delete(call),
         Operation::DeleteUsagePlan => usage_plan::delete(call),
         Operation::DeleteUsagePlanKey => usage_plan_key::delete(call),
-        Operation::DeleteVpcLink => vpc_link::delete(call),
         Operation::FlushStageAuthorizersCache => stage_cache::flush_authorizers(call),
         Operation::FlushStageCache => stage_cache::flush(call),
         Operation::GetAccount => account::get(call),
@@ -87,8 +85,6 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::GetUsagePlanKey => usage_plan_key::get(call),
         Operation::GetUsagePlanKeys => usage_plan_key::list(call),
         Operation::GetUsagePlans => usage_plan::list(call),
-        Operation::GetVpcLink => vpc_link::get(call),
-        Operation::GetVpcLinks => vpc_link::list(call),
         Operation::ImportApiKeys => api_key::import::run(call),
         Operation::ImportRestApi => import::create(call),
         Operation::PutIntegration => integration::put(call),
@@ -110,6 +106,6 @@ pub(crate) fn run(operation: Operation, call: &Call<'_>) -> Outcome {
         Operation::UpdateRestApi => rest_api::update(call),
         Operation::UpdateStage => stage::update(call),
         Operation::UpdateUsagePlan => usage_plan::update(call),
-        Operation::UpdateVpcLink => vpc_link::update(call),
+        Operation::VpcLink(operation) => vpc_link::run(operation, call),
     }
 }

@@ -1,6 +1,6 @@
 //! Every operation of `apigateway` (2015-07-09) by verb and path. Owns that table; must never run one.
 
-use super::{Metered, Operation, Row, Target};
+use super::{Link, Metered, Operation, Row, Target};
 
 const fn now(verb: &'static str, path: &'static str, operation: Operation) -> Row {
     Row { verb, path, mode: None, target: Target::Now(operation) }
@@ -43,7 +43,7 @@ pub(super) const TABLE: &[Row] = &[
     now("POST", "/restapis/{restapi_id}/stages", Operation::CreateStage),
     now("POST", "/usageplans", Operation::CreateUsagePlan),
     now("POST", "/usageplans/{usageplanId}/keys", Operation::CreateUsagePlanKey),
-    now("POST", "/vpclinks", Operation::CreateVpcLink),
+    now("POST", "/vpclinks", Operation::VpcLink(Link::Create)),
     now("DELETE", "/apikeys/{api_Key}", Operation::DeleteApiKey),
     later("DELETE", "/restapis/{restapi_id}/authorizers/{authorizer_id}", "DeleteAuthorizer"),
     later("DELETE", "/domainnames/{domain_name}/basepathmappings/{base_path}", "DeleteBasePathMapping"),
@@ -89,7 +89,7 @@ pub(super) const TABLE: &[Row] = &[
     now("DELETE", "/restapis/{restapi_id}/stages/{stage_name}", Operation::DeleteStage),
     now("DELETE", "/usageplans/{usageplanId}", Operation::DeleteUsagePlan),
     now("DELETE", "/usageplans/{usageplanId}/keys/{keyId}", Operation::DeleteUsagePlanKey),
-    now("DELETE", "/vpclinks/{vpclink_id}", Operation::DeleteVpcLink),
+    now("DELETE", "/vpclinks/{vpclink_id}", Operation::VpcLink(Link::Delete)),
     now(
         "DELETE",
         "/restapis/{restapi_id}/stages/{stage_name}/cache/authorizers",
@@ -159,8 +159,8 @@ pub(super) const TABLE: &[Row] = &[
     now("GET", "/usageplans/{usageplanId}/keys/{keyId}", Operation::GetUsagePlanKey),
     now("GET", "/usageplans/{usageplanId}/keys", Operation::GetUsagePlanKeys),
     now("GET", "/usageplans", Operation::GetUsagePlans),
-    now("GET", "/vpclinks/{vpclink_id}", Operation::GetVpcLink),
-    now("GET", "/vpclinks", Operation::GetVpcLinks),
+    now("GET", "/vpclinks/{vpclink_id}", Operation::VpcLink(Link::Get)),
+    now("GET", "/vpclinks", Operation::VpcLink(Link::List)),
     later("PUT", "/restapis/{restapi_id}/documentation/parts", "ImportDocumentationParts"),
     later("PUT", "/restapis/{restapi_id}/gatewayresponses/{response_type}", "PutGatewayResponse"),
     now(
@@ -230,5 +230,5 @@ pub(super) const TABLE: &[Row] = &[
     now("PATCH", "/restapis/{restapi_id}/stages/{stage_name}", Operation::UpdateStage),
     metered("PATCH", "/usageplans/{usageplanId}/keys/{keyId}/usage", Metered::UpdateUsage),
     now("PATCH", "/usageplans/{usageplanId}", Operation::UpdateUsagePlan),
-    now("PATCH", "/vpclinks/{vpclink_id}", Operation::UpdateVpcLink),
+    now("PATCH", "/vpclinks/{vpclink_id}", Operation::VpcLink(Link::Update)),
 ];

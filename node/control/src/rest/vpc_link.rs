@@ -17,6 +17,7 @@ use crate::{
     call::{Call, Outcome, read},
     error::ApiError,
     input::Input,
+    operation::Link,
     page::page,
     patch::{self, Kind, REPLACE, Rule, Style, Table},
 };
@@ -34,8 +35,19 @@ const READY: &str = "Your vpc link is ready for use";
 const NO_TARGETS: &str =
     ", but has no targets: name them in the tag tidegate:targets, or tidegate:targets:ZONE";
 
+/// Runs an operation on links.
+pub(crate) fn run(operation: Link, call: &Call<'_>) -> Outcome {
+    match operation {
+        Link::Create => create(call),
+        Link::Delete => delete(call),
+        Link::Get => get(call),
+        Link::List => list(call),
+        Link::Update => update(call),
+    }
+}
+
 /// `CreateVpcLink`. The answer says `PENDING`, as AWS's does; the link can be used at once.
-pub(crate) fn create(call: &Call<'_>) -> Outcome {
+fn create(call: &Call<'_>) -> Outcome {
     let mut input = Input::parse("createVpcLinkInput", call.body)?;
     let (name, description) = (input.required("name")?, input.string("description")?);
     let target_arns = input.strings("targetArns")?;
@@ -66,19 +78,19 @@ pub(crate) fn create(call: &Call<'_>) -> Outcome {
 }
 
 /// `GetVpcLink`.
-pub(crate) fn get(call: &Call<'_>) -> Outcome {
+fn get(call: &Call<'_>) -> Outcome {
     read(Answer::ok(printed(&find(call)?.document)))
 }
 
 /// `GetVpcLinks`, by id.
-pub(crate) fn list(call: &Call<'_>) -> Outcome {
+fn list(call: &Call<'_>) -> Outcome {
     let links = call.view.scan::<VpcLink>(key::VPC_LINK_PREFIX)?;
     let rows = links.into_iter().map(|found| (found.document.id.clone(), found.document)).collect();
     read(Answer::ok(page(rows, call.query, |link| printed(&link))?))
 }
 
 /// `UpdateVpcLink`: name and description; targets are tags.
-pub(crate) fn update(call: &Call<'_>) -> Outcome {
+fn update(call: &Call<'_>) -> Outcome {
     let patches = patch::parse("updateVpcLinkInput", call.body, &[])?;
     let Versioned { revision, document: mut link } = find(call)?;
     if patches.iter().any(|patch| patch.path.starts_with("/targetArns")) {
@@ -96,7 +108,7 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
 }
 
 /// `DeleteVpcLink`: refused while a stage serves a method that calls through it.
-pub(crate) fn delete(call: &Call<'_>) -> Outcome {
+fn delete(call: &Call<'_>) -> Outcome {
     let Versioned { revision, document: link } = find(call)?;
     let users = users(call, &link.id)?;
     if !users.is_empty() {

@@ -44,13 +44,7 @@ fn wrong_tags() {
     let cases = [
         ("GET", "/tags/x".to_owned(), json!(null), 400, invalid("x")),
         ("GET", arn("/vpclinks/x"), json!(null), 404, "Invalid Vpc Link identifier specified".into()),
-        (
-            "GET",
-            arn("/domainnames/x"),
-            json!(null),
-            400,
-            invalid("arn:aws:apigateway:eu-west-1::/domainnames/x"),
-        ),
+        ("GET", arn("/models/x"), json!(null), 400, invalid("arn:aws:apigateway:eu-west-1::/models/x")),
         ("GET", arn("/restapis/nope"), json!(null), 404, no_api.clone()),
         ("PUT", arn("/restapis/nope"), json!({ "tags": {} }), 404, no_api),
         ("GET", arn("/usageplans/nope"), json!(null), 404, "Invalid Usage Plan ID specified".into()),

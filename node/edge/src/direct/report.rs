@@ -94,6 +94,14 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Where the call went.
+    fn upstream(&self, variable: Variable) -> Value<'_> {
+        match variable {
+            Variable::UpstreamAz => Value::text(self.errand.upstream.as_deref().and_then(Shelf::az)),
+            _ => Value::number(Some(self.errand.attempts).filter(|count| *count > 0)),
+        }
+    }
+
     /// The usage plan whose limit refused.
     fn plan(&self) -> Option<&str> {
         self.shortage().filter(Shortage::is_of_plan)?;
@@ -134,8 +142,7 @@ impl Facts for Report<'_> {
             Variable::IntegrationLatency => Value::number(errand.integrate_us.map(|us| us / 1_000)),
             Variable::IntegrationStatus => Value::number(errand.integration_status),
             Variable::IntegrationError => Value::text(errand.integration_error.as_deref()),
-            Variable::UpstreamAz => Value::text(errand.upstream.as_deref().and_then(Shelf::az)),
-            Variable::UpstreamAttempts => Value::number(Some(errand.attempts).filter(|count| *count > 0)),
+            Variable::UpstreamAz | Variable::UpstreamAttempts => self.upstream(variable),
             Variable::ApiId => Value::text(self.stage().map(StageTable::api)),
             Variable::AccountId => Value::Text(self.snapshot.account().as_bytes()),
             Variable::Stage => Value::text(self.stage().map(StageTable::name)),

@@ -99,10 +99,13 @@ impl Upstreams {
     pub(crate) fn sample(&self, encoder: &mut Encoder) {
         for source in self.all().iter().filter(|source| source.is_configured.load(Relaxed)) {
             let labels = [("upstream", &*source.name)];
-            let (healthy, ejected) = source.targets().counts();
+            let targets = source.targets();
+            let (healthy, ejected) = targets.counts();
             let mut gauge = |name, help, value: u32| encoder.gauge(name, help, &labels, f64::from(value));
             gauge("upstream_healthy_targets", "Targets that calls go to", healthy);
             gauge("upstream_ejected_targets", "Targets that are left out for what calls met there", ejected);
+            let panic = u32::from(targets.standing().is_panic);
+            gauge("upstream_panic", "1 while too few targets are healthy, so that calls go to all", panic);
             for (name, help, counter) in counters(&source.counts) {
                 encoder.counter(name, help, &labels, counter.value());
             }

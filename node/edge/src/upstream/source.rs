@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{
             AtomicBool, AtomicU32, AtomicU64,
-            Ordering::{AcqRel, Acquire, Relaxed},
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
     time::{Duration, Instant},
@@ -87,6 +87,8 @@ struct Plan {
     link_name: String,
     entries: Vec<Entry>,
     check: Option<Check>,
+    /// Why the last question to the resolver had no answer.
+    unresolved: Option<String>,
 }
 
 /// How the health of its targets is checked.
@@ -210,9 +212,11 @@ impl Source {
             }
         }
         let now_ms = self.place.now_ms();
-        let targets = Targets::new(&self.place.az, &list, Some(&self.targets.load()), now_ms);
+        let targets = Arc::new(Targets::new(&self.place.az, &list, Some(&self.targets.load()), now_ms));
         targets.avoid(&self.place.avoided());
-        self.targets.store(Arc::new(targets));
+        self.targets.store(Arc::clone(&targets));
+        // A shift that came meanwhile has found the list before.
+        targets.avoid(&self.place.avoided());
         self.generation.fetch_add(1, AcqRel);
     }
 
@@ -223,8 +227,8 @@ impl Source {
     pub(crate) async fn resolve(&self) -> Result<(), String> {
         let asked_ms = self.place.now_ms();
         let _alone = self.resolving.lock().await;
-        if self.resolved_ms.load(Acquire) > asked_ms && !self.targets.load().all().is_empty() {
-            return Ok(());
+        if self.resolved_ms.load(Acquire) > asked_ms {
+            return self.known();
         }
         let wanted: Vec<TargetEntry> = self.plan().entries.iter().map(|one| one.entry.clone()).collect();
         let (mut last, mut is_new) = (None, false);
@@ -246,16 +250,26 @@ impl Source {
                 }
             }
         }
-        if is_new {
-            self.rebuild(&self.plan());
+        {
+            let mut plan = self.plan();
+            plan.unresolved = last;
+            if is_new {
+                self.rebuild(&plan);
+            }
         }
         let now_ms = self.place.now_ms();
-        self.resolved_ms.store(now_ms, Relaxed);
+        self.resolved_ms.store(now_ms, Release);
         self.resolve_at_ms.store(now_ms + RESOLUTION_INTERVAL_MS, Relaxed);
-        match self.targets.load().all().is_empty() {
-            false => Ok(()),
-            true => Err(last.unwrap_or_else(|| format!("VPC link {} has no targets", self.name))),
+        self.known()
+    }
+
+    /// Whether there are targets now, and why not.
+    fn known(&self) -> Result<(), String> {
+        if !self.targets.load().all().is_empty() {
+            return Ok(());
         }
+        let why = self.plan().unresolved.clone();
+        Err(why.unwrap_or_else(|| format!("cannot resolve {}: no address", self.name)))
     }
 
     /// Whether nothing is known of it, and nobody can be asked.
