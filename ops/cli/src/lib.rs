@@ -12,7 +12,7 @@ mod output;
 
 pub use cache::{CacheCommand, GetArgs, PurgeArgs, TopArgs as CacheTopArgs};
 pub use certificate::CertificateCommand;
-pub use client::{Client, Error};
+pub use client::{Client, Error, Reading};
 pub use cluster::{CheckpointCommand, ClusterCommand};
 pub use endpoint::{ConnectionArgs, Endpoint};
 pub use limits::{LimitsCommand, TopArgs};
