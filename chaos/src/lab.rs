@@ -8,21 +8,24 @@ pub(crate) mod site;
 mod space;
 pub(crate) mod table;
 
-use std::{io, os::fd::OwnedFd};
+use std::{io, net::Ipv4Addr, os::fd::OwnedFd};
 
-pub(crate) use emulator::{Carried, Emulator};
+use emulator::Emulator;
+pub(crate) use emulator::Carried;
 pub(crate) use space::Space;
 
 use crate::limits::TOOL_NICENESS;
-use site::{Extent, Site};
+use site::{Extent, Ground, Site};
 use table::{Distances, Table};
 
 /// A running laboratory.
 pub(crate) struct Lab {
     /// What it consists of.
     pub(crate) extent: Extent,
+    /// What it stands on.
+    pub(crate) ground: Ground,
     spaces: Vec<Space>,
-    emulator: Emulator,
+    emulator: Option<Emulator>,
     healthy: Table,
 }
 
@@ -30,14 +33,24 @@ impl Lab {
     /// Makes the namespaces and starts the network between them; `seed` decides what is left to chance on the lines.
     ///
     /// # Errors
-    /// Without root, or without `/dev/net/tun`.
-    pub(crate) fn open(extent: Extent, distances: Distances, seed: u64) -> io::Result<Self> {
-        let opened: Vec<(Space, OwnedFd)> =
-            extent.sites().into_iter().map(Space::open).collect::<io::Result<_>>()?;
-        let (spaces, tuns) = opened.into_iter().unzip();
+    /// Namespaces without root, or without `/dev/net/tun`.
+    pub(crate) fn open(extent: Extent, ground: Ground, distances: Distances, seed: u64) -> io::Result<Self> {
+        let open = |site| Space::open(site, ground);
+        let opened: Vec<(Space, Option<OwnedFd>)> =
+            extent.sites().into_iter().map(open).collect::<io::Result<_>>()?;
+        let (spaces, tuns): (Vec<Space>, Vec<Option<OwnedFd>>) = opened.into_iter().unzip();
         let healthy = Table::healthy(extent, distances);
-        let emulator = Emulator::start(healthy.clone(), tuns, seed)?;
-        Ok(Self { extent, spaces, emulator, healthy })
+        let tuns: Vec<OwnedFd> = tuns.into_iter().flatten().collect();
+        let emulator = match ground {
+            Ground::Namespaces => Some(Emulator::start(healthy.clone(), tuns, seed)?),
+            Ground::Loopback => None,
+        };
+        Ok(Self { extent, ground, spaces, emulator, healthy })
+    }
+
+    /// Where a site is.
+    pub(crate) fn address(&self, site: Site) -> Ipv4Addr {
+        site.address(self.ground)
     }
 
     /// The namespace of a site; the observer's where there is none.
@@ -48,17 +61,22 @@ impl Lab {
 
     /// Changes the network at once. Lines from and to the observer stay as they are.
     pub(crate) fn change(&self, chosen: impl Fn(Site, Site) -> bool, change: impl Fn(&mut table::Line)) {
-        self.emulator.change(|table| table.change(|from, to| is_subject(from, to) && chosen(from, to), change));
+        if let Some(emulator) = &self.emulator {
+            let chosen = |from, to| is_subject(from, to) && chosen(from, to);
+            emulator.change(|table| table.change(chosen, change));
+        }
     }
 
     /// Mends the lines that `chosen` takes.
     pub(crate) fn mend(&self, chosen: impl Fn(Site, Site) -> bool) {
-        self.emulator.change(|table| table.mend(&self.healthy, chosen));
+        if let Some(emulator) = &self.emulator {
+            emulator.change(|table| table.mend(&self.healthy, chosen));
+        }
     }
 
     /// What the network did so far.
     pub(crate) fn carried(&self) -> Carried {
-        self.emulator.carried()
+        self.emulator.as_ref().map(Emulator::carried).unwrap_or_default()
     }
 }
 

@@ -8,7 +8,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Lab, Space, site::Site};
+use super::{
+    Lab, Space,
+    site::{Ground, Site},
+};
 use crate::limits::{COST_PROBES, COST_TIME};
 
 /// Payload of a packet of the measurement, in bytes.
@@ -28,7 +31,7 @@ pub(crate) struct Cost {
     pub(crate) cpu_ns_per_packet: u64,
 }
 
-/// Measures between the observer and the clients of the first region.
+/// Measures between the observer and the clients of the first region; of namespaces only.
 pub(crate) async fn measure(lab: &Lab) -> Cost {
     let (one, other) = (lab.space(Site::Observer), lab.space(Site::Clients { region: 0 }));
     let rtt_us = round_trip_us(one, other).await;
@@ -46,7 +49,7 @@ pub(crate) async fn measure(lab: &Lab) -> Cost {
 }
 
 async fn round_trip_us(one: &Space, other: &Space) -> u64 {
-    let target = SocketAddr::from((other.site.address(), PORT));
+    let target = SocketAddr::from((other.site.address(Ground::Namespaces), PORT));
     let echo = other.spawn(async move {
         let socket = UdpSocket::bind(target).await?;
         let mut buffer = [0; PAYLOAD];
@@ -56,7 +59,7 @@ async fn round_trip_us(one: &Space, other: &Space) -> u64 {
         }
         std::io::Result::Ok(())
     });
-    let own = one.site.address();
+    let own = one.site.address(Ground::Namespaces);
     let asked = one.spawn(async move {
         let socket = UdpSocket::bind((own, 0)).await?;
         let (mut trips, mut buffer) = (Vec::new(), [0; PAYLOAD]);
@@ -78,7 +81,7 @@ async fn round_trip_us(one: &Space, other: &Space) -> u64 {
 
 /// Packets that arrive while as many are sent as the sender can.
 async fn flood(one: &Space, other: &Space) -> u64 {
-    let target = SocketAddr::from((other.site.address(), PORT + 1));
+    let target = SocketAddr::from((other.site.address(Ground::Namespaces), PORT + 1));
     let counter = other.spawn(async move {
         let Ok(socket) = UdpSocket::bind(target).await else { return 0 };
         let (mut arrived, mut buffer) = (0, [0; PAYLOAD]);
@@ -88,7 +91,7 @@ async fn flood(one: &Space, other: &Space) -> u64 {
         }
         arrived
     });
-    let own = one.site.address();
+    let own = one.site.address(Ground::Namespaces);
     let sender = one.spawn(async move {
         let Ok(socket) = UdpSocket::bind((own, 0)).await else { return };
         while socket.send_to(&[0; PAYLOAD], target).await.is_ok() {}

@@ -35,6 +35,22 @@ pub(super) fn leave_network() -> io::Result<()> {
     }
 }
 
+/// Gives the calling thread, and the threads and processes it starts, mounts of their own: what is mounted from here on is seen by no
+/// other process and ends with the last of them. Must be called before the first thread is started.
+///
+/// # Errors
+/// Without root.
+pub(crate) fn leave_mounts() -> io::Result<()> {
+    // SAFETY: constant strings that end with a zero byte; neither call touches memory of ours.
+    let outcome = unsafe {
+        match libc::unshare(libc::CLONE_NEWNS) {
+            0 => libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null()),
+            failed => failed,
+        }
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Opens a TUN device in the calling thread's namespace, without blocking: what is sent to other addresses is read from it, one IP
 /// packet at a time.
 ///

@@ -26,6 +26,16 @@ pub(crate) enum Site {
     Observer,
 }
 
+/// What a lab stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Ground {
+    /// A network namespace for each site, and an emulated network between them.
+    Namespaces,
+    /// Addresses in 127.0.0.0/8, when there is no right to make namespaces: nothing can happen to the network.
+    Loopback,
+}
+
 /// How many regions and zones there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -37,15 +47,19 @@ pub(crate) struct Extent {
 
 impl Site {
     /// Its address; every site is one hop from every other.
-    pub(crate) fn address(self) -> Ipv4Addr {
+    pub(crate) fn address(self, ground: Ground) -> Ipv4Addr {
+        let net = match ground {
+            Ground::Namespaces => 10,
+            Ground::Loopback => 127,
+        };
         match self {
-            Self::Az { region, az } => Ipv4Addr::new(10, region + 1, az + 1, 1),
-            Self::Clients { region } => Ipv4Addr::new(10, region + 1, CLIENTS, 1),
-            Self::Observer => Ipv4Addr::new(10, OBSERVER, 0, 1),
+            Self::Az { region, az } => Ipv4Addr::new(net, region + 1, az + 1, 1),
+            Self::Clients { region } => Ipv4Addr::new(net, region + 1, CLIENTS, 1),
+            Self::Observer => Ipv4Addr::new(net, OBSERVER, 0, 1),
         }
     }
 
-    /// The site of an address; the last octet does not matter.
+    /// The site of an address in namespaces; the last octet does not matter.
     pub(crate) fn of(address: Ipv4Addr) -> Option<Self> {
         match address.octets() {
             [10, OBSERVER, 0, _] => Some(Self::Observer),
@@ -112,7 +126,8 @@ mod tests {
         let sites = extent.sites();
         assert_eq!(sites.len(), 13);
         for site in &sites {
-            assert_eq!(Site::of(site.address()), Some(*site), "{site}");
+            assert_eq!(site.address(Ground::Loopback).octets()[0], 127);
+            assert_eq!(Site::of(site.address(Ground::Namespaces)), Some(*site), "{site}");
         }
         for site in extent.azs() {
             assert_eq!(extent.az(&site.to_string()), Some(site));

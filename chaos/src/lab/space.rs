@@ -1,10 +1,13 @@
-//! A network namespace and the thread that lives in it: sockets opened and processes started there belong to the site.
+//! A site's thread and the network namespace it lives in: sockets opened and processes started there belong to the site.
 
 use std::{io, os::fd::OwnedFd, process::Command};
 
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 
-use super::{kernel, site::Site};
+use super::{
+    kernel,
+    site::{Ground, Site},
+};
 use crate::limits::{SITE_MTU, SITE_QUEUE};
 
 /// A site's namespace. Its thread runs a runtime until this is dropped; what was started there is killed then.
@@ -16,21 +19,31 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// Makes the namespace and its device; packets to other sites are read from the descriptor.
+    /// Makes the namespace and its device; packets to other sites are read from the descriptor. On loopback there is neither.
     ///
     /// # Errors
-    /// Without root, or without `/dev/net/tun`.
-    pub(super) fn open(site: Site) -> io::Result<(Self, OwnedFd)> {
+    /// Namespaces without root, or without `/dev/net/tun`.
+    pub(super) fn open(site: Site, ground: Ground) -> io::Result<(Self, Option<OwnedFd>)> {
         let (report, opened) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         std::thread::Builder::new().name(format!("site {site}")).spawn(move || {
             let prepared = || {
-                kernel::leave_network()?;
-                let tun = kernel::open_tun()?;
-                kernel::bring_up(site.address(), SITE_MTU, SITE_QUEUE)?;
+                let tun = match ground {
+                    Ground::Loopback => None,
+                    Ground::Namespaces => {
+                        kernel::leave_network()?;
+                        let tun = kernel::open_tun()?;
+                        kernel::bring_up(site.address(ground), SITE_MTU, SITE_QUEUE)?;
+                        Some(tun)
+                    }
+                };
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 Ok((runtime, tun))
             };
+            // Not in a zone: the processes that are started there would inherit it.
+            if !matches!(site, Site::Az { .. }) {
+                super::prefer_this_thread();
+            }
             match prepared() {
                 Ok((runtime, tun)) => {
                     let _ = report.send(Ok((runtime.handle().clone(), tun)));

@@ -39,6 +39,9 @@ pub(crate) enum StormError {
         /// The answer.
         reason: tidegate_cli::Error,
     },
+    /// Somebody asked this program to end.
+    #[error("interrupted by {0}; every process of the storm has ended")]
+    Interrupted(&'static str),
     /// A fault finds nothing to strike.
     #[error("{fault}: {reason}")]
     Target {

@@ -12,7 +12,7 @@ use rand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 use tidegate_cli::{Client, Endpoint};
 
-use super::error::StormError;
+use super::{error::StormError, scenario::Layout};
 use crate::lab::{
     Lab,
     site::{Site, region_name},
@@ -28,6 +28,7 @@ const GATEWAY: u16 = 8_080;
 pub(crate) struct Fleet {
     nodes: Vec<Node>,
     profile: String,
+    admitted_per_second: u32,
     access_key_id: String,
     secret_access_key: String,
     secret_file: PathBuf,
@@ -66,7 +67,7 @@ impl Fleet {
     ///
     /// # Errors
     /// Their folders cannot be made.
-    pub(crate) fn plan(lab: &Lab, program: &Path, data: &Path, profile: &str) -> Result<Self, StormError> {
+    pub(crate) fn plan(lab: &Lab, program: &Path, data: &Path, layout: &Layout) -> Result<Self, StormError> {
         let node = |site: Site| {
             let (name, folder) = (site.to_string(), data.join(site.to_string()));
             let own = folder.join("data");
@@ -84,7 +85,8 @@ impl Fleet {
         let secret_file = data.join("root-secret-access-key");
         std::fs::write(&secret_file, &secret_access_key)
             .map_err(StormError::system(secret_file.display().to_string()))?;
-        Ok(Self { nodes, profile: profile.to_owned(), access_key_id, secret_access_key, secret_file })
+        let (profile, admitted_per_second) = (layout.profile.clone(), layout.admitted_per_second);
+        Ok(Self { nodes, profile, admitted_per_second, access_key_id, secret_access_key, secret_file })
     }
 
     /// All nodes.
@@ -162,10 +164,12 @@ impl Fleet {
             "[node]\nregion = \"{region}\"\naz = \"{az}\"\ndata_dir = \"{data}\"\n\n\
              [cluster]\nname = \"storm\"\nlisten = \"{}\"\nprofile = \"{profile}\"\n{enter}\n\
              [control]\nlisten = \"{}\"\n{root}\n\
-             [gateway]\nlisten = \"{}\"\nshards = 1\n\n[admin]\nlisten = \"{}\"\n",
+             [gateway]\nlisten = \"{}\"\nshards = 1\n\
+             requests_per_second_max = {}\n\n[admin]\nlisten = \"{}\"\n",
             at(CLUSTER),
             at(CONTROL),
             at(GATEWAY),
+            self.admitted_per_second,
             at(ADMIN)
         )
     }
