@@ -10,8 +10,8 @@ pub(crate) mod table;
 
 use std::{io, net::Ipv4Addr, os::fd::OwnedFd};
 
-use emulator::Emulator;
 pub(crate) use emulator::Carried;
+use emulator::Emulator;
 pub(crate) use space::Space;
 
 use crate::limits::TOOL_NICENESS;

@@ -25,7 +25,7 @@ mod scenario;
 mod storm;
 mod writer;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use rand::{RngCore, SeedableRng, rngs::StdRng};

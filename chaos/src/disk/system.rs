@@ -11,9 +11,9 @@ use std::{
 };
 
 use fuser::{
-    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner,
-    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
-    ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
+    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
 use super::{faults::Faults, files::Files};
@@ -108,7 +108,12 @@ impl FaultySystem {
         Ok((attributes, handle))
     }
 
-    fn remove(&self, parent: INodeNo, name: &OsStr, remove: fn(&Path) -> io::Result<()>) -> Result<(), Errno> {
+    fn remove(
+        &self,
+        parent: INodeNo,
+        name: &OsStr,
+        remove: fn(&Path) -> io::Result<()>,
+    ) -> Result<(), Errno> {
         self.faults.pass();
         let path = self.child(parent, name)?;
         remove(&path).map_err(number)?;
@@ -127,10 +132,8 @@ impl FaultySystem {
     fn list(&self, ino: INodeNo) -> Result<Vec<(u64, FileType, std::ffi::OsString)>, Errno> {
         self.faults.pass();
         let folder = self.path(ino)?;
-        let mut entries = vec![
-            (ino.0, FileType::Directory, ".".into()),
-            (ino.0, FileType::Directory, "..".into()),
-        ];
+        let mut entries =
+            vec![(ino.0, FileType::Directory, ".".into()), (ino.0, FileType::Directory, "..".into())];
         for entry in std::fs::read_dir(&folder).map_err(number)? {
             let entry = entry.map_err(number)?;
             let kind = entry.file_type().ok().and_then(FileType::from_std).unwrap_or(FileType::RegularFile);
@@ -254,7 +257,8 @@ impl Filesystem for FaultySystem {
     ) {
         self.faults.pass();
         let mut buffer = vec![0; size as usize];
-        let read = self.file(handle).and_then(|(_, file)| read_full(&file, &mut buffer, offset).map_err(number));
+        let read =
+            self.file(handle).and_then(|(_, file)| read_full(&file, &mut buffer, offset).map_err(number));
         answer!(reply, read, length => reply.data(&buffer[..length]));
     }
 

@@ -153,7 +153,10 @@ mod tests {
         let mark = unsynced.mark();
         write(&mut unsynced, &file, 0, b"during");
         unsynced.settle(mark);
-        assert_eq!((unsynced.undo(&path, None).unwrap(), std::fs::read(&path).unwrap()), (1, b"before".to_vec()));
+        assert_eq!(
+            (unsynced.undo(&path, None).unwrap(), std::fs::read(&path).unwrap()),
+            (1, b"before".to_vec())
+        );
     }
 
     #[test]
@@ -162,7 +165,8 @@ mod tests {
         let path = folder.path().join("file");
         let mut lengths = std::collections::BTreeSet::new();
         for seed in 0..20 {
-            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+            let file =
+                File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
             let mut unsynced = Unsynced::default();
             write(&mut unsynced, &file, 0, &[1; 2_000]);
             unsynced.undo(&path, Some(&mut StdRng::seed_from_u64(seed))).unwrap();

@@ -93,8 +93,11 @@ impl Emulator {
     /// # Errors
     /// No thread can be had.
     pub(super) fn start(table: Table, tuns: Vec<OwnedFd>, seed: u64) -> io::Result<Self> {
-        let shared =
-            Arc::new(Shared { table: RwLock::new(table), ends: AtomicBool::new(false), counts: Counts::default() });
+        let shared = Arc::new(Shared {
+            table: RwLock::new(table),
+            ends: AtomicBool::new(false),
+            counts: Counts::default(),
+        });
         let worker = Worker {
             shared: shared.clone(),
             free_us: vec![0; tuns.len() * tuns.len()],

@@ -44,7 +44,13 @@ pub(crate) fn leave_mounts() -> io::Result<()> {
     // SAFETY: constant strings that end with a zero byte; neither call touches memory of ours.
     let outcome = unsafe {
         match libc::unshare(libc::CLONE_NEWNS) {
-            0 => libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null()),
+            0 => libc::mount(
+                c"none".as_ptr(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                libc::MS_REC | libc::MS_PRIVATE,
+                std::ptr::null(),
+            ),
             failed => failed,
         }
     };
@@ -83,7 +89,8 @@ pub(super) fn bring_up(address: Ipv4Addr, mtu: u16, queue: u16) -> io::Result<()
         fill(&mut request);
         control(socket.as_raw_fd(), command, &mut request)
     };
-    let up = |request: &mut ifreq| request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as c_short;
+    let up =
+        |request: &mut ifreq| request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as c_short;
     set(LOOPBACK, libc::SIOCSIFFLAGS, &up)?;
     set(DEVICE, libc::SIOCSIFADDR, &|request| request.ifr_ifru.ifru_addr = socket_address(address))?;
     let mask = Ipv4Addr::new(255, 0, 0, 0);

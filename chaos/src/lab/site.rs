@@ -133,6 +133,9 @@ mod tests {
             assert_eq!(extent.az(&site.to_string()), Some(site));
         }
         assert_eq!(extent.az("r2c"), Some(Site::Az { region: 1, az: 2 }));
-        assert_eq!((extent.az("r2d"), extent.az("r4a"), extent.region("r3"), extent.region("r4")), (None, None, Some(2), None));
+        assert_eq!(
+            (extent.az("r2d"), extent.az("r4a"), extent.region("r3"), extent.region("r4")),
+            (None, None, Some(2), None)
+        );
     }
 }

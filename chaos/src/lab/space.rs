@@ -24,10 +24,10 @@ impl Space {
     /// # Errors
     /// Namespaces without root, or without `/dev/net/tun`.
     pub(super) fn open(site: Site, ground: Ground) -> io::Result<(Self, Option<OwnedFd>)> {
-        let (report, opened) = std::sync::mpsc::channel();
+        let (report, opened) = std::sync::mpsc::channel::<io::Result<(Handle, Option<OwnedFd>)>>();
         let (stop, stopped) = oneshot::channel::<()>();
         std::thread::Builder::new().name(format!("site {site}")).spawn(move || {
-            let prepared = || {
+            let prepared = || -> io::Result<_> {
                 let tun = match ground {
                     Ground::Loopback => None,
                     Ground::Namespaces => {

@@ -3,12 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    churn::Change,
-    record::Record,
-    scenario::Measure,
-    stall::Stalls,
-    watch::Seen,
-    world::Start,
+    churn::Change, record::Record, scenario::Measure, stall::Stalls, watch::Seen, world::Start,
     writers::WriteRecord,
 };
 use crate::{
@@ -101,9 +96,8 @@ pub(crate) struct Findings {
 impl Evidence {
     /// Whether a request entered at a place that was struck at some moment of its life.
     pub(crate) fn is_struck(&self, record: &Record) -> bool {
-        let struck = |site: Site| {
-            self.struck.iter().any(|(own, span)| *own == site && span.overlaps(&record.span))
-        };
+        let struck =
+            |site: Site| self.struck.iter().any(|(own, span)| *own == site && span.overlaps(&record.span));
         match record.entry {
             Some(site) => struck(site),
             // Without a connection to any address: struck where all of them were.

@@ -59,7 +59,9 @@ pub(super) fn evidence(
         changes: traffic.changes.all().clone(),
         seen: std::mem::take(&mut *world.watch.seen()),
         starts: journal.starts,
-        struck: struck.map(|(site, from_us, to)| (site, Span { from_us, to_us: to.unwrap_or(end_us) })).collect(),
+        struck: struck
+            .map(|(site, from_us, to)| (site, Span { from_us, to_us: to.unwrap_or(end_us) }))
+            .collect(),
         measured: journal.measured,
         happened: Vec::new(),
         notes: journal.notes,
@@ -119,7 +121,8 @@ async fn compare(world: &World, findings: &mut Findings) {
     let mut agreement = Agreement::default();
     loop {
         let asked = world.fleet.nodes().iter().map(|node| setup::status(&world.lab, &world.fleet, node));
-        let seen: Vec<ClusterStatus> = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
+        let seen: Vec<ClusterStatus> =
+            futures_util::future::join_all(asked).await.into_iter().flatten().collect();
         seen.iter().for_each(|status| agreement.see(status));
         let current = |status: &ClusterStatus| {
             at_rest(status, count) && status.nodes.iter().all(|node| node.serving_revision == status.revision)
@@ -131,9 +134,18 @@ async fn compare(world: &World, findings: &mut Findings) {
             findings.compared = agreement.compared;
             findings.problems.extend(agreement.conflicts);
             if let (Some(status), true) = (seen.first(), unsettled > 0) {
-                let node = |n: &tidegate_proto::status::NodeStatus| format!("{} live {} index {} serves {}", n.az, n.live, n.applied_index, n.serving_revision);
+                let node = |n: &tidegate_proto::status::NodeStatus| {
+                    format!(
+                        "{} live {} index {} serves {}",
+                        n.az, n.live, n.applied_index, n.serving_revision
+                    )
+                };
                 let all: Vec<String> = status.nodes.iter().map(node).collect();
-                findings.problems.push(format!("not at rest within {} s: {}", CONVERGE.as_secs(), all.join(", ")));
+                findings.problems.push(format!(
+                    "not at rest within {} s: {}",
+                    CONVERGE.as_secs(),
+                    all.join(", ")
+                ));
             }
             return;
         }
@@ -148,7 +160,8 @@ async fn read_set(world: &World, node: &Node, api: &str, root: &str) -> Result<H
         let (mut held, mut position, mut seen) = (Held::new(), String::new(), BTreeSet::new());
         loop {
             let path = format!("/restapis/{api}/resources?limit={PAGE}{position}");
-            let page: Value = client.json(http::Method::GET, &path, &Value::Null).await.map_err(|e| e.to_string())?;
+            let page: Value =
+                client.json(http::Method::GET, &path, &Value::Null).await.map_err(|e| e.to_string())?;
             for item in page["item"].as_array().or_else(|| page["items"].as_array()).into_iter().flatten() {
                 if item["id"].as_str() != Some(root.as_str()) {
                     held.extend(item["pathPart"].as_str().and_then(|text| text.parse::<u64>().ok()));
@@ -170,7 +183,8 @@ async fn read_set(world: &World, node: &Node, api: &str, root: &str) -> Result<H
 /// The last read of each register is part of its history.
 async fn read_registers(world: &World, traffic: &Traffic, node: &Node) {
     for api in &world.apis.registers {
-        let (client, path, from_us) = (world.fleet.client(node), format!("/restapis/{api}"), world.clock.now_us());
+        let (client, path, from_us) =
+            (world.fleet.client(node), format!("/restapis/{api}"), world.clock.now_us());
         let read = async move { timeout(READ_BACK, client.read(&path)).await.ok()?.ok() };
         let Ok(Some(reading)) = world.lab.space(Site::Observer).spawn(read).await else { continue };
         let answer: Value = serde_json::from_slice(&reading.body).unwrap_or_default();
@@ -187,7 +201,8 @@ async fn judge(traffic: &Traffic, findings: &mut Findings) {
     findings.acknowledged = traffic.ledger.account().oracle.acknowledged;
     for (api, history) in histories {
         findings.deeds += history.len() as u64;
-        let judged = tokio::task::spawn_blocking(move || (history::judge(&history), history::stale_reads(&history)));
+        let judged =
+            tokio::task::spawn_blocking(move || (history::judge(&history), history::stale_reads(&history)));
         let (judgement, stale) = judged.await.unwrap_or((Judgement::Unknown, 0));
         findings.stale_reads += stale as u64;
         match judgement {

@@ -79,7 +79,9 @@ impl Fleet {
         let nodes = lab.extent.azs().map(node).collect::<Result<Vec<_>, StormError>>()?;
         let mut random = rand::rng();
         let mut draw = |length: usize| -> String {
-            (0..length).map(|_| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[random.random_range(0..32)] as char).collect()
+            (0..length)
+                .map(|_| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[random.random_range(0..32)] as char)
+                .collect()
         };
         let (access_key_id, secret_access_key) = (format!("AKIA{}", draw(16)), draw(40));
         let secret_file = data.join("root-secret-access-key");
@@ -155,7 +157,8 @@ impl Fleet {
             Entry::Known => (String::new(), String::new()),
             Entry::Founder => {
                 let key = &self.access_key_id;
-                let root = format!("root_access_key_id = \"{key}\"\nroot_secret_access_key_file = \"{secret}\"\n");
+                let root =
+                    format!("root_access_key_id = \"{key}\"\nroot_secret_access_key_file = \"{secret}\"\n");
                 ("bootstrap = true\n".into(), root)
             }
             Entry::Token(token) => (format!("join_token = \"{token}\"\n"), String::new()),
@@ -212,11 +215,6 @@ impl Node {
         self.state().data = data;
     }
 
-    /// Where its data are.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.state().data.clone()
-    }
-
     /// Runs another binary from the next start on.
     pub(crate) fn set_program(&self, program: PathBuf) {
         self.state().program = program;
@@ -257,7 +255,8 @@ impl Node {
     /// Sends a signal; whether there was a process to take it.
     pub(crate) fn signal(&self, signal: Signal) -> Result<bool, StormError> {
         let Some(pid) = self.pid() else { return Ok(false) };
-        kill_process(pid, signal).map_err(|e| StormError::system(format!("a signal to {}", self.name))(e.into()))?;
+        kill_process(pid, signal)
+            .map_err(|e| StormError::system(format!("a signal to {}", self.name))(e.into()))?;
         Ok(true)
     }
 

@@ -79,10 +79,12 @@ pub(crate) fn judge(history: &[Deed]) -> Judgement {
 /// Reads that returned a value although a later write had been acknowledged before they were asked. Of each such read there is no
 /// doubt, whatever else happened: its value's write had ended before that later write began.
 pub(crate) fn stale_reads(history: &[Deed]) -> usize {
-    let writes = || history.iter().filter_map(|deed| match (deed.act, deed.to_us) {
-        (Act::Write(value), Some(to_us)) => Some((value, Span { from_us: deed.from_us, to_us })),
-        _ => None,
-    });
+    let writes = || {
+        history.iter().filter_map(|deed| match (deed.act, deed.to_us) {
+            (Act::Write(value), Some(to_us)) => Some((value, Span { from_us: deed.from_us, to_us })),
+            _ => None,
+        })
+    };
     let is_stale = |deed: &&Deed| {
         let (Act::Read(value), true) = (deed.act, deed.to_us.is_some()) else { return false };
         // What was there before the first write is older than every write.
@@ -140,7 +142,10 @@ fn next(deeds: &[Deed], done: &[u64]) -> Vec<usize> {
 
 /// Whether everything that was answered is ordered.
 fn is_explained(deeds: &[Deed], done: &[u64]) -> bool {
-    deeds.iter().enumerate().all(|(index, deed)| deed.to_us.is_none() || done[index / 64] & (1 << (index % 64)) != 0)
+    deeds
+        .iter()
+        .enumerate()
+        .all(|(index, deed)| deed.to_us.is_none() || done[index / 64] & (1 << (index % 64)) != 0)
 }
 
 #[cfg(test)]
@@ -166,14 +171,39 @@ mod tests {
             ("nothing", vec![], Linearizable, 0),
             ("in turn", vec![write(1, 0, 10), read(1, 20, 30)], Linearizable, 0),
             ("before the first write", vec![read(None, 0, 5), write(1, 10, 20)], Linearizable, 0),
-            ("a read during a write, both ways", vec![write(1, 0, 10), write(2, 20, 40), read(1, 22, 24), read(2, 26, 28)], Linearizable, 0),
-            ("and back again", vec![write(1, 0, 10), write(2, 20, 40), read(2, 22, 24), read(1, 26, 28)], Not, 0),
+            (
+                "a read during a write, both ways",
+                vec![write(1, 0, 10), write(2, 20, 40), read(1, 22, 24), read(2, 26, 28)],
+                Linearizable,
+                0,
+            ),
+            (
+                "and back again",
+                vec![write(1, 0, 10), write(2, 20, 40), read(2, 22, 24), read(1, 26, 28)],
+                Not,
+                0,
+            ),
             ("stale", vec![write(1, 0, 10), write(2, 20, 30), read(1, 40, 50)], Not, 1),
             ("nothing after a write", vec![write(1, 5, 10), read(None, 40, 50)], Not, 1),
             ("a value nobody wrote", vec![write(1, 0, 10), read(7, 20, 30)], Not, 0),
-            ("a late effect", vec![unanswered(1, 0), write(2, 10, 20), read(2, 30, 40), read(1, 50, 60)], Linearizable, 0),
-            ("a late effect undone", vec![unanswered(1, 0), write(2, 10, 20), read(1, 30, 40), read(2, 50, 60)], Not, 0),
-            ("many without an effect", (0..60).map(|i| unanswered(100 + i, i)).chain([write(1, 70, 80), read(1, 90, 95)]).collect(), Linearizable, 0),
+            (
+                "a late effect",
+                vec![unanswered(1, 0), write(2, 10, 20), read(2, 30, 40), read(1, 50, 60)],
+                Linearizable,
+                0,
+            ),
+            (
+                "a late effect undone",
+                vec![unanswered(1, 0), write(2, 10, 20), read(1, 30, 40), read(2, 50, 60)],
+                Not,
+                0,
+            ),
+            (
+                "many without an effect",
+                (0..60).map(|i| unanswered(100 + i, i)).chain([write(1, 70, 80), read(1, 90, 95)]).collect(),
+                Linearizable,
+                0,
+            ),
         ] {
             assert_eq!((judge(&history), stale_reads(&history)), (judgement, stale), "{name}");
         }

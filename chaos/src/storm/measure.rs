@@ -33,9 +33,10 @@ pub(crate) fn take(evidence: &Evidence, expectation: &Expectation, patient: bool
             Some(terms as f64 * 60e6 / (window.to_us - window.from_us).max(1) as f64)
         }
         Measure::StaleReads => Some(evidence.findings.stale_reads as f64),
-        Measure::TornAnswers => Some(sample.count(|record| {
-            record.class == Class::Churn && record.outcome == Outcome::Wrong
-        }) as f64),
+        Measure::TornAnswers => {
+            Some(sample.count(|record| record.class == Class::Churn && record.outcome == Outcome::Wrong)
+                as f64)
+        }
         Measure::Changes => Some(evidence.changes.len() as f64),
         Measure::PropagationP99Ms => propagation_p99_ms(evidence),
         Measure::RestartMs => restart_ms(evidence),
@@ -121,9 +122,8 @@ impl Sample<'_> {
     /// Whether all zones of a region were struck at some moment of the window, so that its clients had nobody to ask.
     fn is_dark(&self, region: u8) -> bool {
         let zones = self.evidence.seen.now.keys().filter(|site| site.region() == Some(region));
-        let struck = |site| {
-            self.evidence.struck.iter().any(|(own, span)| own == site && span.overlaps(&self.window))
-        };
+        let struck =
+            |site| self.evidence.struck.iter().any(|(own, span)| own == site && span.overlaps(&self.window));
         self.scope == Scope::Elsewhere && zones.clone().next().is_some() && zones.into_iter().all(struck)
     }
 
@@ -180,9 +180,9 @@ pub(crate) fn longest_gap_ms(moments: impl Iterator<Item = u64>, window: Span) -
 
 /// The longest time without an acknowledged write, of one region or of all together.
 pub(crate) fn write_gap_ms(writes: &[WriteRecord], window: Span, region: Option<u8>) -> f64 {
-    let done = writes.iter().filter(|write| {
-        write.end == End::Acknowledged && region.is_none_or(|region| write.region == region)
-    });
+    let done = writes
+        .iter()
+        .filter(|write| write.end == End::Acknowledged && region.is_none_or(|region| write.region == region));
     longest_gap_ms(done.map(|write| write.span.to_us), window)
 }
 
@@ -198,7 +198,9 @@ pub(crate) fn quantile_ms(times_us: impl Iterator<Item = u64>, quantile: f64) ->
 fn propagation_p99_ms(evidence: &Evidence) -> Option<f64> {
     let served = |acknowledged_us: u64, revision: u64, site| {
         let sights = evidence.seen.history.get(&site)?;
-        let first = sights.iter().find(|s| s.answers && s.at_us >= acknowledged_us && s.serving_revision >= revision)?;
+        let first = sights
+            .iter()
+            .find(|s| s.answers && s.at_us >= acknowledged_us && s.serving_revision >= revision)?;
         Some(first.at_us - acknowledged_us)
     };
     let mut times = Vec::new();
@@ -242,7 +244,8 @@ fn back_to_normal_ms(evidence: &Evidence) -> Option<f64> {
 
 fn memory_growth_percent(evidence: &Evidence) -> Option<f64> {
     let growth = |sights: &Vec<super::watch::Sight>| {
-        let before = sights.iter().rfind(|s| s.answers && s.memory > 0 && s.at_us <= evidence.trouble.from_us)?;
+        let before =
+            sights.iter().rfind(|s| s.answers && s.memory > 0 && s.at_us <= evidence.trouble.from_us)?;
         let after = sights.iter().rfind(|s| s.answers && s.memory > 0)?;
         Some((after.memory as f64 / before.memory as f64 - 1.0) * 100.0)
     };
@@ -250,4 +253,4 @@ fn memory_growth_percent(evidence: &Evidence) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -36,13 +36,17 @@ pub(crate) fn of(planned: &Planned) -> Box<dyn Nemesis> {
         Fault::Kill => Box::new(process::Kill::new(target)),
         Fault::Pause => Box::new(process::Pause::new(target)),
         Fault::RestartAll => Box::new(process::RestartAll::default()),
-        Fault::PowerLoss { drop_unsynced, tear } => Box::new(power::PowerLoss::new(target, drop_unsynced, tear)),
+        Fault::PowerLoss { drop_unsynced, tear } => {
+            Box::new(power::PowerLoss::new(target, drop_unsynced, tear))
+        }
         Fault::PowerCycles { cycles, tear } => {
             Box::new(power::PowerCycles::new(target, cycles, tear, planned.for_s))
         }
         Fault::Network(fault) => Box::new(network::Trouble::new(target, fault)),
         Fault::Disk(fault) => Box::new(disk::Failing::new(target, fault)),
-        Fault::ClockJump { offset_s, swings } => Box::new(clock::Jump::new(target, offset_s, swings, planned.for_s)),
+        Fault::ClockJump { offset_s, swings } => {
+            Box::new(clock::Jump::new(target, offset_s, swings, planned.for_s))
+        }
         Fault::SqueezeMemory { megabytes } => Box::new(squeeze::Squeeze::memory(target, megabytes)),
         Fault::SqueezeCpu { percent } => Box::new(squeeze::Squeeze::cpu(target, percent)),
         Fault::ControlGone => Box::new(control::ControlGone::default()),

@@ -17,7 +17,11 @@ use super::{
     writers::End,
 };
 use crate::{
-    lab::{Carried, cost::Cost, site::{Ground, region_name}},
+    lab::{
+        Carried,
+        cost::Cost,
+        site::{Ground, region_name},
+    },
     limits::STEP_US,
 };
 

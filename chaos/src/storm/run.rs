@@ -70,24 +70,23 @@ pub(crate) async fn run(scenario: &Scenario, stage: &Stage) -> Result<Evidence, 
     watching.send_replace(true);
     let first = happened.first().map(|one| one.span.from_us);
     let trouble = Span { from_us: first.unwrap_or(begin_us), to_us: healed_us };
-    Ok(finish::evidence(world, &traffic, finish::Course { span, trouble, recovered_us, happened }, findings, stalls.stalls()))
+    Ok(finish::evidence(
+        world,
+        &traffic,
+        finish::Course { span, trouble, recovered_us, happened },
+        findings,
+        stalls.stalls(),
+    ))
 }
 
 /// Lets every fault happen at its time, several at once where they overlap, and undoes each.
-async fn strike_all(
-    scenario: &Scenario,
-    world: &World,
-    begin_us: u64,
-) -> Result<Vec<Happened>, StormError> {
+async fn strike_all(scenario: &Scenario, world: &World, begin_us: u64) -> Result<Vec<Happened>, StormError> {
     let strikes = scenario.faults.iter().map(|planned| strike(world, planned, begin_us));
     let mut happened = Vec::new();
     for one in futures_util::future::join_all(strikes).await {
         happened.extend(one?);
     }
-    if happened.is_empty() {
-        let rest = Duration::from_secs_f64(scenario.faults_end_s().max(scenario.calm_s as f64));
-        sleep(rest).await;
-    }
+    sleep_until(world.clock.instant(begin_us + (scenario.lasts_s * 1e6) as u64).into()).await;
     happened.sort_by_key(|one: &Happened| one.span.from_us);
     Ok(happened)
 }
@@ -225,7 +224,8 @@ impl Traffic {
         }
         let per_s = scenario.traffic.changes_per_second;
         if per_s > 0 {
-            let ways = (0..world.lab.extent.regions).flat_map(|region| setup::ways(&world.fleet, region)).collect();
+            let ways =
+                (0..world.lab.extent.regions).flat_map(|region| setup::ways(&world.fleet, region)).collect();
             let (api, clock) = (world.apis.churn_api.clone(), world.clock);
             world.lab.space(Site::Observer).spawn(own.changes.clone().make(api, ways, per_s, clock, stopped));
         }
@@ -256,7 +256,8 @@ impl Traffic {
             let is_flood = asking.class == Class::Flood;
             let (clock, book, stopped) = (world.clock, self.book.clone(), self.stop.subscribe());
             let space = world.lab.space(Site::Clients { region });
-            let Ok(stream) = space.spawn(async move { Stream::start(asking, clock, book, stopped) }).await else {
+            let Ok(stream) = space.spawn(async move { Stream::start(asking, clock, book, stopped) }).await
+            else {
                 continue;
             };
             if is_flood {

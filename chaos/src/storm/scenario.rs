@@ -23,6 +23,8 @@ pub(crate) struct Scenario {
     pub(crate) description: String,
     /// How long traffic flows before the first fault and after the last one has been undone, in seconds.
     pub(crate) calm_s: u64,
+    /// Traffic flows at least so long before everything is undone, in seconds.
+    pub(crate) lasts_s: f64,
     /// Regions, zones and distances.
     pub(crate) layout: Layout,
     /// Requests and writes.
@@ -113,6 +115,8 @@ struct Written {
     #[serde(default = "default_calm")]
     calm_s: u64,
     #[serde(default)]
+    lasts_s: u32,
+    #[serde(default)]
     layout: Layout,
     #[serde(default)]
     traffic: Traffic,
@@ -162,16 +166,12 @@ impl Scenario {
             summary: written.summary,
             description: written.description,
             calm_s: written.calm_s,
+            lasts_s: f64::from(written.lasts_s),
             layout: written.layout,
             traffic: written.traffic,
             faults,
             expectations,
         })
-    }
-
-    /// When the last fault has been undone, in seconds from the first request.
-    pub(crate) fn faults_end_s(&self) -> f64 {
-        self.faults.iter().map(|fault| fault.at_s + fault.for_s).fold(0.0, f64::max)
     }
 
     /// Whether some fault needs disks that can fail.
@@ -183,17 +183,19 @@ impl Scenario {
     pub(crate) fn needs_clocks(&self) -> bool {
         self.faults.iter().any(|planned| matches!(planned.fault, Fault::ClockJump { .. }))
     }
-
-    /// Whether some fault needs a network that can be changed.
-    pub(crate) fn needs_network(&self) -> bool {
-        self.layout.wan_rtt_ms > 0 && self.layout.regions > 1
-            || self.faults.iter().any(|planned| planned.fault.needs_network())
-    }
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { regions: 3, azs: 3, wan_rtt_ms: 80, wan_jitter_ms: 2, az_rtt_ms: 1, profile: "wan".into(), admitted_per_second: 0 }
+        Self {
+            regions: 3,
+            azs: 3,
+            wan_rtt_ms: 80,
+            wan_jitter_ms: 2,
+            az_rtt_ms: 1,
+            profile: "wan".into(),
+            admitted_per_second: 0,
+        }
     }
 }
 

@@ -61,11 +61,16 @@ impl<'a> Caller<'a> {
     }
 
     /// Makes a call; a failure names `what`.
-    pub(crate) async fn call(&self, what: &str, method: Method, path: &str, body: Value) -> Result<Value, StormError> {
+    pub(crate) async fn call(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<Value, StormError> {
         let (client, path) = (self.client.clone(), path.to_owned());
-        let call = self.lab.space(self.site).spawn(async move {
-            client.json::<Value>(method, &path, &body).await
-        });
+        let call =
+            self.lab.space(self.site).spawn(async move { client.json::<Value>(method, &path, &body).await });
         let answered = call.await.map_err(|e| StormError::system(what)(std::io::Error::other(e)))?;
         answered.map_err(|reason| StormError::Call { what: what.to_owned(), reason })
     }
@@ -91,7 +96,8 @@ pub(crate) async fn found(lab: &Lab, fleet: &Fleet) -> Result<(), StormError> {
         let issued: JoinTokenIssued = serde_json::from_value(issued).unwrap_or_default();
         fleet.join(lab, node, &issued.token).await?;
         let address = node.cluster().to_string();
-        let is_member = move |status: &ClusterStatus| status.nodes.iter().any(|node| node.cluster_address == address);
+        let is_member =
+            move |status: &ClusterStatus| status.nodes.iter().any(|node| node.cluster_address == address);
         wait(lab, fleet, &format!("{} to become a member", node.name), is_member).await?;
     }
     let count = nodes.len();
@@ -113,7 +119,11 @@ async fn wait(
     loop {
         for node in fleet.nodes() {
             if let Some(ended) = node.ended() {
-                let seen = format!("{} has ended, {ended}; see {}", node.name, node.folder.join("node.log").display());
+                let seen = format!(
+                    "{} has ended, {ended}; see {}",
+                    node.name,
+                    node.folder.join("node.log").display()
+                );
                 return Err(StormError::Slow { what: what.to_owned(), seconds: 0, seen });
             }
         }
@@ -122,7 +132,9 @@ async fn wait(
             Some(status) if done(&status) => return Ok(()),
             seen if Instant::now() > deadline => {
                 let told = |status: ClusterStatus| {
-                    let node = |n: &tidegate_proto::status::NodeStatus| format!("{} {} ready {}", n.az, n.role, n.ready);
+                    let node = |n: &tidegate_proto::status::NodeStatus| {
+                        format!("{} {} ready {}", n.az, n.role, n.ready)
+                    };
                     status.nodes.iter().map(node).collect::<Vec<_>>().join(", ")
                 };
                 let seen = seen.map_or("no answer".into(), told);
@@ -143,8 +155,9 @@ pub(crate) async fn configure(lab: &Lab, fleet: &Fleet, traffic: &Traffic) -> Re
     for verb in ["GET", "POST"] {
         method(&caller, &api, &root, verb, proxy(verb, "/", link.as_deref())).await?;
     }
-    let made = caller.call("a resource", Method::POST, &format!("/restapis/{api}/resources/{root}"), json!({ "pathPart": "limited" }));
-    let limited = made.await?["id"].as_str().unwrap_or_default().to_owned();
+    let path = format!("/restapis/{api}/resources/{root}");
+    let made = caller.call("a resource", Method::POST, &path, json!({ "pathPart": "limited" })).await?;
+    let limited = made["id"].as_str().unwrap_or_default().to_owned();
     method(&caller, &api, &limited, "GET", proxy("GET", upstream::LIMITED, link.as_deref())).await?;
     deploy(&caller, &api, json!({})).await?;
     if traffic.limited_per_second > 0 {
@@ -180,7 +193,8 @@ pub(crate) fn ways(fleet: &Fleet, region: u8) -> Vec<Way> {
 
 /// A REST API: its id and its root resource.
 pub(crate) async fn create(caller: &Caller<'_>, name: &str) -> Result<(String, String), StormError> {
-    let made = caller.call(&format!("the API {name}"), Method::POST, "/restapis", json!({ "name": name })).await?;
+    let made =
+        caller.call(&format!("the API {name}"), Method::POST, "/restapis", json!({ "name": name })).await?;
     let text = |field: &str| made[field].as_str().unwrap_or_default().to_owned();
     Ok((text("id"), text("rootResourceId")))
 }
@@ -199,13 +213,24 @@ pub(crate) async fn method(
 }
 
 /// A method that answers with a template.
-pub(crate) async fn mock(caller: &Caller<'_>, api: &str, resource: &str, template: &str) -> Result<(), StormError> {
-    let request = json!({ "type": "MOCK", "requestTemplates": { "application/json": "{\"statusCode\": 200}" } });
+pub(crate) async fn mock(
+    caller: &Caller<'_>,
+    api: &str,
+    resource: &str,
+    template: &str,
+) -> Result<(), StormError> {
+    let request =
+        json!({ "type": "MOCK", "requestTemplates": { "application/json": "{\"statusCode\": 200}" } });
     method(caller, api, resource, "GET", request).await?;
     let path = format!("/restapis/{api}/resources/{resource}/methods/GET");
     let body = json!({ "responseTemplates": { "application/json": template } });
-    caller.call("an integration response", Method::PUT, &format!("{path}/integration/responses/200"), body).await?;
-    caller.call("a method response", Method::PUT, &format!("{path}/responses/200"), json!({})).await.map(|_| ())
+    caller
+        .call("an integration response", Method::PUT, &format!("{path}/integration/responses/200"), body)
+        .await?;
+    caller
+        .call("a method response", Method::PUT, &format!("{path}/responses/200"), json!({}))
+        .await
+        .map(|_| ())
 }
 
 /// Deploys an API to the one stage.
@@ -231,12 +256,13 @@ async fn vpc_link(lab: &Lab, caller: &Caller<'_>) -> Option<String> {
 }
 
 fn proxy(verb: &str, path: &str, link: Option<&str>) -> Value {
-    
     match link {
         Some(link) => json!({
             "type": "HTTP_PROXY", "httpMethod": verb, "uri": format!("http://upstream.internal:{}{path}", upstream::PORT),
             "connectionType": "VPC_LINK", "connectionId": link,
         }),
-        None => json!({ "type": "HTTP_PROXY", "httpMethod": verb, "uri": format!("http://{}{path}", upstream::NEAR) }),
+        None => {
+            json!({ "type": "HTTP_PROXY", "httpMethod": verb, "uri": format!("http://{}{path}", upstream::NEAR) })
+        }
     }
 }

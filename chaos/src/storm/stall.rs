@@ -43,7 +43,8 @@ impl StallWatch {
                 let (begin, from_us) = (Instant::now(), clock.now_us());
                 std::thread::sleep(STALL_NAP);
                 if begin.elapsed() > STALL_NAP + STALL {
-                    let span = Span { from_us: from_us + STALL_NAP.as_micros() as u64, to_us: clock.now_us() };
+                    let span =
+                        Span { from_us: from_us + STALL_NAP.as_micros() as u64, to_us: clock.now_us() };
                     own.stalls.lock().unwrap_or_else(PoisonError::into_inner).push(span);
                 }
             }

@@ -41,9 +41,10 @@ impl Target {
             ("leader-region", _) => Ok(Self::LeaderRegion),
             ("follower-region", _) => Ok(Self::FollowerRegion),
             ("all", _) => Ok(Self::All),
-            (_, Some(("az", name))) => {
-                extent.az(name).map(Self::Az).ok_or_else(|| format!("there is no such zone; there are r1a to {last}"))
-            }
+            (_, Some(("az", name))) => extent
+                .az(name)
+                .map(Self::Az)
+                .ok_or_else(|| format!("there is no such zone; there are r1a to {last}")),
             (_, Some(("region", name))) => extent
                 .region(name)
                 .map(Self::Region)
@@ -56,7 +57,12 @@ impl Target {
     ///
     /// # Errors
     /// Why there are none.
-    pub(crate) fn zones(self, extent: Extent, leader: Option<Site>, random: &mut StdRng) -> Result<Vec<Site>, String> {
+    pub(crate) fn zones(
+        self,
+        extent: Extent,
+        leader: Option<Site>,
+        random: &mut StdRng,
+    ) -> Result<Vec<Site>, String> {
         let led = || leader.ok_or_else(|| "nobody leads at the moment".to_owned());
         let of_region = |region: u8| extent.azs().filter(|site| site.region() == Some(region)).collect();
         match self {

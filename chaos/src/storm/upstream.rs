@@ -13,14 +13,11 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::{
-    clock::Clock,
-    lab::Lab,
-    limits::RECORDS,
-};
+use crate::{clock::Clock, lab::Lab, limits::RECORDS};
 
 /// Where every zone finds its own upstream, whichever zone that is.
-pub(crate) const NEAR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 80)), 8_081);
+pub(crate) const NEAR: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 80)), 8_081);
 /// Port of an upstream at its zone's address.
 pub(crate) const PORT: u16 = 8_081;
 /// Path that is limited.
@@ -81,7 +78,8 @@ fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
 /// Over all windows between two arrivals: what arrived, less what a bucket allows in the time between.
 fn excess(sorted_us: &[u64], rate: f64, burst: f64) -> f64 {
     // With the level of a bucket that may go below zero, the deepest level is the largest excess of any window.
-    let (mut level, mut last_us, mut worst) = (burst, sorted_us.first().copied().unwrap_or_default(), 0.0_f64);
+    let (mut level, mut last_us, mut worst) =
+        (burst, sorted_us.first().copied().unwrap_or_default(), 0.0_f64);
     for at_us in sorted_us {
         level = (level + (at_us - last_us) as f64 / 1e6 * rate).min(burst) - 1.0;
         last_us = *at_us;

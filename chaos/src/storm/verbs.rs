@@ -13,7 +13,7 @@ use super::{
     error::StormError,
     progress,
     report::{Report, html},
-    run,
+    run::run as rehearsal,
     scenario::{Scenario, ScenarioError},
     stage::{Options, Stage},
     verdict::Fate,
@@ -73,7 +73,13 @@ pub(crate) fn list() -> Vec<(String, String, String)> {
 pub(crate) fn describe(name: &str) -> Result<String, ScenarioError> {
     let (path, text) = find(name)?;
     let scenario = Scenario::parse(&path, &text, false)?;
-    Ok(format!("{} ({}): {}\n\n{}\n\n{text}", scenario.name, scenario.promise, scenario.summary, scenario.description.trim()))
+    Ok(format!(
+        "{} ({}): {}\n\n{}\n\n{text}",
+        scenario.name,
+        scenario.promise,
+        scenario.summary,
+        scenario.description.trim()
+    ))
 }
 
 /// Runs what the flags ask for.
@@ -95,7 +101,8 @@ fn all(arguments: &StormArguments) -> Result<ExitCode, StormError> {
         one => vec![one],
     };
     // All are read before the first is run.
-    let scenarios = names.into_iter().map(|name| read(name, arguments.rate, short)).collect::<Result<Vec<_>, _>>()?;
+    let scenarios =
+        names.into_iter().map(|name| read(name, arguments.rate, short)).collect::<Result<Vec<_>, _>>()?;
     // What is mounted from here on is gone with this process, however it ends. Without the right to it there is nothing to mount.
     let _ = kernel::leave_mounts();
     let (mut reports, mut failed) = (Vec::new(), 0);
@@ -115,7 +122,8 @@ fn all(arguments: &StormArguments) -> Result<ExitCode, StormError> {
             }
         }
         if let Some(path) = &arguments.html {
-            std::fs::write(path, html::page(&reports)).map_err(StormError::system(path.display().to_string()))?;
+            std::fs::write(path, html::page(&reports))
+                .map_err(StormError::system(path.display().to_string()))?;
         }
     }
     if arguments.json {
@@ -146,9 +154,23 @@ fn summary(reports: &[Report], failed: usize) -> String {
         .map(|report| {
             let wrong = report.verdicts.iter().filter(|verdict| verdict.fate != Fate::Kept);
             let wrong: Vec<String> = wrong
-                .map(|v| format!("{} {} (gate {}) {}", v.measure, v.measured.map_or("nothing".into(), |m| format!("{m:.2}")), v.gate, v.fate.word()))
+                .map(|v| {
+                    format!(
+                        "{} {} (gate {}) {}",
+                        v.measure,
+                        v.measured.map_or("nothing".into(), |m| format!("{m:.2}")),
+                        v.gate,
+                        v.fate.word()
+                    )
+                })
                 .collect();
-            format!("{:<8} {:<4} {:<22} {}", report.outcome.word(), report.promise, report.scenario, wrong.join("; "))
+            format!(
+                "{:<8} {:<4} {:<22} {}",
+                report.outcome.word(),
+                report.promise,
+                report.scenario,
+                wrong.join("; ")
+            )
         })
         .collect();
     if failed > 0 {
@@ -171,7 +193,8 @@ fn find(name: &str) -> Result<(String, String), ScenarioError> {
         return Ok((format!("scenarios/{name}.toml"), (*text).to_owned()));
     }
     let text = std::fs::read_to_string(name);
-    text.map(|text| (name.to_owned(), text)).map_err(|reason| ScenarioError::Read { path: name.to_owned(), reason })
+    text.map(|text| (name.to_owned(), text))
+        .map_err(|reason| ScenarioError::Read { path: name.to_owned(), reason })
 }
 
 fn one(scenario: &Scenario, arguments: &StormArguments) -> Result<Report, StormError> {
@@ -199,7 +222,7 @@ fn one(scenario: &Scenario, arguments: &StormArguments) -> Result<Report, StormE
 
 async fn rehearse(scenario: &Scenario, options: &Options, command: String) -> Result<Report, StormError> {
     let stage = Stage::set(scenario, options).await?;
-    let evidence = run::run(scenario, &stage).await?;
+    let evidence = rehearsal(scenario, &stage).await?;
     Ok(Report::new(scenario, options, command, stage.world.lab.ground, stage.cost, &evidence))
 }
 

@@ -113,10 +113,16 @@ fn always(evidence: &Evidence) -> Vec<Verdict> {
         zero("packets that the emulated network had no room for", evidence.carried.refused),
     ];
     let is_well = recovery_ms.is_some_and(|ms| ms <= 15_000.0);
-    all.push(verdict("ms until everything is well after everything was undone", recovery_ms, is_well, "<= 15000"));
+    all.push(verdict(
+        "ms until everything is well after everything was undone",
+        recovery_ms,
+        is_well,
+        "<= 15000",
+    ));
     if let Some(last) = all.last_mut().filter(|_| !is_well && evidence.stalls.longest_ms() > 5_000.0) {
         last.fate = Fate::Unclear;
-        last.remark = Some(format!("this tool itself stood still for {:.0} ms", evidence.stalls.longest_ms()));
+        last.remark =
+            Some(format!("this tool itself stood still for {:.0} ms", evidence.stalls.longest_ms()));
     }
     all
 }

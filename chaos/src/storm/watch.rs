@@ -123,7 +123,8 @@ impl Seen {
     pub(crate) fn changes(&self, from_us: u64, to_us: u64) -> usize {
         let mut reigns: Vec<&Reign> = self.reigns.iter().collect();
         reigns.sort_by_key(|reign| reign.term);
-        let new = |pair: &&[&Reign]| pair[0].site != pair[1].site && (from_us..=to_us).contains(&pair[1].at_us);
+        let new =
+            |pair: &&[&Reign]| pair[0].site != pair[1].site && (from_us..=to_us).contains(&pair[1].at_us);
         reigns.windows(2).filter(new).count()
     }
 

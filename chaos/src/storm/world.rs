@@ -126,7 +126,10 @@ impl World {
 
     /// The disk of a node.
     pub(crate) fn disk(&self, node: &Node) -> Result<&Disk, StormError> {
-        let absent = || StormError::Target { fault: "disk", reason: format!("{} has no disk that can fail", node.name) };
+        let absent = || StormError::Target {
+            fault: "disk",
+            reason: format!("{} has no disk that can fail", node.name),
+        };
         self.disks.iter().find(|disk| disk.site() == node.site).ok_or_else(absent)
     }
 

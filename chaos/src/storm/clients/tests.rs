@@ -73,7 +73,10 @@ async fn outcomes_are_told_apart() {
         (Manner::Fails, Outcome::Gateway(502)),
     ] {
         let seen = outcomes(&[server(manner).await]).await;
-        assert!(seen.len() >= 10 && seen.iter().all(|(outcome, _)| *outcome == expect), "{expect:?}: {seen:?}");
+        assert!(
+            seen.len() >= 10 && seen.iter().all(|(outcome, _)| *outcome == expect),
+            "{expect:?}: {seen:?}"
+        );
     }
 }
 

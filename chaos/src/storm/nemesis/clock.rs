@@ -29,7 +29,8 @@ impl Jump {
     }
 
     fn set(&self, world: &World, offset_s: i64) -> Result<(), StormError> {
-        let absent = || StormError::Target { fault: "clock-jump", reason: "the clock library is not there".into() };
+        let absent =
+            || StormError::Target { fault: "clock-jump", reason: "the clock library is not there".into() };
         let clocks = world.clocks.as_ref().ok_or_else(absent)?;
         for site in &self.sites {
             clocks.set(*site, offset_s).map_err(StormError::system("a clock's offset"))?;

@@ -27,7 +27,8 @@ impl Nemesis for ControlGone {
                 node.kill()?;
             }
             let names: Vec<String> = chosen.iter().map(Site::to_string).collect();
-            let mut told = format!("kill -9 of {}: {} of {} voters", names.join(", "), chosen.len(), voters.len());
+            let mut told =
+                format!("kill -9 of {}: {} of {} voters", names.join(", "), chosen.len(), voters.len());
             if let Some(node) = restarted.and_then(|site| world.fleet.node(site)) {
                 world.strike(node.site);
                 node.kill()?;

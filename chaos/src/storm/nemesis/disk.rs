@@ -95,7 +95,8 @@ impl Nemesis for Failing {
 
     fn heal<'a>(&'a mut self, world: &'a World) -> BoxFuture<'a, Result<(), StormError>> {
         async move {
-            for node in std::mem::take(&mut self.sites).into_iter().filter_map(|site| world.fleet.node(site)) {
+            for node in std::mem::take(&mut self.sites).into_iter().filter_map(|site| world.fleet.node(site))
+            {
                 world.disk(node)?.heal();
                 // One that fenced itself is started by whatever supervises it.
                 if !node.is_running() {

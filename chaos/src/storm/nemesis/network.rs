@@ -50,7 +50,9 @@ impl Trouble {
             NetworkFault::Rough { loss_percent, jitter_ms, duplicate_percent, reorder_percent } => format!(
                 "between all zones {loss_percent} % lost, {duplicate_percent} % twice, {reorder_percent} % early, up to {jitter_ms} ms late"
             ),
-            NetworkFault::Narrow { kilobytes_per_s } => format!("{kilobytes_per_s} kB/s between any two zones"),
+            NetworkFault::Narrow { kilobytes_per_s } => {
+                format!("{kilobytes_per_s} kB/s between any two zones")
+            }
         }
     }
 }
@@ -104,7 +106,12 @@ mod tests {
     fn each_kind_takes_its_lines() {
         let clients = Site::Clients { region: 0 };
         let trouble = |fault| Trouble { target: Target::All, fault, sites: vec![az(0, 0)] };
-        let rough = NetworkFault::Rough { loss_percent: 1.0, jitter_ms: 0, duplicate_percent: 0.0, reorder_percent: 0.0 };
+        let rough = NetworkFault::Rough {
+            loss_percent: 1.0,
+            jitter_ms: 0,
+            duplicate_percent: 0.0,
+            reorder_percent: 0.0,
+        };
         for (fault, from, to, expect) in [
             (NetworkFault::Blackhole, az(0, 0), az(1, 1), true),
             (NetworkFault::Blackhole, clients, az(0, 0), true),

@@ -128,6 +128,9 @@ fn refusable() -> [(&'static str, Value); 4] {
         ("no-host", json!({ "type": "HTTP_PROXY", "httpMethod": "GET", "uri": "http://" })),
         ("no-uri", json!({ "type": "HTTP_PROXY", "httpMethod": "GET" })),
         ("no-type", json!({ "type": "", "httpMethod": "GET", "uri": "http://127.0.0.80:8081/" })),
-        ("oversize", json!({ "type": "MOCK", "requestTemplates": { "application/json": "x".repeat(400_000) } })),
+        (
+            "oversize",
+            json!({ "type": "MOCK", "requestTemplates": { "application/json": "x".repeat(400_000) } }),
+        ),
     ]
 }

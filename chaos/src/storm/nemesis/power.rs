@@ -44,7 +44,9 @@ impl Nemesis for PowerLoss {
             }
             // The links go first: a dead machine sends no resets.
             let dark = &self.dark;
-            world.lab.change(|from, to| dark.contains(&from) || dark.contains(&to), |line| line.is_cut = true);
+            world
+                .lab
+                .change(|from, to| dark.contains(&from) || dark.contains(&to), |line| line.is_cut = true);
             for node in &nodes {
                 node.kill()?;
                 if self.drop_unsynced {
@@ -102,7 +104,8 @@ impl Nemesis for PowerCycles {
     }
 
     fn heal<'a>(&'a mut self, world: &'a World) -> BoxFuture<'a, Result<(), StormError>> {
-        let down = world.fleet.nodes().iter().filter(|node| !node.is_running()).map(|node| node.site).collect();
+        let down =
+            world.fleet.nodes().iter().filter(|node| !node.is_running()).map(|node| node.site).collect();
         start_all(world, down).boxed()
     }
 }

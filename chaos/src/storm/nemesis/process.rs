@@ -72,7 +72,8 @@ impl Nemesis for Pause {
 
     fn heal<'a>(&'a mut self, world: &'a World) -> BoxFuture<'a, Result<(), StormError>> {
         async move {
-            for node in std::mem::take(&mut self.still).into_iter().filter_map(|site| world.fleet.node(site)) {
+            for node in std::mem::take(&mut self.still).into_iter().filter_map(|site| world.fleet.node(site))
+            {
                 node.signal(Signal::CONT)?;
                 world.await_serving(node).await?;
                 world.relieve(node.site);

@@ -61,7 +61,9 @@ impl Nemesis for Squeeze {
             for node in &nodes {
                 // A process that is short of everything may fail its own clients; the question is whether it takes others along.
                 world.strike(node.site);
-                let group = self.enclose(node).map_err(StormError::system(format!("a control group for {}", node.name)))?;
+                let group = self
+                    .enclose(node)
+                    .map_err(StormError::system(format!("a control group for {}", node.name)))?;
                 self.groups.extend(group.map(|group| (node.site, group)));
             }
             Ok(format!("{}{} left with {}", names(&nodes), role(self.target), self.told))

@@ -32,7 +32,9 @@ impl Nemesis for Upgrade {
                 replace(world, node, other.clone().unwrap_or_else(|| first.clone())).await?;
             }
             let Some(other) = other else {
-                return Ok("every node drained and restarted with the same binary, one after the other".into());
+                return Ok(
+                    "every node drained and restarted with the same binary, one after the other".into()
+                );
             };
             world.note("all nodes run the other binary; back again");
             for node in world.fleet.nodes() {
@@ -60,7 +62,9 @@ async fn replace(world: &World, node: &Node, program: PathBuf) -> Result<(), Sto
     let other = world.fleet.nodes().iter().find(|other| other.site != node.site && other.is_running());
     let caller = Caller::new(&world.lab, Site::Observer, world.fleet.client(other.unwrap_or(node)));
     if let Some(id) = id {
-        caller.call("a drain", Method::POST, &format!("/_tidegate/cluster/nodes/{id}/drain"), json!({})).await?;
+        caller
+            .call("a drain", Method::POST, &format!("/_tidegate/cluster/nodes/{id}/drain"), json!({}))
+            .await?;
     }
     // What sends clients elsewhere needs time to see that the node is not ready.
     sleep(DRAINED).await;
@@ -76,7 +80,9 @@ async fn replace(world: &World, node: &Node, program: PathBuf) -> Result<(), Sto
     node.set_program(program);
     world.revive(node).await?;
     if let Some(id) = id {
-        caller.call("an undrain", Method::POST, &format!("/_tidegate/cluster/nodes/{id}/undrain"), json!({})).await?;
+        caller
+            .call("an undrain", Method::POST, &format!("/_tidegate/cluster/nodes/{id}/undrain"), json!({}))
+            .await?;
     }
     Ok(())
 }

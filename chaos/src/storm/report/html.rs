@@ -21,7 +21,10 @@ td,th{border-color:#30363d}code{background:#22272e}.kept{color:#46c37b}.broken{c
 /// The page of some reports.
 pub(crate) fn page(reports: &[Report]) -> String {
     let mut page = String::from("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">");
-    let _ = write!(page, "<meta name=\"viewport\" content=\"width=device-width\"><title>Tidegate storms</title><style>{STYLE}</style><body>");
+    let _ = write!(
+        page,
+        "<meta name=\"viewport\" content=\"width=device-width\"><title>Tidegate storms</title><style>{STYLE}</style><body>"
+    );
     if reports.len() > 1 {
         overview(&mut page, reports);
     }
@@ -33,7 +36,9 @@ pub(crate) fn page(reports: &[Report]) -> String {
 }
 
 fn overview(page: &mut String, reports: &[Report]) {
-    page.push_str("<h1>Storms</h1><table><tr><th>Scenario<th>Promise<th>Outcome<th>Broken<th class=n>Seconds</tr>");
+    page.push_str(
+        "<h1>Storms</h1><table><tr><th>Scenario<th>Promise<th>Outcome<th>Broken<th class=n>Seconds</tr>",
+    );
     for report in reports {
         let broken: Vec<String> = report
             .verdicts
@@ -69,9 +74,13 @@ fn section(page: &mut String, report: &Report) {
         escaped(&report.command)
     );
     charts(page, report);
-    page.push_str("<h2>Promises</h2><table><tr><th><th>Promise<th>Measure<th class=n>Measured<th class=n>Gate<th></tr>");
+    page.push_str(
+        "<h2>Promises</h2><table><tr><th><th>Promise<th>Measure<th class=n>Measured<th class=n>Gate<th></tr>",
+    );
     for verdict in &report.verdicts {
-        let measured = verdict.measured.map_or("nothing".into(), |value| format!("{:.2}", value).trim_end_matches('0').trim_end_matches('.').to_owned());
+        let measured = verdict.measured.map_or("nothing".into(), |value| {
+            format!("{:.2}", value).trim_end_matches('0').trim_end_matches('.').to_owned()
+        });
         let _ = write!(
             page,
             "<tr><td class={}>{}<td>{}<td>{}<td class=n>{}<td class=n>{}<td class=muted>{}</tr>",
@@ -87,7 +96,12 @@ fn section(page: &mut String, report: &Report) {
     page.push_str("</table><h2>Faults</h2><table><tr><th class=n>From s<th class=n>To s<th>What<th class=n>Longest without an answer, ms</tr>");
     for fault in &report.faults {
         let (from, to) = (report.at_s(fault.span.from_us), report.at_s(fault.span.to_us));
-        let _ = write!(page, "<tr><td class=n>{from:.1}<td class=n>{to:.1}<td>{}<td class=n>{:.0}</tr>", escaped(&fault.told), fault.unavailable_ms);
+        let _ = write!(
+            page,
+            "<tr><td class=n>{from:.1}<td class=n>{to:.1}<td>{}<td class=n>{:.0}</tr>",
+            escaped(&fault.told),
+            fault.unavailable_ms
+        );
     }
     page.push_str("</table>");
     clients(page, report);
@@ -100,14 +114,27 @@ fn clients(page: &mut String, report: &Report) {
         let _ = write!(
             page,
             "<tr><td>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{:.0}<td class=n>{:.1}<td class=n>{:.1}</tr>",
-            row.region, row.class, row.total, row.failed, row.failed_struck, row.unavailable_ms, row.p50_ms, row.p99_ms
+            row.region,
+            row.class,
+            row.total,
+            row.failed,
+            row.failed_struck,
+            row.unavailable_ms,
+            row.p50_ms,
+            row.p99_ms
         );
     }
     let writes = &report.writes;
     let _ = write!(
         page,
         "</table><p>Writes: {} acknowledged, {} refused, {} blamed, {} silent; p50 {:.0} ms, p99 {:.0} ms, longest gap {:.0} ms.</p>",
-        writes.acknowledged, writes.refused, writes.blamed, writes.silent, writes.p50_ms, writes.p99_ms, writes.gap_ms
+        writes.acknowledged,
+        writes.refused,
+        writes.blamed,
+        writes.silent,
+        writes.p50_ms,
+        writes.p99_ms,
+        writes.gap_ms
     );
 }
 
@@ -122,7 +149,13 @@ fn remarks(page: &mut String, report: &Report) {
     let _ = write!(
         page,
         "<li>the emulated network by itself: {} us round trip, {} packets/s, {} ns of a processor per packet; carried {} packets, {} cut, {} lost, the latest {} us late",
-        cost.rtt_us, cost.packets_per_s, cost.cpu_ns_per_packet, carried.packets, carried.cut, carried.lost, carried.late_us
+        cost.rtt_us,
+        cost.packets_per_s,
+        cost.cpu_ns_per_packet,
+        carried.packets,
+        carried.cut,
+        carried.lost,
+        carried.late_us
     );
     for problem in &report.findings.problems {
         let _ = write!(page, "<li>{}", escaped(problem));
@@ -158,7 +191,10 @@ fn charts(page: &mut String, report: &Report) {
 fn chart(page: &mut String, report: &Report, title: &str, colour: &str, values: &[f64]) {
     let most = values.iter().copied().fold(0.0, f64::max);
     let scale = if most > 0.0 { (HEIGHT - 18.0) / most } else { 0.0 };
-    let _ = write!(page, "<h3>{title} <span class=muted>(at most {most:.0})</span></h3><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\">");
+    let _ = write!(
+        page,
+        "<h3>{title} <span class=muted>(at most {most:.0})</span></h3><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\">"
+    );
     bands(page, report);
     let step = WIDTH / values.len().max(1) as f64;
     let _ = write!(page, "<path fill=\"{colour}\" fill-opacity=\".55\" d=\"M0 {HEIGHT}");
@@ -182,7 +218,11 @@ fn bands(page: &mut String, report: &Report) {
     for fault in &report.faults {
         band(page, fault.span.from_us, fault.span.to_us, "#e5484d", &fault.told);
         let left = place(report, fault.span.from_us) + 3.0;
-        let _ = write!(page, "<text x=\"{left:.1}\" y=\"12\" font-size=\"11\" fill=\"currentColor\">{}</text>", escaped(fault.fault));
+        let _ = write!(
+            page,
+            "<text x=\"{left:.1}\" y=\"12\" font-size=\"11\" fill=\"currentColor\">{}</text>",
+            escaped(fault.fault)
+        );
     }
     for stall in &report.timeline.stalls {
         band(page, stall.from_us, stall.to_us, "#6b7280", "this tool itself stood still");

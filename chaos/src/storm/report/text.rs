@@ -2,10 +2,8 @@
 
 use std::fmt::Write;
 
-use comfy_table::{Table, presets};
-
 use super::Report;
-use crate::lab::site::Ground;
+use crate::{lab::site::Ground, report::table};
 
 impl Report {
     /// For people.
@@ -13,12 +11,22 @@ impl Report {
         let layout = &self.layout;
         let mut text = format!(
             "\nstorm {} ({}), seed {}: {:.0} s, {} region(s) of {} zone(s), {} ms between regions\n",
-            self.scenario, self.promise, self.seed, self.seconds, layout.regions, layout.azs, layout.wan_rtt_ms
+            self.scenario,
+            self.promise,
+            self.seed,
+            self.seconds,
+            layout.regions,
+            layout.azs,
+            layout.wan_rtt_ms
         );
         self.network_lines(&mut text);
         for fault in &self.faults {
             let (from, to) = (self.at_s(fault.span.from_us), self.at_s(fault.span.to_us));
-            let _ = writeln!(text, "  {from:>6.1} to {to:.1} s  {}; longest without an answer {:.0} ms", fault.told, fault.unavailable_ms);
+            let _ = writeln!(
+                text,
+                "  {from:>6.1} to {to:.1} s  {}; longest without an answer {:.0} ms",
+                fault.told, fault.unavailable_ms
+            );
         }
         text.push('\n');
         text += &self.client_table();
@@ -26,7 +34,14 @@ impl Report {
         let _ = writeln!(
             text,
             "\nwrites: {} acknowledged, {} refused, {} blamed, {} silent; p50 {:.0} ms, p99 {:.0} ms, longest gap {:.0} ms; {} operations on registers judged\n",
-            writes.acknowledged, writes.refused, writes.blamed, writes.silent, writes.p50_ms, writes.p99_ms, writes.gap_ms, self.findings.deeds
+            writes.acknowledged,
+            writes.refused,
+            writes.blamed,
+            writes.silent,
+            writes.p50_ms,
+            writes.p99_ms,
+            writes.gap_ms,
+            self.findings.deeds
         );
         text += &self.verdict_table();
         for told in &self.not_rehearsed {
@@ -48,7 +63,14 @@ impl Report {
             let _ = writeln!(
                 text,
                 "network: {} us round trip and {} packets/s ({} Mbit/s) by itself, {} ns of a processor per packet; carried {} packets, {} cut, {} lost, the latest {} us late",
-                cost.rtt_us, cost.packets_per_s, cost.mbit_per_s, cost.cpu_ns_per_packet, carried.packets, carried.cut, carried.lost, carried.late_us
+                cost.rtt_us,
+                cost.packets_per_s,
+                cost.mbit_per_s,
+                cost.cpu_ns_per_packet,
+                carried.packets,
+                carried.cut,
+                carried.lost,
+                carried.late_us
             );
         }
         let (count, longest_ms) = self.stalls;
@@ -68,9 +90,17 @@ impl Report {
                 format!("{:.1}", row.p99_ms),
             ]
         });
-        let header =
-            ["REGION", "CLASS", "REQUESTS", "FAILED", "AT STRUCK PLACES", "LONGEST WITHOUT ms", "P50 ms", "P99 ms"];
-        table(&header, rows.collect())
+        let header = [
+            "REGION",
+            "CLASS",
+            "REQUESTS",
+            "FAILED",
+            "AT STRUCK PLACES",
+            "LONGEST WITHOUT ms",
+            "P50 ms",
+            "P99 ms",
+        ];
+        table(&header, rows.collect()) + "\n"
     }
 
     fn verdict_table(&self) -> String {
@@ -88,20 +118,11 @@ impl Report {
                 verdict.remark.clone().unwrap_or_default(),
             ]
         });
-        table(&["", "PROMISE", "", "MEASURED", "GATE", ""], rows.collect())
+        table(&["", "PROMISE", "", "MEASURED", "GATE", ""], rows.collect()) + "\n"
     }
 
     /// Seconds since the first request.
     pub(super) fn at_s(&self, at_us: u64) -> f64 {
         (at_us as f64 - self.timeline.begin_us as f64) / 1e6
     }
-}
-
-fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    rows.into_iter().for_each(|row| {
-        table.add_row(row);
-    });
-    table.to_string() + "\n"
 }

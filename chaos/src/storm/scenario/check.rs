@@ -8,7 +8,8 @@ pub(super) fn head(name: &str, promise: &str, calm_s: u64) -> Result<(), Broken>
         && name.len() <= 40
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     rule(is_name, "name", name, "must be 1 to 40 of a-z, 0-9 and -")?;
-    let is_promise = promise.strip_prefix('P').is_some_and(|n| n.parse::<u8>().is_ok_and(|n| n > 0 && n < 100));
+    let is_promise =
+        promise.strip_prefix('P').is_some_and(|n| n.parse::<u8>().is_ok_and(|n| n > 0 && n < 100));
     rule(is_promise, "promise", promise, "must be P and a number, such as P2")?;
     within("calm_s", calm_s, 1, 600)
 }

@@ -127,7 +127,12 @@ impl Written {
         rule(sane(self.from_s), &format!("{place}: from_s"), &self.from_s.to_string(), "must be 0 to 86400")?;
         if let Some(to_s) = self.to_s {
             let holds = sane(to_s) && to_s > self.from_s;
-            rule(holds, &format!("{place}: to_s"), &to_s.to_string(), "must be over from_s and at most 86400")?;
+            rule(
+                holds,
+                &format!("{place}: to_s"),
+                &to_s.to_string(),
+                "must be over from_s and at most 86400",
+            )?;
         }
         Ok(Expectation {
             promise: self.promise.unwrap_or_else(|| promise.to_owned()),

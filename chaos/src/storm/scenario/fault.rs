@@ -120,9 +120,30 @@ pub(super) struct Written {
 
 /// Names, in the order of the documentation.
 const NAMES: [&str; 24] = [
-    "kill", "pause", "power-loss", "blackhole", "deaf", "mute", "partition", "between", "rough", "narrow",
-    "slow-disk", "stalled-disk", "broken-disk", "full-disk", "flipped-bits", "power-cycles", "clock-jump",
-    "squeeze-memory", "squeeze-cpu", "control-gone", "poison", "upgrade", "overload", "restart-all",
+    "kill",
+    "pause",
+    "power-loss",
+    "blackhole",
+    "deaf",
+    "mute",
+    "partition",
+    "between",
+    "rough",
+    "narrow",
+    "slow-disk",
+    "stalled-disk",
+    "broken-disk",
+    "full-disk",
+    "flipped-bits",
+    "power-cycles",
+    "clock-jump",
+    "squeeze-memory",
+    "squeeze-cpu",
+    "control-gone",
+    "poison",
+    "upgrade",
+    "overload",
+    "restart-all",
 ];
 
 impl Written {
@@ -167,9 +188,9 @@ impl Written {
                 offset_s: self.offset_s.take().unwrap_or(3_600),
                 swings: self.swings.take().unwrap_or_default(),
             },
-            "squeeze-memory" => {
-                Fault::SqueezeMemory { megabytes: bounded(place, "megabytes", self.megabytes.take(), 8, 65_536)? }
-            }
+            "squeeze-memory" => Fault::SqueezeMemory {
+                megabytes: bounded(place, "megabytes", self.megabytes.take(), 8, 65_536)?,
+            },
             "squeeze-cpu" => {
                 Fault::SqueezeCpu { percent: bounded(place, "percent", self.percent.take(), 1, 100)? }
             }
@@ -183,7 +204,11 @@ impl Written {
                 (_, Some(fault)) => Fault::Network(fault),
                 _ => {
                     let known = NAMES.join(", ");
-                    return Err((format!("{place}: fault"), format!("{name:?}"), format!("must be one of {known}")));
+                    return Err((
+                        format!("{place}: fault"),
+                        format!("{name:?}"),
+                        format!("must be one of {known}"),
+                    ));
                 }
             },
         })
@@ -202,7 +227,12 @@ impl Written {
         }))
     }
 
-    fn take_network(&mut self, place: &str, name: &str, extent: Extent) -> Result<Option<NetworkFault>, Broken> {
+    fn take_network(
+        &mut self,
+        place: &str,
+        name: &str,
+        extent: Extent,
+    ) -> Result<Option<NetworkFault>, Broken> {
         Ok(Some(match name {
             "blackhole" => NetworkFault::Blackhole,
             "deaf" => NetworkFault::Deaf,
@@ -212,7 +242,9 @@ impl Written {
                 let names = self.between.take().unwrap_or_default();
                 let regions = names.clone().map(|name| extent.region(&name));
                 match regions {
-                    [Some(one), Some(other)] if one != other => NetworkFault::Between { regions: [one, other] },
+                    [Some(one), Some(other)] if one != other => {
+                        NetworkFault::Between { regions: [one, other] }
+                    }
                     _ => {
                         let told = "must be two different regions, such as [\"r1\", \"r3\"]";
                         return Err((format!("{place}: between"), format!("{names:?}"), told.into()));
@@ -226,7 +258,8 @@ impl Written {
                 reorder_percent: percent(place, "reorder_percent", self.reorder_percent.take())?,
             },
             "narrow" => {
-                let kilobytes_per_s = bounded(place, "kilobytes_per_s", self.kilobytes_per_s.take(), 1, 1_000_000)?;
+                let kilobytes_per_s =
+                    bounded(place, "kilobytes_per_s", self.kilobytes_per_s.take(), 1, 1_000_000)?;
                 NetworkFault::Narrow { kilobytes_per_s }
             }
             _ => return Ok(None),
@@ -254,9 +287,11 @@ impl Written {
             ("times", self.times.is_some()),
         ];
         match left.into_iter().find(|(_, is_left)| *is_left) {
-            Some((field, _)) => {
-                Err((format!("{place}: {field}"), "given".into(), format!("{name} has no such setting; leave it out")))
-            }
+            Some((field, _)) => Err((
+                format!("{place}: {field}"),
+                "given".into(),
+                format!("{name} has no such setting; leave it out"),
+            )),
             None => Ok(()),
         }
     }
@@ -300,7 +335,9 @@ impl Fault {
     /// Whether it needs no target.
     fn strikes_all(&self) -> bool {
         match self {
-            Self::ControlGone | Self::Poison | Self::Upgrade | Self::Overload { .. } | Self::RestartAll => true,
+            Self::ControlGone | Self::Poison | Self::Upgrade | Self::Overload { .. } | Self::RestartAll => {
+                true
+            }
             Self::Network(fault) => matches!(
                 fault,
                 NetworkFault::Between { .. } | NetworkFault::Rough { .. } | NetworkFault::Narrow { .. }
@@ -311,15 +348,7 @@ impl Fault {
 
     /// Whether it needs disks that can fail.
     pub(super) fn needs_disks(&self) -> bool {
-        matches!(
-            self,
-            Self::Disk(_) | Self::PowerCycles { .. } | Self::PowerLoss { drop_unsynced: true, .. }
-        )
-    }
-
-    /// Whether it needs a network that can be changed.
-    pub(super) fn needs_network(&self) -> bool {
-        matches!(self, Self::Network(_) | Self::PowerLoss { .. })
+        matches!(self, Self::Disk(_) | Self::PowerCycles { .. } | Self::PowerLoss { drop_unsynced: true, .. })
     }
 }
 
