@@ -155,3 +155,6 @@ pub(crate) const READ_BACK: Duration = Duration::from_secs(20);
 
 /// Time of its own that the tool must have lost before it may be why a promise looks broken, in milliseconds.
 pub(crate) const STALL_EXCUSE_MS: f64 = 250.0;
+
+/// Time in which a node that was started again on a disk that keeps nothing has to serve what it has.
+pub(crate) const SERVED_AGAIN: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use super::{
     scenario::{Expectation, Measure, Scope},
     writers::{End, WriteRecord},
 };
-use crate::clock::Span;
+use crate::{clock::Span, lab::site::Site};
 
 /// How long after a fault its consequences are counted as its own, in microseconds.
 const AFTER_US: u64 = 5_000_000;
@@ -14,6 +14,10 @@ const AFTER_US: u64 = 5_000_000;
 /// Takes a figure; `None` where there is nothing to take it from. With `patient`, what happened while the tool stood still is left out.
 pub(crate) fn take(evidence: &Evidence, expectation: &Expectation, patient: bool) -> Option<f64> {
     let window = window(evidence, expectation);
+    // Nothing happens in no time, so nothing would ever be broken there.
+    if window.from_us >= window.to_us {
+        return None;
+    }
     let sample = Sample { evidence, window, scope: expectation.scope, patient };
     match expectation.measure {
         Measure::Errors => Some(sample.errors(|class| class.is_judged()) as f64),
@@ -47,7 +51,7 @@ pub(crate) fn take(evidence: &Evidence, expectation: &Expectation, patient: bool
         Measure::BackToNormalMs => back_to_normal_ms(evidence),
         Measure::OverAdmitted => Some(evidence.over_admitted),
         Measure::MemoryGrowthPercent => memory_growth_percent(evidence),
-        Measure::PoisonAccepted | Measure::Unfenced => {
+        Measure::PoisonAccepted | Measure::Unfenced | Measure::Unserved => {
             let own = evidence.measured.iter().filter(|(measure, _)| *measure == expectation.measure);
             own.map(|(_, value)| *value).reduce(f64::max)
         }
@@ -119,12 +123,20 @@ impl Sample<'_> {
         groups.into_iter().map(gap).fold(0.0, f64::max)
     }
 
-    /// Whether all zones of a region were struck at some moment of the window, so that its clients had nobody to ask.
+    /// Whether all zones of a region were struck at one moment of the window, so that its clients had nobody to ask.
     fn is_dark(&self, region: u8) -> bool {
-        let zones = self.evidence.seen.now.keys().filter(|site| site.region() == Some(region));
-        let struck =
-            |site| self.evidence.struck.iter().any(|(own, span)| own == site && span.overlaps(&self.window));
-        self.scope == Scope::Elsewhere && zones.clone().next().is_some() && zones.into_iter().all(struck)
+        let zones: Vec<Site> =
+            self.evidence.seen.now.keys().copied().filter(|site| site.region() == Some(region)).collect();
+        let struck_at = |us: u64| {
+            let at =
+                |site: &Site| self.evidence.struck.iter().any(|(own, span)| own == site && span.holds(us));
+            zones.iter().all(at)
+        };
+        // Where all are struck at some moment, all are at the moment when the last of them was.
+        let begins = self.evidence.struck.iter().map(|(_, span)| span.from_us.max(self.window.from_us));
+        self.scope == Scope::Elsewhere
+            && !zones.is_empty()
+            && begins.filter(|us| self.window.holds(*us)).any(struck_at)
     }
 
     fn latency_p99_ms(&self) -> Option<f64> {

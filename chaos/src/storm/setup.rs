@@ -258,7 +258,7 @@ async fn vpc_link(lab: &Lab, caller: &Caller<'_>) -> Option<String> {
 fn proxy(verb: &str, path: &str, link: Option<&str>) -> Value {
     match link {
         Some(link) => json!({
-            "type": "HTTP_PROXY", "httpMethod": verb, "uri": format!("http://upstream.internal:{}{path}", upstream::PORT),
+            "type": "HTTP_PROXY", "httpMethod": verb, "uri": format!("http://upstream.internal{path}"),
             "connectionType": "VPC_LINK", "connectionId": link,
         }),
         None => {

@@ -148,6 +148,16 @@ fn gaps_are_found() {
     // With all of a region struck, its clients have nobody to ask.
     evidence.struck.push((WELL, span(12 * SECOND, 15 * SECOND)));
     assert_eq!(taken(&evidence, Measure::UnavailableMs), Some(0.0));
+    // One zone after the other is another matter.
+    evidence.struck.truncate(1);
+    evidence.struck.push((WELL, span(21 * SECOND, 22 * SECOND)));
+    assert_eq!(taken(&evidence, Measure::UnavailableMs), Some(3_100.0));
+}
+
+#[test]
+fn no_time_is_no_measure() {
+    let late = expectation(Measure::Errors, Scope::Elsewhere, 25.0, None);
+    assert_eq!(take(&sound(), &late, false), None);
 }
 
 #[test]

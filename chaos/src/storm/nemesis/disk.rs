@@ -7,7 +7,7 @@ use super::{Nemesis, names, role};
 use crate::{
     disk::Ailment,
     lab::site::Site,
-    limits::FENCE_LOOK,
+    limits::{FENCE_LOOK, SERVED_AGAIN},
     storm::{
         error::StormError,
         fleet::Node,
@@ -62,6 +62,26 @@ impl Failing {
         let count = unfenced.count() as f64;
         world.journal().measured.push((Measure::Unfenced, count));
     }
+
+    /// A supervisor starts a node that has ended at once, whatever its disk is like; requests can be served from what is there.
+    async fn look_for_service(&self, world: &World) -> Result<(), StormError> {
+        let mut unserved = 0.0;
+        for node in self.sites.iter().filter_map(|site| world.fleet.node(*site)) {
+            if !node.is_running() {
+                world
+                    .note(format!("{} has ended by itself; it is started again on the same disk", node.name));
+                world.strike(node.site);
+                world.fleet.start(&world.lab, node).await?;
+            }
+            let serves = tokio::time::timeout(SERVED_AGAIN, world.await_serving(node)).await;
+            if !matches!(serves, Ok(Ok(()))) {
+                world.note(format!("{} does not serve", node.name));
+                unserved += 1.0;
+            }
+        }
+        world.journal().measured.push((Measure::Unserved, unserved));
+        Ok(())
+    }
 }
 
 impl Nemesis for Failing {
@@ -82,6 +102,7 @@ impl Nemesis for Failing {
             }
             if matches!(self.fault, DiskFault::Broken | DiskFault::Full) {
                 self.look_for_fences(world).await;
+                self.look_for_service(world).await?;
             }
             Ok(match self.fault {
                 DiskFault::Slow { delay_ms } => format!("each fsync of {who} takes {delay_ms} ms more"),

@@ -54,6 +54,9 @@ pub(crate) enum Measure {
     PoisonAccepted,
     /// Struck nodes that kept their seat although their disk refuses to keep anything: still leading, neither ended nor degraded.
     Unfenced,
+    /// Struck nodes that do not answer requests while their disk refuses to keep anything: they neither went on nor, started again,
+    /// served what they had.
+    Unserved,
 }
 
 /// Which requests count.
@@ -161,7 +164,7 @@ impl Measure {
             Self::GoodputPercent | Self::BackToNormalMs => true,
             Self::LeaderChanges | Self::LeaderChangesHealed | Self::ElectionsPerMinute => true,
             Self::StaleReads | Self::TornAnswers | Self::Changes | Self::OverAdmitted => false,
-            Self::MemoryGrowthPercent | Self::PoisonAccepted | Self::Unfenced => false,
+            Self::MemoryGrowthPercent | Self::PoisonAccepted | Self::Unfenced | Self::Unserved => false,
         }
     }
 }
