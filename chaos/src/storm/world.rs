@@ -150,15 +150,28 @@ impl World {
         open.for_each(|(_, _, end)| *end = Some(now_us));
     }
 
-    /// Starts a node again and waits until it answers a request; notes how long that took, and relieves its zone.
+    /// Starts a node again and waits until it answers a request; notes how long that took, and relieves its zone. One that does not
+    /// answer in time stays struck: the run goes on, and is not well in the end.
     pub(crate) async fn revive(&self, node: &Node) -> Result<(), StormError> {
-        let from_us = self.clock.now_us();
+        let (from_us, ran) = (self.clock.now_us(), node.is_running());
         self.fleet.start(&self.lab, node).await?;
-        self.await_serving(node).await?;
-        let to_us = self.clock.now_us();
-        self.journal().starts.push(Start { site: node.site, from_us, to_us });
-        self.relieve(node.site);
+        if self.welcome(node).await && !ran {
+            let to_us = self.clock.now_us();
+            self.journal().starts.push(Start { site: node.site, from_us, to_us });
+        }
         Ok(())
+    }
+
+    /// Waits until a node answers and relieves its zone; whether it did.
+    pub(crate) async fn welcome(&self, node: &Node) -> bool {
+        match self.await_serving(node).await {
+            Ok(()) => self.relieve(node.site),
+            Err(error) => {
+                self.note(error.to_string());
+                return false;
+            }
+        }
+        true
     }
 
     /// Waits until a node answers the churn's request, which needs no upstream, from its own zone: what cuts it off does not count.

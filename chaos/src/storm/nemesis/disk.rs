@@ -125,8 +125,7 @@ impl Nemesis for Failing {
                     world.strike(node.site);
                     world.revive(node).await?;
                 } else {
-                    world.await_serving(node).await?;
-                    world.relieve(node.site);
+                    world.welcome(node).await;
                 }
             }
             Ok(())

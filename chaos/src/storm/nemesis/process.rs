@@ -75,8 +75,7 @@ impl Nemesis for Pause {
             for node in std::mem::take(&mut self.still).into_iter().filter_map(|site| world.fleet.node(site))
             {
                 node.signal(Signal::CONT)?;
-                world.await_serving(node).await?;
-                world.relieve(node.site);
+                world.welcome(node).await;
             }
             Ok(())
         }

@@ -81,12 +81,8 @@ impl Nemesis for Squeeze {
                 }
                 let _ = std::fs::remove_dir(&group);
                 if let Some(node) = world.fleet.node(site) {
-                    match node.is_running() {
-                        true => world.await_serving(node).await?,
-                        false => world.revive(node).await?,
-                    }
+                    world.revive(node).await?;
                 }
-                world.relieve(site);
             }
             Ok(())
         }
