@@ -158,3 +158,6 @@ pub(crate) const STALL_EXCUSE_MS: f64 = 250.0;
 
 /// Time in which a node that was started again on a disk that keeps nothing has to serve what it has.
 pub(crate) const SERVED_AGAIN: Duration = Duration::from_secs(2);
+
+/// Sets that the writers of a region fill in turn.
+pub(crate) const SETS_PER_REGION: usize = 8;

@@ -85,7 +85,7 @@ pub(super) async fn read_back(world: &World, traffic: &Traffic) -> Findings {
     let mut findings = Findings::default();
     compare(world, &mut findings).await;
     for node in world.fleet.nodes() {
-        for (api, root) in &world.apis.sets {
+        for (api, root) in world.apis.sets.iter().flatten() {
             let place = Place::Set(api.clone());
             let held = read_set(world, node, api, root).await.unwrap_or_else(|told| {
                 findings.problems.push(format!("{}: {told}", node.name));

@@ -213,7 +213,7 @@ impl Traffic {
             let desk = Desk {
                 region,
                 ways: setup::ways(&world.fleet, region),
-                set: world.apis.sets[usize::from(region)].clone(),
+                sets: world.apis.sets[usize::from(region)].clone(),
                 register: world.apis.registers[usize::from(region)].clone(),
                 registers: world.apis.registers.clone(),
                 per_s: scenario.traffic.writes_per_second,

@@ -20,7 +20,7 @@ use crate::{
         Lab,
         site::{Site, region_name},
     },
-    limits::{FOUNDED, POLL, REQUEST},
+    limits::{FOUNDED, POLL, REQUEST, SETS_PER_REGION},
 };
 
 /// Stage of every API of a storm.
@@ -39,8 +39,8 @@ pub(crate) struct Apis {
     pub(crate) churn: String,
     /// API behind [`Apis::churn`].
     pub(crate) churn_api: String,
-    /// Set of each region: API and root resource.
-    pub(crate) sets: Vec<(String, String)>,
+    /// Sets of each region: API and root resource.
+    pub(crate) sets: Vec<Vec<(String, String)>>,
     /// Register of each region: API.
     pub(crate) registers: Vec<String>,
     /// Whether requests go to a VPC link with targets in every zone; else to an upstream in the node's own zone.
@@ -174,7 +174,11 @@ pub(crate) async fn configure(lab: &Lab, fleet: &Fleet, traffic: &Traffic) -> Re
     apis.churn_api = churn;
     for region in 0..lab.extent.regions {
         let name = region_name(region);
-        apis.sets.push(create(&caller, &format!("storm-set-{name}")).await?);
+        let mut sets = Vec::new();
+        for number in 0..SETS_PER_REGION {
+            sets.push(create(&caller, &format!("storm-set-{name}-{number}")).await?);
+        }
+        apis.sets.push(sets);
         apis.registers.push(create(&caller, &format!("storm-register-{name}")).await?.0);
     }
     let count = fleet.nodes().len();

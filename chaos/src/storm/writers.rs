@@ -88,8 +88,9 @@ pub(crate) struct Desk {
     pub(crate) region: u8,
     /// Its nodes.
     pub(crate) ways: Vec<Way>,
-    /// API whose resources are the elements of this region's set, and its root resource.
-    pub(crate) set: (String, String),
+    /// APIs whose resources are the elements of this region's sets, and their root resources. Several, so that writes that are under
+    /// way at the same time do not change the same object.
+    pub(crate) sets: Vec<(String, String)>,
     /// API whose description is this region's register.
     pub(crate) register: String,
     /// The registers of all regions, which are read here.
@@ -177,7 +178,7 @@ impl Writer {
 
     async fn add_element(&self, value: u64) {
         let (way, from_us) = (self.way(), self.clock.now_us());
-        let (api, root) = &self.desk.set;
+        let (api, root) = &self.desk.sets[value as usize % self.desk.sets.len()];
         let path = format!("/restapis/{api}/resources/{root}");
         let body = json!({ "pathPart": value.to_string() });
         let answered = timeout(WRITE, way.client.json::<Value>(Method::POST, &path, &body)).await;
