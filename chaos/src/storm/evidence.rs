@@ -60,6 +60,8 @@ pub(crate) struct Evidence {
     pub(crate) carried: Carried,
     /// Requests above the limit.
     pub(crate) over_admitted: f64,
+    /// Requests per second that all nodes together admit, where that is set.
+    pub(crate) capacity: Option<f64>,
     /// What the check at the end found.
     pub(crate) findings: Findings,
     /// What went wrong for clients and writers, with how often.

@@ -30,6 +30,8 @@ pub(super) struct Course {
     pub(super) trouble: Span,
     pub(super) recovered_us: Option<u64>,
     pub(super) happened: Vec<Happened>,
+    /// Requests per second that all nodes together admit, where that is set.
+    pub(super) capacity: Option<f64>,
 }
 
 /// Everything that was seen.
@@ -68,6 +70,7 @@ pub(super) fn evidence(
         skipped: journal.skipped,
         stalls,
         carried: world.lab.carried(),
+        capacity: course.capacity,
         over_admitted: traffic.arrivals.excess(f64::from(LIMIT), f64::from(LIMIT)),
         findings,
         reasons,

@@ -48,6 +48,7 @@ pub(crate) fn take(evidence: &Evidence, expectation: &Expectation, patient: bool
             evidence.recovered_us.map(|us| us.saturating_sub(evidence.trouble.to_us) as f64 / 1e3)
         }
         Measure::GoodputPercent => sample.goodput_percent(),
+        Measure::ShedP99Ms => sample.shed_p99_ms(),
         Measure::BackToNormalMs => back_to_normal_ms(evidence),
         Measure::OverAdmitted => Some(evidence.over_admitted),
         Measure::MemoryGrowthPercent => memory_growth_percent(evidence),
@@ -167,18 +168,23 @@ impl Sample<'_> {
         refused.map(|write| (write.span.to_us - write.span.from_us) as f64 / 1e3).fold(0.0, f64::max)
     }
 
-    /// Right answers per second in the window, of the best second anywhere.
+    fn shed_p99_ms(&self) -> Option<f64> {
+        let shed = self.records().filter(|record| record.outcome == Outcome::Shed);
+        quantile_ms(shed.map(|record| record.span.to_us - record.span.from_us), 0.99)
+    }
+
+    /// Right answers per second in the window, of what all nodes together admit; where that is not set, of the best second anywhere.
     fn goodput_percent(&self) -> Option<f64> {
         let second = |record: &Record| record.span.to_us / 1_000_000;
         let mut per_second = std::collections::BTreeMap::<u64, u64>::new();
         for record in self.evidence.records.iter().filter(|record| record.outcome == Outcome::Right) {
             *per_second.entry(second(record)).or_default() += 1;
         }
-        let best = *per_second.values().max()?;
+        let best = self.evidence.capacity.or_else(|| Some(*per_second.values().max()? as f64))?;
         let whole = self.window.from_us.div_ceil(1_000_000)..self.window.to_us / 1_000_000;
         let seconds = whole.clone().count() as f64;
         let inside: u64 = whole.map(|second| per_second.get(&second).copied().unwrap_or_default()).sum();
-        (seconds > 0.0).then(|| inside as f64 / seconds * 100.0 / best as f64)
+        (seconds > 0.0).then(|| inside as f64 / seconds * 100.0 / best)
     }
 }
 

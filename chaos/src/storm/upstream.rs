@@ -1,6 +1,7 @@
 //! The customers' backends: one in each zone, in this process, that answers with the token it was asked with.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
@@ -23,23 +24,29 @@ pub(crate) const PORT: u16 = 8_081;
 /// Path that is limited.
 pub(crate) const LIMITED: &str = "/limited";
 
-/// When requests to [`LIMITED`] arrived, over all zones, in microseconds of the run.
+/// When requests to [`LIMITED`] arrived, over all zones: region of the client, and microseconds of the run.
 #[derive(Clone, Default)]
-pub(crate) struct Arrivals(Arc<Mutex<Vec<u64>>>);
+pub(crate) struct Arrivals(Arc<Mutex<Vec<(u8, u64)>>>);
 
 impl Arrivals {
-    fn note(&self, at_us: u64) {
+    fn note(&self, region: u8, at_us: u64) {
         let mut arrivals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if arrivals.len() < RECORDS {
-            arrivals.push(at_us);
+            arrivals.push((region, at_us));
         }
     }
 
-    /// The most arrivals above `rate` per second and `burst` in any stretch of whole seconds.
+    /// The most arrivals of one region above `rate` per second and `burst` in any stretch of time: a limit is the region's.
     pub(crate) fn excess(&self, rate: f64, burst: f64) -> f64 {
-        let mut arrivals = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        arrivals.sort_unstable();
-        excess(&arrivals, rate, burst)
+        let mut regions = BTreeMap::<u8, Vec<u64>>::new();
+        for (region, at_us) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            regions.entry(*region).or_default().push(*at_us);
+        }
+        let of = |arrivals: &mut Vec<u64>| {
+            arrivals.sort_unstable();
+            excess(arrivals, rate, burst)
+        };
+        regions.values_mut().map(of).fold(0.0, f64::max)
     }
 }
 
@@ -61,13 +68,19 @@ async fn serve(address: SocketAddr, clock: Clock, arrivals: Arrivals) {
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 if request.uri().path() == LIMITED {
-                    arrivals.note(clock.now_us());
+                    arrivals.note(region_of(&request), clock.now_us());
                 }
                 std::future::ready(Ok::<_, Infallible>(answer(&request)))
             });
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
+}
+
+/// A token begins with the region of its client.
+fn region_of(request: &Request<Incoming>) -> u8 {
+    let token = request.headers().get("x-storm-token").and_then(|token| token.to_str().ok());
+    token.and_then(|token| token.split('-').next()?.parse().ok()).unwrap_or_default()
 }
 
 fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
@@ -101,5 +114,10 @@ mod tests {
         // 100 a second for 2 s against 20 a second: 200 arrive, 20 + 40 are allowed.
         assert!((excess(&every(10, 200), 20.0, 20.0) - 140.0).abs() < 1.0);
         assert_eq!(excess(&[], 20.0, 20.0), 0.0);
+        let arrivals = Arrivals::default();
+        (0..60).for_each(|i| arrivals.note(i % 3, 0));
+        assert_eq!(arrivals.excess(20.0, 20.0), 0.0);
+        (0..5).for_each(|_| arrivals.note(1, 0));
+        assert_eq!(arrivals.excess(20.0, 20.0), 5.0);
     }
 }

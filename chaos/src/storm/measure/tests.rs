@@ -62,6 +62,7 @@ pub(crate) fn sound() -> Evidence {
         stalls: Stalls::default(),
         carried: Carried::default(),
         over_admitted: 0.0,
+        capacity: None,
         findings: Findings::default(),
         reasons: BTreeMap::new(),
     }
@@ -106,6 +107,9 @@ fn nothing_is_found_where_nothing_is_wrong() {
     ] {
         assert_eq!(taken(&evidence, measure), Some(expect), "{measure:?}");
     }
+    let capable = Evidence { capacity: Some(20.0), ..sound() };
+    assert_eq!(taken(&capable, Measure::GoodputPercent), Some(50.0));
+    assert_eq!(taken(&evidence, Measure::ShedP99Ms), None);
     assert_eq!(taken(&evidence, Measure::Unfenced), None);
     assert_eq!(taken(&evidence, Measure::PropagationP99Ms), None);
 }

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// Attempts to write each bad API.
+const TRIES: usize = 5;
+
 /// Templates that try to use up a processor or the memory.
 const GREEDY: [(&str, &str); 4] = [
     ("loops", "#foreach($a in [1..1000])#foreach($b in [1..1000])#foreach($c in [1..1000])x#end#end#end"),
@@ -35,44 +38,58 @@ pub(super) struct Poison {
 }
 
 impl Poison {
-    async fn write(&mut self, world: &World) -> Result<(usize, usize), StormError> {
-        let caller = Caller::new(&world.lab, Site::Observer, world.fleet.client(&world.fleet.nodes()[0]));
-        let mut accepted = 0;
+    async fn write(&mut self, world: &World) -> (usize, usize) {
+        let (mut accepted, mut deployed) = (0, 0);
         for (name, integration) in refusable() {
-            let (api, root) = setup::create(&caller, &format!("storm-bad-{name}")).await?;
-            self.apis.push(api.clone());
-            if setup::method(&caller, &api, &root, "GET", integration).await.is_ok() {
+            let Some((api, root)) = self.create(world, &format!("storm-bad-{name}")).await else { continue };
+            if setup::method(&caller(world), &api, &root, "GET", integration).await.is_ok() {
                 world.note(format!("a bad integration was accepted: {name}"));
                 accepted += 1;
             }
         }
-        let mut deployed = 0;
         for (name, template) in GREEDY {
-            let (api, root) = setup::create(&caller, &format!("storm-greedy-{name}")).await?;
-            self.apis.push(api.clone());
-            let written = setup::mock(&caller, &api, &root, template).await;
-            if written.is_ok() && setup::deploy(&caller, &api, json!({})).await.is_ok() {
-                self.ask(world, &api);
-                deployed += 1;
-            }
+            let Some((api, root)) = self.create(world, &format!("storm-greedy-{name}")).await else {
+                continue;
+            };
+            let written = setup::mock(&caller(world), &api, &root, template).await;
+            deployed += usize::from(written.is_ok() && self.deploy(world, &api).await);
         }
-        deployed += self.bite_its_tail(world, &caller).await?;
-        Ok((accepted, deployed))
+        // An API whose upstream is itself.
+        if let Some((api, root)) = self.create(world, "storm-self").await {
+            let gateway = world.fleet.nodes()[0].gateway();
+            let uri = format!("http://{gateway}/_aws/execute-api/{api}/{STAGE}/");
+            let integration = json!({ "type": "HTTP_PROXY", "httpMethod": "GET", "uri": uri });
+            let written = setup::method(&caller(world), &api, &root, "GET", integration).await;
+            deployed += usize::from(written.is_ok() && self.deploy(world, &api).await);
+        }
+        (accepted, deployed)
     }
 
-    /// An API whose upstream is itself.
-    async fn bite_its_tail(&mut self, world: &World, caller: &Caller<'_>) -> Result<usize, StormError> {
-        let (api, root) = setup::create(caller, "storm-self").await?;
-        self.apis.push(api.clone());
-        let gateway = world.fleet.nodes()[0].gateway();
-        let uri = format!("http://{gateway}/_aws/execute-api/{api}/{STAGE}/");
-        let integration = json!({ "type": "HTTP_PROXY", "httpMethod": "GET", "uri": uri });
-        let written = setup::method(caller, &api, &root, "GET", integration).await;
-        if written.is_ok() && setup::deploy(caller, &api, json!({})).await.is_ok() {
-            self.ask(world, &api);
-            return Ok(1);
+    /// An API; with bad ones at work this may take more than one try, or fail, which is for the gates to judge.
+    async fn create(&mut self, world: &World, name: &str) -> Option<(String, String)> {
+        for _ in 0..TRIES {
+            match setup::create(&caller(world), name).await {
+                Ok(made) => {
+                    self.apis.push(made.0.clone());
+                    return Some(made);
+                }
+                Err(error) => world.note(error.to_string()),
+            }
         }
-        Ok(0)
+        None
+    }
+
+    /// Deploys a bad API and begins to ask it.
+    async fn deploy(&mut self, world: &World, api: &str) -> bool {
+        let deployed = setup::deploy(&caller(world), api, json!({})).await;
+        match deployed {
+            Ok(()) => self.ask(world, api),
+            Err(error) => {
+                world.note(error.to_string());
+                return false;
+            }
+        }
+        true
     }
 
     /// Sends a few requests per second to a bad API, in every region; nobody expects an answer.
@@ -98,7 +115,7 @@ impl Poison {
 impl Nemesis for Poison {
     fn strike<'a>(&'a mut self, world: &'a World) -> BoxFuture<'a, Result<String, StormError>> {
         async move {
-            let (accepted, deployed) = self.write(world).await?;
+            let (accepted, deployed) = self.write(world).await;
             world.journal().measured.push((Measure::PoisonAccepted, accepted as f64));
             Ok(format!("{accepted} broken integrations accepted, {deployed} greedy APIs deployed and asked"))
         }
@@ -110,16 +127,19 @@ impl Nemesis for Poison {
             if let Some(stop) = self.stop.take() {
                 stop.send_replace(true);
             }
-            let caller = Caller::new(&world.lab, Site::Observer, world.fleet.client(&world.fleet.nodes()[0]));
             for api in std::mem::take(&mut self.apis) {
                 // What is left over hurts nobody any more.
                 let path = format!("/restapis/{api}");
-                let _ = caller.call("a deletion", Method::DELETE, &path, Value::Null).await;
+                let _ = caller(world).call("a deletion", Method::DELETE, &path, Value::Null).await;
             }
             Ok(())
         }
         .boxed()
     }
+}
+
+fn caller(world: &World) -> Caller<'_> {
+    Caller::new(&world.lab, Site::Observer, world.fleet.client(&world.fleet.nodes()[0]))
 }
 
 /// Integrations that can never work.

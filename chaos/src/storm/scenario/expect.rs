@@ -40,8 +40,10 @@ pub(crate) enum Measure {
     RestartMs,
     /// From when everything was undone until every node and every region's writes were well, in milliseconds.
     RecoveryMs,
-    /// Right answers per second during an overload, of a hundred at the best second before it was too much.
+    /// Right answers per second, of a hundred that all nodes together admit; where no ceiling is set, of the best second.
     GoodputPercent,
+    /// 99th percentile of the latency of requests that were turned away, in milliseconds.
+    ShedP99Ms,
     /// From the end of the last fault until a whole second without a failed request, in milliseconds.
     BackToNormalMs,
     /// Requests admitted above what the limit allows in the busiest second, in requests.
@@ -161,7 +163,7 @@ impl Measure {
             Self::ErrorPercent | Self::Errors | Self::ErrorsElsewhere => true,
             Self::UnavailableMs | Self::LatencyP99Ms | Self::WriteGapMs | Self::CommitP99Ms => true,
             Self::RefusalMs | Self::PropagationP99Ms | Self::RestartMs | Self::RecoveryMs => true,
-            Self::GoodputPercent | Self::BackToNormalMs => true,
+            Self::GoodputPercent | Self::ShedP99Ms | Self::BackToNormalMs => true,
             Self::LeaderChanges | Self::LeaderChangesHealed | Self::ElectionsPerMinute => true,
             Self::StaleReads | Self::TornAnswers | Self::Changes | Self::OverAdmitted => false,
             Self::MemoryGrowthPercent | Self::PoisonAccepted | Self::Unfenced | Self::Unserved => false,
