@@ -161,3 +161,6 @@ pub(crate) const SERVED_AGAIN: Duration = Duration::from_secs(2);
 
 /// Sets that the writers of a region fill in turn.
 pub(crate) const SETS_PER_REGION: usize = 8;
+
+/// APIs that a churn changes, each one change after the other: a change takes several round trips between regions.
+pub(crate) const CHURN_APIS: usize = 5;

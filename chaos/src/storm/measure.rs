@@ -4,6 +4,7 @@ use super::{
     evidence::Evidence,
     record::{Class, Outcome, Record},
     scenario::{Expectation, Measure, Scope},
+    watch::Sight,
     writers::{End, WriteRecord},
 };
 use crate::{clock::Span, lab::site::Site};
@@ -42,7 +43,7 @@ pub(crate) fn take(evidence: &Evidence, expectation: &Expectation, patient: bool
                 as f64)
         }
         Measure::Changes => Some(evidence.changes.len() as f64),
-        Measure::PropagationP99Ms => propagation_p99_ms(evidence),
+        Measure::PropagationP99Ms => propagation_p99_ms(evidence, window),
         Measure::RestartMs => restart_ms(evidence),
         Measure::RecoveryMs => {
             evidence.recovered_us.map(|us| us.saturating_sub(evidence.trouble.to_us) as f64 / 1e3)
@@ -212,17 +213,19 @@ pub(crate) fn quantile_ms(times_us: impl Iterator<Item = u64>, quantile: f64) ->
     times.get(place.saturating_sub(1)).map(|us| *us as f64 / 1e3)
 }
 
-/// Churn that a node served, by the first right answer of each zone that is as new as the change.
-fn propagation_p99_ms(evidence: &Evidence) -> Option<f64> {
+/// From the acknowledgement of a change until the last node that was well served it.
+fn propagation_p99_ms(evidence: &Evidence, window: Span) -> Option<f64> {
     let served = |acknowledged_us: u64, revision: u64, site| {
         let sights = evidence.seen.history.get(&site)?;
-        let first = sights
-            .iter()
-            .find(|s| s.answers && s.at_us >= acknowledged_us && s.serving_revision >= revision)?;
-        Some(first.at_us - acknowledged_us)
+        let is_served =
+            |s: &&Sight| s.answers && s.at_us >= acknowledged_us && s.serving_revision >= revision;
+        let first = sights.iter().find(is_served)?;
+        let span = Span { from_us: acknowledged_us, to_us: first.at_us };
+        let struck = evidence.struck.iter().any(|(own, struck)| *own == site && struck.overlaps(&span));
+        (!struck).then_some(first.at_us - acknowledged_us)
     };
     let mut times = Vec::new();
-    for change in &evidence.changes {
+    for change in evidence.changes.iter().filter(|change| window.holds(change.acknowledged_us)) {
         // The revision of a change is not known; what the newest node had when it was acknowledged is no newer.
         let at_us = change.acknowledged_us;
         let known = evidence.seen.history.values().filter_map(|sights| {
@@ -261,7 +264,7 @@ fn back_to_normal_ms(evidence: &Evidence) -> Option<f64> {
 }
 
 fn memory_growth_percent(evidence: &Evidence) -> Option<f64> {
-    let growth = |sights: &Vec<super::watch::Sight>| {
+    let growth = |sights: &Vec<Sight>| {
         let before =
             sights.iter().rfind(|s| s.answers && s.memory > 0 && s.at_us <= evidence.trouble.from_us)?;
         let after = sights.iter().rfind(|s| s.answers && s.memory > 0)?;

@@ -226,12 +226,23 @@ impl Traffic {
         }
         let per_s = scenario.traffic.changes_per_second;
         if per_s > 0 {
-            let ways =
-                (0..world.lab.extent.regions).flat_map(|region| setup::ways(&world.fleet, region)).collect();
-            let (api, clock) = (world.apis.churn_api.clone(), world.clock);
-            world.lab.space(Site::Observer).spawn(own.changes.clone().make(api, ways, per_s, clock, stopped));
+            own.change(world, per_s);
         }
         own
+    }
+
+    /// Starts to change the churn's APIs, so often all together.
+    fn change(&self, world: &World, per_s: u32) {
+        let regions = 0..world.lab.extent.regions;
+        let ways: Vec<_> = regions.flat_map(|region| setup::ways(&world.fleet, region)).collect();
+        let apis = &world.apis.churn_apis;
+        for (number, api) in apis.iter().enumerate() {
+            let mut ways = ways.clone();
+            ways.rotate_left(number % ways.len().max(1));
+            let (part, stopped) = (per_s.div_ceil(apis.len() as u32), self.stop.subscribe());
+            let making = self.changes.clone().make(api.clone(), ways, part, world.clock, stopped);
+            world.lab.space(Site::Observer).spawn(making);
+        }
     }
 
     /// Starts the clients of a region.
@@ -245,7 +256,8 @@ impl Traffic {
         };
         let mut all = vec![asking(Class::Get, &apis.echo, traffic.requests_per_second)];
         if traffic.changes_per_second > 0 {
-            all.push(asking(Class::Churn, &apis.churn, traffic.requests_per_second));
+            let part = traffic.requests_per_second.div_ceil(apis.churn_apis.len() as u32);
+            all.extend(apis.churn_apis.iter().map(|api| asking(Class::Churn, &setup::path(api), part)));
         }
         if traffic.limited_per_second > 0 {
             all.push(asking(Class::Limited, &apis.limited, traffic.limited_per_second));

@@ -20,7 +20,7 @@ use crate::{
         Lab,
         site::{Site, region_name},
     },
-    limits::{FOUNDED, POLL, REQUEST, SETS_PER_REGION},
+    limits::{CHURN_APIS, FOUNDED, POLL, REQUEST, SETS_PER_REGION},
 };
 
 /// Stage of every API of a storm.
@@ -37,8 +37,8 @@ pub(crate) struct Apis {
     pub(crate) limited: String,
     /// Path whose answer is one revision twice.
     pub(crate) churn: String,
-    /// API behind [`Apis::churn`].
-    pub(crate) churn_api: String,
+    /// APIs whose answers are one revision twice, the first of them behind [`Apis::churn`]. Each is changed one change after the other.
+    pub(crate) churn_apis: Vec<String>,
     /// Sets of each region: API and root resource.
     pub(crate) sets: Vec<Vec<(String, String)>>,
     /// Register of each region: API.
@@ -167,11 +167,13 @@ pub(crate) async fn configure(lab: &Lab, fleet: &Fleet, traffic: &Traffic) -> Re
     }
     apis.echo = format!("/_aws/execute-api/{api}/{STAGE}/");
     apis.limited = format!("/_aws/execute-api/{api}/{STAGE}/limited");
-    let (churn, root) = create(&caller, "storm-churn").await?;
-    mock(&caller, &churn, &root, "$stageVariables.one|$stageVariables.other").await?;
-    deploy(&caller, &churn, json!({ "variables": { "one": "0", "other": "0" } })).await?;
-    apis.churn = format!("/_aws/execute-api/{churn}/{STAGE}/");
-    apis.churn_api = churn;
+    for number in 0..CHURN_APIS {
+        let (churn, root) = create(&caller, &format!("storm-churn-{number}")).await?;
+        mock(&caller, &churn, &root, "$stageVariables.one|$stageVariables.other").await?;
+        deploy(&caller, &churn, json!({ "variables": { "one": "0", "other": "0" } })).await?;
+        apis.churn_apis.push(churn);
+    }
+    apis.churn = path(&apis.churn_apis[0]);
     for region in 0..lab.extent.regions {
         let name = region_name(region);
         let mut sets = Vec::new();
@@ -187,6 +189,11 @@ pub(crate) async fn configure(lab: &Lab, fleet: &Fleet, traffic: &Traffic) -> Re
     })
     .await?;
     Ok(apis)
+}
+
+/// Path of an API's root.
+pub(crate) fn path(api: &str) -> String {
+    format!("/_aws/execute-api/{api}/{STAGE}/")
 }
 
 /// Control listeners of a region, for its writers.
