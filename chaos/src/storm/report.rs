@@ -263,3 +263,6 @@ fn timeline(evidence: &Evidence) -> Timeline {
     line.leaders = reigns.iter().map(|reign| (reign.at_us, reign.term, reign.site.to_string())).collect();
     line
 }
+
+#[cfg(test)]
+mod tests;
