@@ -35,6 +35,11 @@ impl Clock {
 }
 
 impl Span {
+    /// Whether a moment is in it.
+    pub(crate) fn holds(&self, at_us: u64) -> bool {
+        (self.from_us..=self.to_us).contains(&at_us)
+    }
+
     /// Whether both have a moment in common.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.from_us <= other.to_us && other.from_us <= self.to_us

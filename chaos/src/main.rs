@@ -5,10 +5,13 @@
 
 mod agreement;
 mod clock;
+mod clocks;
+mod disk;
 mod exchange;
 mod flood;
 mod fuzz;
 mod guard;
+mod lab;
 mod limits;
 mod link;
 mod load;
@@ -19,9 +22,10 @@ mod promise;
 mod region;
 mod report;
 mod scenario;
+mod storm;
 mod writer;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use rand::{RngCore, SeedableRng, rngs::StdRng};
@@ -44,7 +48,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Run a scenario against real processes
-    Storm(StormArguments),
+    Storm(storm::StormArguments),
     /// Compare the ways through the data plane on random input
     Fuzz(FuzzArguments),
     /// Simulate distributed rate limits and quotas
@@ -54,8 +58,8 @@ enum Verb {
     List,
     /// Say what a scenario does and checks
     Describe {
-        /// Scenario
-        scenario: Scenario,
+        /// Name of a scenario, or a file
+        scenario: String,
     },
     /// Run a command until standard input ends
     #[command(hide = true)]
@@ -64,36 +68,6 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-}
-
-#[derive(clap::Args)]
-struct StormArguments {
-    /// Scenario
-    scenario: Scenario,
-    /// Rounds of faults; 10 kills (az-outage) or one of each fault (limits) when absent
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    rounds: Option<u32>,
-    /// Length of the phases in which nothing is started or ended, in seconds; 12 when absent (limits)
-    #[arg(long, value_parser = clap::value_parser!(u64).range(12..=3_600))]
-    seconds: Option<u64>,
-    /// Repeats the choices of an earlier run; drawn when absent
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Requests per second of each stream of clients (az-outage); 150 when absent
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=5_000))]
-    rate: Option<u32>,
-    /// Print one JSON document instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Data directory of the region, empty or absent; a temporary one when not given
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Keep data and logs even when every promise is kept
-    #[arg(long)]
-    keep: bool,
-    /// The binary under test; the one beside this program when not given
-    #[arg(long, value_name = "PATH")]
-    tidegate: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -131,22 +105,48 @@ fn main() -> ExitCode {
         Verb::Fuzz(arguments) => fuzz(&arguments),
         Verb::Limits(verb) => flood::run(&verb),
         Verb::Storm(arguments) => storm(&arguments),
-        Verb::List => {
-            for scenario in Scenario::value_variants() {
-                println!("{:<12}  {}", scenario.name(), scenario.summary());
-            }
-            ExitCode::SUCCESS
-        }
-        Verb::Describe { scenario } => {
-            println!("{}: {}\n\n{}", scenario.name(), scenario.summary(), scenario.description());
-            ExitCode::SUCCESS
-        }
+        Verb::List => list(),
+        Verb::Describe { scenario } => describe(&scenario),
         Verb::Guard { command } => guard::run(&command),
     }
 }
 
-fn storm(arguments: &StormArguments) -> ExitCode {
-    match arguments.scenario {
+fn list() -> ExitCode {
+    println!("in namespaces, by files (chaos/README.md):");
+    for (name, promise, summary) in storm::list() {
+        println!("  {name:<24}{promise:<5}{summary}");
+    }
+    println!("on loopback:");
+    for scenario in Scenario::value_variants() {
+        println!("  {:<29}{}", scenario.name(), scenario.summary());
+    }
+    ExitCode::SUCCESS
+}
+
+fn describe(name: &str) -> ExitCode {
+    let told = match Scenario::from_str(name, false) {
+        Ok(scenario) => {
+            Ok(format!("{}: {}\n\n{}", scenario.name(), scenario.summary(), scenario.description()))
+        }
+        Err(_) => storm::describe(name).map_err(|error| error.to_string()),
+    };
+    match told {
+        Ok(told) => {
+            println!("{told}");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => failed(&reason),
+    }
+}
+
+fn storm(arguments: &storm::StormArguments) -> ExitCode {
+    let Ok(scenario) = Scenario::from_str(&arguments.scenario, false) else {
+        return match (arguments.rounds, arguments.seconds) {
+            (None, None) => storm::run(arguments),
+            _ => failed("--rounds and --seconds are for az-outage and limits; a file says how long it takes"),
+        };
+    };
+    match scenario {
         Scenario::AzOutage if arguments.seconds.is_some() => return failed("az-outage takes no --seconds"),
         Scenario::Limits if arguments.rate.is_some() => return failed("limits takes no --rate"),
         Scenario::AzOutage | Scenario::Limits => {}
@@ -167,7 +167,7 @@ fn storm(arguments: &StormArguments) -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         tokio::select! {
-            report = arguments.scenario.run(&options) => report.map_err(|e| e.to_string()),
+            report = scenario.run(&options) => report.map_err(|e| e.to_string()),
             name = interrupted() => Err(format!("interrupted by {name}; every process of the region has ended")),
         }
     });
@@ -216,7 +216,7 @@ fn failed(reason: &str) -> ExitCode {
 }
 
 /// Resolves with the name of the signal that asks this process to end.
-async fn interrupted() -> &'static str {
+pub(crate) async fn interrupted() -> &'static str {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

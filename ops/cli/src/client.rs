@@ -15,6 +15,8 @@ use tokio::{net::TcpStream, time::timeout};
 use crate::Endpoint;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Header of an answer that was read without a quorum's word that it is current.
+const STALE: &str = "x-tidegate-stale";
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Why a client verb failed; every text says what to do next.
@@ -71,6 +73,15 @@ pub enum Error {
     },
 }
 
+/// What was read, and whether it may be old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The body of the answer.
+    pub body: Bytes,
+    /// The node could not ask the cluster whether this is the newest: it has no contact to a quorum.
+    pub is_stale: bool,
+}
+
 /// Signs and sends requests to one endpoint.
 pub struct Client {
     endpoint: Endpoint,
@@ -84,6 +95,15 @@ impl Client {
 
     /// Sends a request whose target is `path` (with an optional query) and returns the body of a 2xx answer.
     pub async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Error> {
+        self.answered(method, path, body).await.map(|reading| reading.body)
+    }
+
+    /// A GET that tells whether the node vouches for what it says.
+    pub async fn read(&self, path: &str) -> Result<Reading, Error> {
+        self.answered(Method::GET, path, Vec::new()).await
+    }
+
+    async fn answered(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Reading, Error> {
         match timeout(CALL_TIMEOUT, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.unreachable(&format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
@@ -102,7 +122,7 @@ impl Client {
         serde_json::from_slice(&answer).map_err(|e| Error::Unexpected(e.to_string()))
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Error> {
+    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Reading, Error> {
         let bad = |rule| Error::Url { url: self.endpoint.url.clone(), rule };
         let uri: Uri = self.endpoint.url.parse().map_err(|_| bad("is not a URL"))?;
         if uri.scheme_str() != Some("http") {
@@ -118,12 +138,12 @@ impl Client {
         let driver = tokio::spawn(connection);
         let request = self.signed(method, path, authority.as_str(), body)?;
         let answer = sender.send_request(request).await.map_err(|e| self.unreachable(&e.to_string()))?;
-        let status = answer.status();
+        let (status, is_stale) = (answer.status(), answer.headers().contains_key(STALE));
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         driver.abort();
         let body = body.map_err(|e| self.unreachable(&e.to_string()))?.to_bytes();
         match status.is_success() {
-            true => Ok(body),
+            true => Ok(Reading { body, is_stale }),
             false => Err(Error::Answer { status, message: message(&body) }),
         }
     }

@@ -15,7 +15,7 @@ mod upstreams;
 
 pub use cache::{CacheCommand, GetArgs, PurgeArgs, TopArgs as CacheTopArgs};
 pub use certificate::CertificateCommand;
-pub use client::{Client, Error};
+pub use client::{Client, Error, Reading};
 pub use cluster::{CheckpointCommand, ClusterCommand};
 pub use endpoint::{ConnectionArgs, Endpoint};
 pub use limits::{LimitsCommand, TopArgs};
