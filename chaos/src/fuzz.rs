@@ -15,6 +15,7 @@ mod lane;
 mod message;
 mod mutate;
 mod notation;
+pub(crate) mod property;
 mod shrink;
 mod upstream;
 

@@ -32,6 +32,7 @@ use rand::{RngCore, SeedableRng, rngs::StdRng};
 use tokio::signal::unix::{SignalKind, signal};
 
 use fuzz::FuzzOptions;
+use tidegate_fuzz::Property;
 use scenario::{Scenario, StormOptions};
 
 /// Of each stream of clients, when nothing else is said.
@@ -49,7 +50,7 @@ struct Arguments {
 enum Verb {
     /// Run a scenario against real processes
     Storm(storm::StormArguments),
-    /// Compare the ways through the data plane on random input
+    /// Check on random input what must always hold
     Fuzz(FuzzArguments),
     /// Simulate distributed rate limits and quotas
     #[command(subcommand)]
@@ -98,6 +99,30 @@ struct FuzzArguments {
 enum FuzzTarget {
     /// HTTP/1 with the fast path against HTTP/1 without
     Http1,
+    /// The router against a matcher that tries every route
+    Router,
+    /// OpenAPI documents: refused, or read and written and read again
+    Openapi,
+    /// Signatures: taken as they were made, and not otherwise
+    Sigv4,
+    /// Frames between nodes: opened as sealed, damage noticed
+    Frames,
+    /// Two replicas of one log, one of them restored on the way
+    Apply,
+}
+
+impl FuzzTarget {
+    /// The property, where the target is one.
+    fn property(self) -> Option<Property> {
+        match self {
+            Self::Http1 => None,
+            Self::Router => Some(Property::Router),
+            Self::Openapi => Some(Property::Openapi),
+            Self::Sigv4 => Some(Property::Sigv4),
+            Self::Frames => Some(Property::Frames),
+            Self::Apply => Some(Property::Apply),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -182,7 +207,10 @@ fn storm(arguments: &storm::StormArguments) -> ExitCode {
 }
 
 fn fuzz(arguments: &FuzzArguments) -> ExitCode {
-    let FuzzTarget::Http1 = arguments.target;
+    let property = arguments.target.property();
+    if property.is_some() && arguments.corpus.is_some() {
+        return failed("--corpus is for http1");
+    }
     if let Some(part) = &arguments.corpus {
         return match fuzz::run_corpus(part) {
             Ok((complaints, runs)) => {
@@ -201,6 +229,11 @@ fn fuzz(arguments: &FuzzArguments) -> ExitCode {
         first: arguments.case.unwrap_or_default(),
         lanes: arguments.lanes.into(),
     };
+    if let Some(property) = property {
+        let report = fuzz::property::run(property, &options);
+        println!("{}", report.text(seed));
+        return ExitCode::from(u8::from(report.is_broken()));
+    }
     match fuzz::run(options) {
         Ok(report) => {
             println!("{}", report.text(seed));

@@ -1,0 +1,11 @@
+//! Bytes that lead somewhere new, held against `Property::Router`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tidegate_fuzz::Property;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Err(fault) = Property::Router.check(bytes) {
+        panic!("{fault}");
+    }
+});
