@@ -137,7 +137,7 @@ pub(crate) const FENCE_LOOK: Duration = Duration::from_secs(5);
 pub(crate) const DRAINED: Duration = Duration::from_secs(1);
 /// Longest wait for a node to end by itself.
 pub(crate) const STOPPED: Duration = Duration::from_secs(40);
-/// Requests per second of each region to each API that is bad on purpose.
+/// Requests per second to each API that is bad on purpose.
 pub(crate) const POISONED_PER_S: u32 = 2;
 
 /// How late a sleeper may wake up without this program having stood still.

@@ -35,7 +35,7 @@ pub(crate) fn of(planned: &Planned) -> Box<dyn Nemesis> {
     match planned.fault.clone() {
         Fault::Kill => Box::new(process::Kill::new(target)),
         Fault::Pause => Box::new(process::Pause::new(target)),
-        Fault::RestartAll => Box::new(process::RestartAll::default()),
+        Fault::RestartAll => Box::new(process::RestartAll),
         Fault::PowerLoss { drop_unsynced, tear } => {
             Box::new(power::PowerLoss::new(target, drop_unsynced, tear))
         }

@@ -238,7 +238,8 @@ impl Traffic {
         let apis = &world.apis.churn_apis;
         for (number, api) in apis.iter().enumerate() {
             let mut ways = ways.clone();
-            ways.rotate_left(number % ways.len().max(1));
+            let first = number % ways.len().max(1);
+            ways.rotate_left(first);
             let (part, stopped) = (per_s.div_ceil(apis.len() as u32), self.stop.subscribe());
             let making = self.changes.clone().make(api.clone(), ways, part, world.clock, stopped);
             world.lab.space(Site::Observer).spawn(making);
@@ -257,7 +258,7 @@ impl Traffic {
         let mut all = vec![asking(Class::Get, &apis.echo, traffic.requests_per_second)];
         if traffic.changes_per_second > 0 {
             let part = traffic.requests_per_second.div_ceil(apis.churn_apis.len() as u32);
-            all.extend(apis.churn_apis.iter().map(|api| asking(Class::Churn, &setup::path(api), part)));
+            all.extend(apis.churn_apis.iter().map(|api| asking(Class::Churn, &setup::path_of(api), part)));
         }
         if traffic.limited_per_second > 0 {
             all.push(asking(Class::Limited, &apis.limited, traffic.limited_per_second));

@@ -173,7 +173,7 @@ pub(crate) async fn configure(lab: &Lab, fleet: &Fleet, traffic: &Traffic) -> Re
         deploy(&caller, &churn, json!({ "variables": { "one": "0", "other": "0" } })).await?;
         apis.churn_apis.push(churn);
     }
-    apis.churn = path(&apis.churn_apis[0]);
+    apis.churn = path_of(&apis.churn_apis[0]);
     for region in 0..lab.extent.regions {
         let name = region_name(region);
         let mut sets = Vec::new();
@@ -192,7 +192,7 @@ pub(crate) async fn configure(lab: &Lab, fleet: &Fleet, traffic: &Traffic) -> Re
 }
 
 /// Path of an API's root.
-pub(crate) fn path(api: &str) -> String {
+pub(crate) fn path_of(api: &str) -> String {
     format!("/_aws/execute-api/{api}/{STAGE}/")
 }
 

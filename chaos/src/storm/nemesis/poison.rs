@@ -34,6 +34,7 @@ const GREEDY: [(&str, &str); 4] = [
 #[derive(Default)]
 pub(super) struct Poison {
     apis: Vec<String>,
+    asked: u8,
     stop: Option<watch::Sender<bool>>,
 }
 
@@ -92,23 +93,23 @@ impl Poison {
         true
     }
 
-    /// Sends a few requests per second to a bad API, in every region; nobody expects an answer.
+    /// Sends a few requests per second to a bad API, from one region for each; nobody expects an answer.
     fn ask(&mut self, world: &World, api: &str) {
         let stop = self.stop.get_or_insert_with(|| watch::channel(false).0);
-        for region in 0..world.lab.extent.regions {
-            let nodes = world.fleet.nodes().iter().filter(|node| node.site.region() == Some(region));
-            let asking = Asking {
-                class: Class::Poisoned,
-                region,
-                doors: nodes.map(|node| (node.site, node.gateway())).collect(),
-                path: format!("/_aws/execute-api/{api}/{STAGE}/"),
-                post_percent: 0,
-                per_s: POISONED_PER_S,
-            };
-            let (clock, stopped) = (world.clock, stop.subscribe());
-            let space = world.lab.space(Site::Clients { region });
-            space.spawn(async move { Stream::start(asking, clock, Book::default(), stopped) });
-        }
+        let region = self.asked % world.lab.extent.regions;
+        self.asked += 1;
+        let nodes = world.fleet.nodes().iter().filter(|node| node.site.region() == Some(region));
+        let asking = Asking {
+            class: Class::Poisoned,
+            region,
+            doors: nodes.map(|node| (node.site, node.gateway())).collect(),
+            path: setup::path_of(api),
+            post_percent: 0,
+            per_s: POISONED_PER_S,
+        };
+        let (clock, stopped) = (world.clock, stop.subscribe());
+        let space = world.lab.space(Site::Clients { region });
+        space.spawn(async move { Stream::start(asking, clock, Book::default(), stopped) });
     }
 }
 

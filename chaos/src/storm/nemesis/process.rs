@@ -22,7 +22,6 @@ pub(super) struct Pause {
 }
 
 /// SIGKILL to every node.
-#[derive(Default)]
 pub(super) struct RestartAll;
 
 impl Kill {
