@@ -119,10 +119,6 @@ mod tests {
     #[test]
     fn other_panics_end_the_process() {
         let name = "panics::tests::other_panics_end_the_process";
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "tells the process under test from the one that looks at it"
-        )]
         if std::env::var(VICTIM).is_ok() {
             install();
             let _caught = catch_unwind(|| panic!("on purpose"));
