@@ -32,8 +32,8 @@ use rand::{RngCore, SeedableRng, rngs::StdRng};
 use tokio::signal::unix::{SignalKind, signal};
 
 use fuzz::FuzzOptions;
-use tidegate_fuzz::Property;
 use scenario::{Scenario, StormOptions};
+use tidegate_fuzz::Property;
 
 /// Of each stream of clients, when nothing else is said.
 const REQUESTS_PER_SECOND: u32 = 150;

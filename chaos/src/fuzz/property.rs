@@ -107,10 +107,15 @@ impl PropertyReport {
         let Self { property, cases, took, found } = self;
         let name = property.name();
         let Some(Found { case, bytes, fault }) = found else {
-            return format!("{name}: {cases} cases in {:.1} s, the property holds (seed {seed})", took.as_secs_f64());
+            return format!(
+                "{name}: {cases} cases in {:.1} s, the property holds (seed {seed})",
+                took.as_secs_f64()
+            );
         };
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{name}: BROKEN by case {case}: {fault}\nbytes: {hex}\nrepeat: chaos fuzz {name} --seed {seed} --case {case}")
+        format!(
+            "{name}: BROKEN by case {case}: {fault}\nbytes: {hex}\nrepeat: chaos fuzz {name} --seed {seed} --case {case}"
+        )
     }
 }
 
