@@ -135,8 +135,6 @@ UNSUPPORTED = [
      "uri": "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:000000000000:function:f/invocations"}, ("type", "AWS_PROXY")),
     ("put_integration", lambda t: t.at("/pets", "POST") | {"type": "AWS", "integrationHttpMethod": "POST",
      "uri": "arn:aws:apigateway:eu-west-1:sqs:path/0/q"}, ("type", "AWS")),
-    ("put_integration", lambda t: t.at("/pets", "POST") | {"type": "HTTP", "integrationHttpMethod": "GET", "uri": "http://a.b",
-     "connectionType": "VPC_LINK", "connectionId": "abc"}, ("VPC",)),
     ("put_integration", lambda t: t.at("/pets", "POST") | {"type": "MOCK", "contentHandling": "CONVERT_TO_TEXT"}, ("contentHandling", "CONVERT_TO_TEXT")),
     ("put_integration", lambda t: t.at("/pets", "POST") | {"type": "MOCK", "credentials": "arn:aws:iam::000000000000:role/r"}, ("credentials",)),
     ("put_method", lambda t: t.at("/pets", "PUT") | {"authorizationType": "AWS_IAM"}, ("authorizationType", "AWS_IAM")),
@@ -162,7 +160,7 @@ def test_unsupported_input_is_refused_by_name(client, tree, number):
 
 
 OPERATIONS = [
-    ("get_authorizers", {"restApiId": "x"}), ("get_request_validators", {"restApiId": "x"}), ("get_domain_names", {}), ("get_vpc_links", {}), ("generate_client_certificate", {}), ("get_sdk_types", {}),
+    ("get_authorizers", {"restApiId": "x"}), ("get_request_validators", {"restApiId": "x"}), ("get_domain_names", {}), ("get_client_certificates", {}), ("generate_client_certificate", {}), ("get_sdk_types", {}),
 ]
 
 

@@ -27,8 +27,6 @@ pub const DISCARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const DISCARD_TIME_MS_MAX: u64 = 500;
 /// Longest trace header that is kept, in bytes; a longer one is replaced.
 pub const TRACE_BYTES_MAX: usize = 512;
-/// Addresses of one upstream name that are tried.
-pub const UPSTREAM_ADDRESSES_MAX: usize = 8;
 /// How long an upstream connection may take to become free after its answer was read, in milliseconds.
 pub const UPSTREAM_SETTLE_MS_MAX: u64 = 500;
 /// Most shards one node runs; more than any machine has cores.

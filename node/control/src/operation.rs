@@ -49,7 +49,6 @@ pub(crate) enum Operation {
     GetRestApis,
     GetStage,
     GetStages,
-    GetTags,
     GetUsagePlan,
     GetUsagePlanKey,
     GetUsagePlanKeys,
@@ -61,8 +60,7 @@ pub(crate) enum Operation {
     PutMethod,
     PutMethodResponse,
     PutRestApi,
-    TagResource,
-    UntagResource,
+    Tags(Tags),
     UpdateAccount,
     UpdateApiKey,
     UpdateDeployment,
@@ -76,6 +74,17 @@ pub(crate) enum Operation {
     UpdateStage,
     UpdateUsagePlan,
     VpcLink(Link),
+}
+
+/// The operations on tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tags {
+    /// `GetTags`.
+    Get,
+    /// `TagResource`.
+    Tag,
+    /// `UntagResource`.
+    Untag,
 }
 
 /// The operations on VPC links.
@@ -208,14 +217,14 @@ mod tests {
                 "GET",
                 "/tags/arn%3Aaws%3Aapigateway%3Ax%3A%3A%2Frestapis%2Fa",
                 "",
-                Target::Now(O::GetTags),
+                Target::Now(O::Tags(Tags::Get)),
                 "resource_arn=arn:aws:apigateway:x::/restapis/a",
             ),
             (
                 "PUT",
                 "/tags/arn:aws:apigateway:x::/restapis/a/stages/s",
                 "",
-                Target::Now(O::TagResource),
+                Target::Now(O::Tags(Tags::Tag)),
                 "resource_arn=arn:aws:apigateway:x::/restapis/a/stages/s",
             ),
             ("GET", "/apikeys", "", Target::Now(O::GetApiKeys), ""),

@@ -134,7 +134,7 @@ pub(crate) async fn integrate(
         let failure = match &outcome {
             Ok(_) => break outcome,
             Err(Ended::Failed(failure)) => failure,
-            Err(Ended::Late) => &Failure::Late(String::new()),
+            Err(Ended::Late) => &Failure::Late,
             Err(Ended::Refused(_)) => break outcome,
         };
         let again = course.at().is_some_and(|at| {
@@ -217,7 +217,7 @@ async fn within(
                 trail.integration_error = Some(failure.to_string());
                 return Err(Ended::Failed(failure));
             }
-            Err(_) if at < deadline.at => return Err(Ended::Failed(Failure::Late("a target".into()))),
+            Err(_) if at < deadline.at => return Err(Ended::Failed(Failure::Late)),
             Err(_) if taken.upload.as_ref().is_some_and(|upload| deadline.extend(upload)) => {}
             Err(_) => {
                 trail.integration_error = Some(Rejection::IntegrationTimeout.message().to_owned());

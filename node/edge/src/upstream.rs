@@ -96,9 +96,9 @@ pub(crate) enum Failure {
     /// The connection broke before anything came back.
     #[error("{0}")]
     Lost(String),
-    /// No answer began in the time of one try.
-    #[error("{0}: no answer in the time of one try")]
-    Late(String),
+    /// No answer began in the time that one try, or the whole call, had.
+    #[error("no answer in the time that it had")]
+    Late,
     /// The link has no targets.
     #[error("VPC link {0} has no targets")]
     Nowhere(String),
@@ -114,7 +114,7 @@ impl Failure {
                 Rejection::IntegrationFailure(gateway::Fault::Network)
             }
             Self::Answer(_) => Rejection::IntegrationFailure(gateway::Fault::Answer),
-            Self::Late(_) => Rejection::IntegrationTimeout,
+            Self::Late => Rejection::IntegrationTimeout,
             Self::Nowhere(_) => Rejection::ApiConfigurationError,
             Self::Body(_) => Rejection::BadRequestBody("Invalid request body".into()),
         }
@@ -125,7 +125,7 @@ impl Failure {
         match self {
             Self::Stale(_) => Some(Fault::Stale),
             Self::Lost(_) => Some(Fault::Lost),
-            Self::Late(_) => Some(Fault::Late),
+            Self::Late => Some(Fault::Late),
             Self::Network(_) | Self::Answer(_) | Self::Nowhere(_) | Self::Body(_) => None,
         }
     }
@@ -225,7 +225,7 @@ impl Upstream {
         is_repeatable: bool,
     ) -> bool {
         match failure {
-            Failure::Lost(_) | Failure::Late(_) => seat.failed(Cause::Network, &failure.to_string()),
+            Failure::Lost(_) | Failure::Late => seat.failed(Cause::Network, &failure.to_string()),
             Failure::Answer(_) => seat.failed(Cause::Answer, &failure.to_string()),
             // A server may close what is idle, so that is nothing against it.
             Failure::Stale(_) | Failure::Network(_) | Failure::Nowhere(_) | Failure::Body(_) => {}

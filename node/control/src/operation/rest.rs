@@ -1,6 +1,6 @@
 //! Every operation of `apigateway` (2015-07-09) by verb and path. Owns that table; must never run one.
 
-use super::{Link, Metered, Operation, Row, Target};
+use super::{Link, Metered, Operation, Row, Tags, Target};
 
 const fn now(verb: &'static str, path: &'static str, operation: Operation) -> Row {
     Row { verb, path, mode: None, target: Target::Now(operation) }
@@ -153,7 +153,7 @@ pub(super) const TABLE: &[Row] = &[
     later("GET", "/sdktypes", "GetSdkTypes"),
     now("GET", "/restapis/{restapi_id}/stages/{stage_name}", Operation::GetStage),
     now("GET", "/restapis/{restapi_id}/stages", Operation::GetStages),
-    now("GET", "/tags/{resource_arn+}", Operation::GetTags),
+    now("GET", "/tags/{resource_arn+}", Operation::Tags(Tags::Get)),
     metered("GET", "/usageplans/{usageplanId}/usage", Metered::GetUsage),
     now("GET", "/usageplans/{usageplanId}", Operation::GetUsagePlan),
     now("GET", "/usageplans/{usageplanId}/keys/{keyId}", Operation::GetUsagePlanKey),
@@ -181,10 +181,10 @@ pub(super) const TABLE: &[Row] = &[
     ),
     now("PUT", "/restapis/{restapi_id}", Operation::PutRestApi),
     later("POST", "/rejectdomainnameaccessassociations", "RejectDomainNameAccessAssociation"),
-    now("PUT", "/tags/{resource_arn+}", Operation::TagResource),
+    now("PUT", "/tags/{resource_arn+}", Operation::Tags(Tags::Tag)),
     later("POST", "/restapis/{restapi_id}/authorizers/{authorizer_id}", "TestInvokeAuthorizer"),
     later("POST", "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}", "TestInvokeMethod"),
-    now("DELETE", "/tags/{resource_arn+}", Operation::UntagResource),
+    now("DELETE", "/tags/{resource_arn+}", Operation::Tags(Tags::Untag)),
     now("PATCH", "/account", Operation::UpdateAccount),
     now("PATCH", "/apikeys/{api_Key}", Operation::UpdateApiKey),
     later("PATCH", "/restapis/{restapi_id}/authorizers/{authorizer_id}", "UpdateAuthorizer"),

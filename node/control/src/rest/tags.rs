@@ -17,7 +17,7 @@ use crate::{
     call::{Call, Outcome, read},
     error::ApiError,
     input::Input,
-    operation::Params,
+    operation::{Params, Tags},
 };
 
 /// Tags that pin the id of a new REST API.
@@ -27,8 +27,17 @@ const KEY_CHARS_MAX: usize = 128;
 /// Longest tag value (*AWS*: 256).
 const VALUE_CHARS_MAX: usize = 256;
 
+/// Runs an operation on tags.
+pub(crate) fn run(operation: Tags, call: &Call<'_>) -> Outcome {
+    match operation {
+        Tags::Get => get(call),
+        Tags::Tag => tag(call),
+        Tags::Untag => untag(call),
+    }
+}
+
 /// `GetTags`.
-pub(crate) fn get(call: &Call<'_>) -> Outcome {
+fn get(call: &Call<'_>) -> Outcome {
     let tags = match target(call)? {
         Target::Api(api) => require_api(call, &api)?.tags,
         Target::Stage(api, stage) => {
@@ -43,7 +52,7 @@ pub(crate) fn get(call: &Call<'_>) -> Outcome {
 }
 
 /// `TagResource`: adds and overwrites.
-pub(crate) fn tag(call: &Call<'_>) -> Outcome {
+fn tag(call: &Call<'_>) -> Outcome {
     let mut input = Input::parse("tagResourceInput", call.body)?;
     let added = input.string_map("tags")?;
     input.finish(Shape::Tags)?;
@@ -51,7 +60,7 @@ pub(crate) fn tag(call: &Call<'_>) -> Outcome {
 }
 
 /// `UntagResource`: keys that are not there are skipped, as AWS does.
-pub(crate) fn untag(call: &Call<'_>) -> Outcome {
+fn untag(call: &Call<'_>) -> Outcome {
     let gone: Vec<&str> = call.query.all("tagKeys").collect();
     if gone.is_empty() {
         return Err(ApiError::bad_request("tagKeys must name at least one tag"));

@@ -104,7 +104,7 @@ impl<S: Stream> Talk<S> {
         match trouble {
             Trouble::Upstream(failure) => again(failure, call.may_repeat),
             Trouble::Timeout => {
-                again(&Failure::Late(connection.seat.address().to_string()), false);
+                again(&Failure::Late, false);
                 false
             }
             Trouble::TooLarge | Trouble::Refused(_) | Trouble::Gone => false,
@@ -181,8 +181,7 @@ impl<S: Stream> Talk<S> {
                         return Poll::Ready(Err(Trouble::Upstream(failure)));
                     }
                     Poll::Pending if is_short && self.line.alarm.has_rung() => {
-                        let failure = Failure::Late(connection.seat.address().to_string());
-                        return Poll::Ready(Err(Trouble::Upstream(failure)));
+                        return Poll::Ready(Err(Trouble::Upstream(Failure::Late)));
                     }
                     Poll::Pending if self.line.alarm.has_rung() => {
                         let client_is_late = !is_sent && !call.upload.waits_for_sink();
