@@ -32,6 +32,8 @@ pub(super) struct Course {
     pub(super) happened: Vec<Happened>,
     /// Requests per second that all nodes together admit, where that is set.
     pub(super) capacity: Option<f64>,
+    /// 99th percentile of how late the tool's own sleeper woke up, in milliseconds.
+    pub(super) late_p99_ms: f64,
 }
 
 /// Everything that was seen.
@@ -70,6 +72,7 @@ pub(super) fn evidence(
         skipped: journal.skipped,
         stalls,
         carried: world.lab.carried(),
+        late_p99_ms: course.late_p99_ms,
         capacity: course.capacity,
         over_admitted: traffic.arrivals.excess(f64::from(LIMIT), f64::from(LIMIT)),
         findings,
