@@ -91,9 +91,11 @@ pub(super) async fn read_back(world: &World, traffic: &Traffic) -> Findings {
     let mut findings = Findings::default();
     compare(world, &mut findings).await;
     for node in world.fleet.nodes() {
-        for (api, root) in world.apis.sets.iter().flatten() {
+        let sets = world.apis.sets.iter().flatten();
+        let read = sets.map(async |(api, root)| (api, read_set(world, node, api, root).await));
+        for (api, held) in futures_util::future::join_all(read).await {
             let place = Place::Set(api.clone());
-            let held = read_set(world, node, api, root).await.unwrap_or_else(|told| {
+            let held = held.unwrap_or_else(|told| {
                 findings.problems.push(format!("{}: {told}", node.name));
                 Held::new()
             });
