@@ -92,7 +92,7 @@ pub(super) async fn read_back(world: &World, traffic: &Traffic) -> Findings {
     compare(world, &mut findings).await;
     for node in world.fleet.nodes() {
         let sets = world.apis.sets.iter().flatten();
-        let read = sets.map(async |(api, root)| (api, read_set(world, node, api, root).await));
+        let read = sets.map(|(api, root)| async move { (api, read_set(world, node, api, root).await) });
         for (api, held) in futures_util::future::join_all(read).await {
             let place = Place::Set(api.clone());
             let held = held.unwrap_or_else(|told| {
