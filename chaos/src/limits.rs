@@ -142,6 +142,8 @@ pub(crate) const POISONED_PER_S: u32 = 2;
 
 /// How late a sleeper may wake up without this program having stood still.
 pub(crate) const STALL: Duration = Duration::from_millis(100);
+/// Naps of the sleeper whose lateness is kept.
+pub(crate) const NAPS: usize = 1_000_000;
 /// How long the sleeper sleeps.
 pub(crate) const STALL_NAP: Duration = Duration::from_millis(10);
 /// Longest wait for everything to be well after the last fault was undone.

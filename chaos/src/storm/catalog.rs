@@ -28,11 +28,10 @@ pub(crate) const SCENARIOS: [(&str, &str); 23] = [
 ];
 
 /// Those of `storm short`, which together take at most ten minutes.
-pub(crate) const SHORT: [&str; 8] = [
+pub(crate) const SHORT: [&str; 7] = [
     "control-plane-gone",
     "az-power-loss",
     "leader-kill-region",
-    "one-way",
     "disk-broken",
     "power-cuts",
     "leader-pause",

@@ -56,6 +56,8 @@ pub(crate) struct Evidence {
     pub(crate) skipped: Vec<String>,
     /// When the tool stood still.
     pub(crate) stalls: Stalls,
+    /// 99th percentile of how late the tool's own sleeper woke up, in milliseconds.
+    pub(crate) late_p99_ms: f64,
     /// What the network did.
     pub(crate) carried: Carried,
     /// Requests above the limit.

@@ -32,6 +32,8 @@ pub(super) struct Course {
     pub(super) happened: Vec<Happened>,
     /// Requests per second that all nodes together admit, where that is set.
     pub(super) capacity: Option<f64>,
+    /// 99th percentile of how late the tool's own sleeper woke up, in milliseconds.
+    pub(super) late_p99_ms: f64,
 }
 
 /// Everything that was seen.
@@ -70,6 +72,7 @@ pub(super) fn evidence(
         skipped: journal.skipped,
         stalls,
         carried: world.lab.carried(),
+        late_p99_ms: course.late_p99_ms,
         capacity: course.capacity,
         over_admitted: traffic.arrivals.excess(f64::from(LIMIT), f64::from(LIMIT)),
         findings,
@@ -88,9 +91,11 @@ pub(super) async fn read_back(world: &World, traffic: &Traffic) -> Findings {
     let mut findings = Findings::default();
     compare(world, &mut findings).await;
     for node in world.fleet.nodes() {
-        for (api, root) in world.apis.sets.iter().flatten() {
+        let sets = world.apis.sets.iter().flatten();
+        let read = sets.map(|(api, root)| async move { (api, read_set(world, node, api, root).await) });
+        for (api, held) in futures_util::future::join_all(read).await {
             let place = Place::Set(api.clone());
-            let held = read_set(world, node, api, root).await.unwrap_or_else(|told| {
+            let held = held.unwrap_or_else(|told| {
                 findings.problems.push(format!("{}: {told}", node.name));
                 Held::new()
             });

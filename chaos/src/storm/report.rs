@@ -68,6 +68,8 @@ pub(crate) struct Report {
     pub(crate) network: Carried,
     /// Times in which the tool itself stood still: how many, and the longest in milliseconds.
     pub(crate) stalls: (usize, f64),
+    /// 99th percentile of how late the tool's own sleeper woke up, in milliseconds.
+    pub(crate) late_p99_ms: f64,
     /// The course of the run.
     pub(crate) timeline: Timeline,
 }
@@ -169,6 +171,7 @@ impl Report {
             network_cost: cost,
             network: evidence.carried,
             stalls: (evidence.stalls.0.len(), evidence.stalls.longest_ms()),
+            late_p99_ms: evidence.late_p99_ms,
             timeline: timeline(evidence),
         }
     }

@@ -70,12 +70,13 @@ pub(crate) async fn run(scenario: &Scenario, stage: &Stage) -> Result<Evidence, 
     watching.send_replace(true);
     let first = happened.first().map(|one| one.span.from_us);
     let trouble = Span { from_us: first.unwrap_or(begin_us), to_us: healed_us };
+    let late_p99_ms = stalls.late_p99_ms();
     let ceiling = scenario.layout.admitted_per_second;
     let capacity = (ceiling > 0).then(|| f64::from(ceiling) * world.fleet.nodes().len() as f64);
     Ok(finish::evidence(
         world,
         &traffic,
-        finish::Course { span, trouble, recovered_us, happened, capacity },
+        finish::Course { span, trouble, recovered_us, happened, capacity, late_p99_ms },
         findings,
         stalls.stalls(),
     ))

@@ -12,9 +12,10 @@ use std::{
 
 use serde::Serialize;
 
+use super::measure;
 use crate::{
     clock::{Clock, Span},
-    limits::{STALL, STALL_NAP},
+    limits::{NAPS, STALL, STALL_NAP},
 };
 
 /// A running measurement; ends when dropped.
@@ -27,6 +28,8 @@ pub(crate) struct StallWatch {
 struct Shared {
     ends: AtomicBool,
     stalls: Mutex<Vec<Span>>,
+    /// How late each nap ended, in microseconds.
+    late_us: Mutex<Vec<u64>>,
 }
 
 /// Stretches in which this program stood still.
@@ -42,6 +45,12 @@ impl StallWatch {
             while !own.ends.load(Ordering::Relaxed) {
                 let (begin, from_us) = (Instant::now(), clock.now_us());
                 std::thread::sleep(STALL_NAP);
+                let late_us = begin.elapsed().saturating_sub(STALL_NAP).as_micros() as u64;
+                let mut naps = own.late_us.lock().unwrap_or_else(PoisonError::into_inner);
+                if naps.len() < NAPS {
+                    naps.push(late_us);
+                }
+                drop(naps);
                 if begin.elapsed() > STALL_NAP + STALL {
                     let span =
                         Span { from_us: from_us + STALL_NAP.as_micros() as u64, to_us: clock.now_us() };
@@ -52,6 +61,12 @@ impl StallWatch {
         // Without a thread nothing is measured, and nothing excused.
         let thread = std::thread::Builder::new().name("stall".into()).spawn(sleeper).ok();
         Self { shared, thread }
+    }
+
+    /// 99th percentile of how late the sleeper woke up, in milliseconds: what this machine adds to any short time.
+    pub(crate) fn late_p99_ms(&self) -> f64 {
+        let naps = self.shared.late_us.lock().unwrap_or_else(PoisonError::into_inner);
+        measure::quantile_ms(naps.iter().copied(), 0.99).unwrap_or_default()
     }
 
     /// What was measured so far.

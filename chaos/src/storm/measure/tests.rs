@@ -60,6 +60,7 @@ pub(crate) fn sound() -> Evidence {
         notes: Vec::new(),
         skipped: Vec::new(),
         stalls: Stalls::default(),
+        late_p99_ms: 0.5,
         carried: Carried::default(),
         over_admitted: 0.0,
         capacity: None,

@@ -74,7 +74,11 @@ impl Report {
             );
         }
         let (count, longest_ms) = self.stalls;
-        let _ = writeln!(text, "this tool itself stood still {count} times, {longest_ms:.0} ms at most\n");
+        let _ = writeln!(
+            text,
+            "this tool itself stood still {count} times, {longest_ms:.0} ms at most; 99 of 100 of its naps ended at most {:.1} ms late\n",
+            self.late_p99_ms
+        );
     }
 
     fn client_table(&self) -> String {

@@ -108,7 +108,7 @@ fn the_short_part_takes_at_most_ten_minutes() {
             let scenario = Scenario::parse(name, text, true).unwrap();
             let end = scenario.faults.iter().map(|f| f.at_s + f.for_s).fold(scenario.lasts_s, f64::max);
             // Founding and reading back take their time as well.
-            end + scenario.calm_s as f64 + 25.0
+            end + scenario.calm_s as f64 + 40.0
         })
         .sum();
     assert!(seconds <= 600.0, "{seconds} s");

@@ -62,6 +62,16 @@ fn a_gap_is_broken_unless_the_tool_stood_still_or_it_is_awaited() {
 }
 
 #[test]
+fn a_latency_is_unclear_where_the_machine_adds_what_is_too_much() {
+    let mut gate = expectation(Measure::LatencyP99Ms, Scope::Elsewhere, 0.0, None);
+    gate.limit = Limit::AtMost(0.9);
+    let mut evidence = sound();
+    assert_eq!(judge(&gate, &evidence).fate, Fate::Unclear);
+    evidence.late_p99_ms = 0.05;
+    assert_eq!(judge(&gate, &evidence).fate, Fate::Broken);
+}
+
+#[test]
 fn what_could_not_be_measured_is_not_kept() {
     let gate = expectation(Measure::Unfenced, Scope::Elsewhere, 0.0, None);
     let mut evidence = sound();
