@@ -8,20 +8,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
 
-from support.apis import patch, without_metadata
+from support.apis import patch, refused, without_metadata
 
 AWS = Path(sys.executable).parent / "aws"
 NO_KEY = ("NotFoundException", 404, "Invalid API Key identifier specified")
-
-
-def refused(call, **arguments):
-    """The error of a call that must fail: code, status, message."""
-    with pytest.raises(ClientError) as error:
-        call(**arguments)
-    response = error.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
 @pytest.fixture

@@ -1,17 +1,8 @@
 """PATCH: every documented path of every entity in scope, its effect, and AWS's texts for wrong ones."""
 
 import pytest
-from botocore.exceptions import ClientError
 
-from support.apis import patch, without_metadata
-
-
-def refused(call, **arguments):
-    """The error of a call that must fail: code, status, message."""
-    with pytest.raises(ClientError) as error:
-        call(**arguments)
-    response = error.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
+from support.apis import patch, refused, without_metadata
 
 
 REST_API = [

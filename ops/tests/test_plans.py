@@ -3,21 +3,12 @@
 import uuid
 
 import pytest
-from botocore.exceptions import ClientError
 
-from support.apis import patch, without_metadata
+from support.apis import patch, refused, without_metadata
 
 NO_PLAN = ("NotFoundException", 404, "Invalid Usage Plan ID specified")
 NO_KEY = ("NotFoundException", 404, "Invalid API Key identifier specified")
 BAD, CONFLICT = ("BadRequestException", 400), ("ConflictException", 409)
-
-
-def refused(call, **arguments):
-    """The error of a call that must fail: code, status, message."""
-    with pytest.raises(ClientError) as error:
-        call(**arguments)
-    response = error.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
 @pytest.fixture

@@ -3,23 +3,14 @@
 import re
 
 import pytest
-from botocore.exceptions import ClientError
 
-from support.apis import patch
+from support.apis import patch, refused
 
 DEFAULT = {
     "metricsEnabled": False, "dataTraceEnabled": False, "throttlingBurstLimit": 5000, "throttlingRateLimit": 10000.0,
     "cachingEnabled": False, "cacheTtlInSeconds": 300, "cacheDataEncrypted": False, "requireAuthorizationForCacheControl": True,
     "unauthorizedCacheControlHeaderStrategy": "SUCCEED_WITH_RESPONSE_HEADER",
 }
-
-
-def refused(call, **arguments):
-    """The error of a call that must fail: code, status, message."""
-    with pytest.raises(ClientError) as error:
-        call(**arguments)
-    response = error.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
 @pytest.fixture

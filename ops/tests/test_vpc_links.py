@@ -5,23 +5,14 @@ import threading
 import time
 
 import pytest
-from botocore.exceptions import ClientError
 
-from support.apis import Api, patch, without_metadata
+from support.apis import Api, patch, refused, without_metadata
 from support.region import wait_until
 from support.target import Target
 
 ARN = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/net/orders/50dc6c495c0c9188"
 AZS = ["local-1a", "local-1b", "local-1c"]
 READY = "Your vpc link is ready for use"
-
-
-def refused(call, **arguments):
-    """The error of a call that must fail: code, status, message."""
-    with pytest.raises(ClientError) as error:
-        call(**arguments)
-    response = error.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         choice("one target", 1, false, 15.0),
         choice("six targets in three zones", 6, false, 30.0),
-        choice("six targets in three zones, those of the own zone out", 6, true, 45.0),
+        choice("six targets in three zones, those of the own zone out", 6, true, 30.0),
         choice("sixty targets in three zones", 60, false, 60.0),
     ]
 }

@@ -127,14 +127,20 @@ pub fn choose(
     if count == 0 {
         return None;
     }
-    let one = u32::from(first) % count;
+    let one = part_of(first, count);
     let index = nth(mask, one);
     if count == 1 {
         return Some(Choice { index, reach });
     }
-    let other = nth(mask, (one + 1 + u32::from(second) % (count - 1)) % count);
+    let other = one + 1 + part_of(second, count - 1);
+    let other = nth(mask, if other < count { other } else { other - count });
     let index = if outstanding(other) < outstanding(index) { other } else { index };
     Some(Choice { index, reach })
+}
+
+/// A number below `count`, by a random byte; a division would cost as much as the rest of the choice.
+fn part_of(random: u8, count: u32) -> u32 {
+    (u32::from(random) * count) >> 8
 }
 
 /// The place of the bit number `n` of those that are set.

@@ -3,6 +3,9 @@
 import json
 import uuid
 
+import pytest
+from botocore.exceptions import ClientError
+
 MOCK_TEMPLATE = {"application/json": '{"statusCode": 200}'}
 
 
@@ -89,3 +92,11 @@ def patch(*operations):
 
 def without_metadata(answer):
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
+def refused(call, **arguments):
+    """The error of a call that must fail: code, status, message."""
+    with pytest.raises(ClientError) as error:
+        call(**arguments)
+    response = error.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
