@@ -61,7 +61,8 @@ impl Standing {
         let kept = everyone & !avoided;
         let usable = if kept == 0 { everyone } else { kept };
         let healthy = usable & !out;
-        let is_panic = healthy.count_ones() * 100 < usable.count_ones() * HEALTHY_PERCENT_MIN;
+        let is_panic =
+            healthy != usable && healthy.count_ones() * 100 < usable.count_ones() * HEALTHY_PERCENT_MIN;
         let healthy = if is_panic { usable } else { healthy };
         Self { usable, local: usable & local, healthy, is_panic, has_local: local != 0 }
     }
@@ -85,8 +86,13 @@ impl Standing {
         let far = if self.has_local { Reach::Spilled } else { Reach::Anywhere };
         let untried = self.healthy & !tries.targets;
         let elsewhere = untried & !tries.zones & if is_first { !self.local } else { u64::MAX };
-        let more = [elsewhere, untried, self.usable & !tries.targets, self.healthy];
-        let mask = more.into_iter().find(|mask| *mask != 0).unwrap_or_default();
+        let mask = match (elsewhere, untried) {
+            (0, 0) => {
+                [self.usable & !tries.targets, self.healthy].into_iter().find(|mask| *mask != 0).unwrap_or(0)
+            }
+            (0, untried) => untried,
+            (elsewhere, _) => elsewhere,
+        };
         let reach = if mask & !self.local == 0 { Reach::Local } else { far };
         (mask, if self.is_panic { Reach::Panic } else { reach })
     }
