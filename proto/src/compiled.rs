@@ -17,12 +17,12 @@ use rkyv::{Archive, Deserialize, Serialize, rancor};
 use crate::frame::{self, FrameError, Kind};
 
 /// Newest layout this program writes and reads.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Marks an absent index.
 pub const NONE: u32 = u32::MAX;
 /// Newest layout of [`CertificatesV1`] that this program writes and reads.
 pub const CERTIFICATES_VERSION: u8 = 1;
-/// Verbs in the order of [`NodeV1::methods`]; `ANY` is last.
+/// Verbs in the order of the bits of [`NodeV1::verbs`]; `ANY` is last.
 pub const VERBS: [&str; 8] = ["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD", "ANY"];
 
 /// A stage with its stage variables already substituted.
@@ -44,13 +44,11 @@ pub struct StageV1 {
     pub variables: Vec<(String, String)>,
     /// The path tree; index 0 is `/`.
     pub nodes: Vec<NodeV1>,
-    /// First eight bytes after the common prefix of each edge, big-endian, sorted inside a node.
-    pub edge_heads: Vec<u64>,
-    /// Whole segments, parallel to `edge_heads`: start and length in `text`.
-    pub edge_texts: Vec<(u32, u32)>,
-    /// Target nodes, parallel to `edge_heads`.
-    pub edge_nodes: Vec<u32>,
-    /// Segment bytes.
+    /// Static children, those of a node side by side and sorted by their texts.
+    pub edges: Vec<EdgeV1>,
+    /// Methods of all nodes, those of a node side by side in the order of [`VERBS`].
+    pub node_methods: Vec<u32>,
+    /// Segment bytes, each segment once.
     pub text: String,
     /// Methods.
     pub methods: Vec<MethodV1>,
@@ -116,18 +114,33 @@ impl std::fmt::Debug for CertificateV1 {
 /// One path segment of the tree.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub struct NodeV1 {
-    /// First static child in the edge arrays.
+    /// First static child among the edges.
     pub edges_start: u32,
     /// Number of static children.
     pub edges_len: u32,
-    /// Bytes that all static children share at their start.
-    pub prefix_len: u32,
     /// Child of `{name}`, or [`NONE`].
     pub parameter: u32,
     /// Child of `{name+}`, or [`NONE`].
     pub greedy: u32,
-    /// Methods by verb in the order of [`VERBS`], or [`NONE`].
-    pub methods: [u32; 8],
+    /// First of its methods among those of all nodes.
+    pub methods_start: u32,
+    /// Bytes that all static children share at their start.
+    pub prefix_len: u16,
+    /// A bit for each verb that has a method, in the order of [`VERBS`].
+    pub verbs: u8,
+}
+
+/// A segment that has to be met as it is, and where it leads: beside each other, as a search that ends here follows it.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct EdgeV1 {
+    /// First eight bytes after the prefix that its siblings share, big-endian, filled up with zeros.
+    pub head: u64,
+    /// Where the whole segment starts in the text.
+    pub text_start: u32,
+    /// Bytes of the whole segment.
+    pub text_len: u32,
+    /// The node.
+    pub node: u32,
 }
 
 /// A method, ready to be called.

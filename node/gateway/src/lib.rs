@@ -33,7 +33,7 @@ pub use links::{Links, link_uses};
 pub use phase::{Admitted, Authorized, Pass, Routed, Turnstile, authorize, throttle};
 pub use rejection::{Fault, Rejection, Rendered, ResponseType};
 pub use request::{Facts, Request, common_log_time, verb};
-pub use router::{PathRanges, known_verb, verb_index};
+pub use router::{Parameters, known_verb, verb_index};
 pub use snapshot::Snapshot;
 pub use table::{LoadError, Route, StageTable};
 pub use transform::{Call, CallBody, Carry, Intake, Response, ResponseBody, Selected, Step, is_protected};

@@ -1,11 +1,14 @@
 //! The phases up to admission. Each takes the evidence of the one before, so a wrong order does not compile.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use tidegate_proto::compiled::ArchivedMethodV1;
 use tidegate_throttle::{Bank, Bucket, Verdict};
 
-use crate::{Address, Known, Level, PathRanges, Rejection, Shortage, Snapshot, StageTable, router};
+use crate::{Address, Known, Level, Parameters, Rejection, Shortage, Snapshot, StageTable, router};
+
+/// Longest label of a host name, in bytes (RFC 1035, section 2.3.4).
+const LABEL_BYTES_MAX: usize = 63;
 
 /// Evidence that a request has a method.
 #[derive(Clone, Copy)]
@@ -15,7 +18,7 @@ pub struct Routed<'s> {
     stage_index: usize,
     method: &'s ArchivedMethodV1,
     method_index: u32,
-    parameters: PathRanges,
+    parameters: Parameters,
 }
 
 /// Evidence that the caller may call the method.
@@ -37,9 +40,7 @@ impl Snapshot {
     /// `Forbidden` without such an API or stage, `MissingAuthenticationToken` without such a resource or verb.
     pub fn route(&self, address: Option<Address<'_>>, verb: &str) -> Result<Routed<'_>, Rejection> {
         let address = address.ok_or(Rejection::Forbidden)?;
-        let mut label = [0; 63];
-        let api = lower(address.api, &mut label).ok_or(Rejection::Forbidden)?;
-        let (stage_index, stage) = self.stage(api, address.stage).ok_or(Rejection::Forbidden)?;
+        let (stage_index, stage) = self.stage_of(&address).ok_or(Rejection::Forbidden)?;
         if address.by_host && stage.stage().execute_api_disabled {
             return Err(Rejection::Forbidden);
         }
@@ -48,6 +49,18 @@ impl Snapshot {
             router::find(stage.stage(), address.rest, verb).ok_or(Rejection::MissingAuthenticationToken)?;
         let method = stage.method(method_index).ok_or(Rejection::ApiConfigurationError)?;
         Ok(Routed { snapshot: self, stage, stage_index, method, method_index, parameters })
+    }
+
+    /// API ids are in lower case, host labels are not always.
+    fn stage_of(&self, address: &Address<'_>) -> Option<(usize, &Arc<StageTable>)> {
+        if !address.api.iter().any(u8::is_ascii_uppercase) {
+            return self.stage(address.api, address.stage);
+        }
+        let mut label = [0; LABEL_BYTES_MAX];
+        let api = label.get_mut(..address.api.len())?;
+        api.copy_from_slice(address.api);
+        api.make_ascii_lowercase();
+        self.stage(api, address.stage)
     }
 }
 
@@ -84,14 +97,13 @@ impl<'s> Routed<'s> {
 
     /// Value of a path parameter: its name and its bytes in `rest`, the part of the path after the stage.
     pub fn path_parameters<'r>(&self, rest: &'r str) -> impl Iterator<Item = (&'s str, &'r str)> {
-        let ranges = self.parameters;
-        let names = self.method.path_parameters.iter();
-        names.enumerate().filter_map(move |(at, name)| Some((name.as_str(), rest.get(ranges.get(at)?)?)))
+        let (parameters, names) = (self.parameters, self.method.path_parameters.iter());
+        names.enumerate().filter_map(move |(at, name)| Some((name.as_str(), parameters.value(rest, at)?)))
     }
 
     /// Value of the path parameter at `index`.
     pub(crate) fn path_parameter<'r>(&self, rest: &'r str, index: u32) -> Option<&'r str> {
-        rest.get(self.parameters.get(index as usize)?)
+        self.parameters.value(rest, index as usize)
     }
 
     pub(crate) fn method(&self) -> &'s ArchivedMethodV1 {
@@ -137,7 +149,7 @@ pub struct Pass {
     applied: u64,
     stage_index: usize,
     method_index: u32,
-    parameters: PathRanges,
+    parameters: Parameters,
 }
 
 impl Snapshot {
@@ -233,7 +245,7 @@ impl<'s> Admitted<'s> {
     /// A method as if it had been asked for, to find out beforehand what it will answer.
     pub(crate) fn presumed(snapshot: &'s Snapshot, stage: &'s StageTable, method_index: u32) -> Option<Self> {
         let method = stage.method(method_index)?;
-        let parameters = PathRanges::none();
+        let parameters = Parameters::default();
         Some(Self(Routed { snapshot, stage, stage_index: 0, method, method_index, parameters }))
     }
 
@@ -248,12 +260,4 @@ impl<'s> Admitted<'s> {
         let (revision, applied) = (snapshot.revision(), snapshot.applied());
         Pass { revision, applied, stage_index, method_index, parameters }
     }
-}
-
-/// API ids are lower-case, host labels are not always.
-fn lower<'b>(api: &[u8], buffer: &'b mut [u8; 63]) -> Option<&'b [u8]> {
-    let out = buffer.get_mut(..api.len())?;
-    out.copy_from_slice(api);
-    out.make_ascii_lowercase();
-    Some(out)
 }

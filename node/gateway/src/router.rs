@@ -4,45 +4,63 @@
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
-
 use tidegate_proto::{
-    compiled::{ArchivedNodeV1, ArchivedStageV1, NONE, VERBS},
+    compiled::{ArchivedEdgeV1, ArchivedNodeV1, ArchivedStageV1, NONE, VERBS},
     limits::{PATH_PARAMETERS_MAX, PATH_SEGMENTS_MAX},
 };
 
+// A bit for each segment that can be a parameter, and a place for each parameter.
+const _: () = assert!(PATH_SEGMENTS_MAX <= u64::BITS as usize && PATH_PARAMETERS_MAX <= PATH_SEGMENTS_MAX);
+
 /// Index of `ANY` among [`VERBS`].
 const ANY: usize = VERBS.len() - 1;
+/// Bytes in the head of an edge.
+const HEAD_BYTES: usize = size_of::<u64>();
+/// Longest path that is routed, in bytes.
+const PATH_BYTES_MAX: usize = u16::MAX as usize;
 
-/// Where the values of a route's path parameters stand in the path that was routed, in path order.
-#[derive(Clone, Copy, Debug)]
-pub struct PathRanges {
-    ranges: [(u16, u16); PATH_PARAMETERS_MAX],
-    count: u8,
+/// Which segments of a path are the values of its route's path parameters. Two words, as evidence that holds it is copied from phase to
+/// phase; a value is looked up in the path that was routed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// A bit for each segment that is a value.
+    single: u64,
+    /// The segment from which the rest of the path is a value, plus one; 0 without.
+    greedy: u8,
 }
 
-impl PathRanges {
-    /// No parameters.
-    pub(crate) fn none() -> Self {
-        Self { ranges: [(0, 0); PATH_PARAMETERS_MAX], count: 0 }
-    }
-
-    /// The bytes of parameter `index`.
-    pub fn get(&self, index: usize) -> Option<Range<usize>> {
-        if index >= usize::from(self.count) {
+impl Parameters {
+    /// The value of parameter `index`, in path order, in `path`, which is the one that was routed.
+    pub fn value<'p>(&self, path: &'p str, index: usize) -> Option<&'p str> {
+        let path = path.trim_matches('/');
+        let singles = self.single.count_ones() as usize;
+        if index == singles && self.greedy > 0 {
+            return tail(path, usize::from(self.greedy) - 1);
+        }
+        if index >= singles {
             return None;
         }
-        self.ranges.get(index).map(|(start, end)| usize::from(*start)..usize::from(*end))
+        let mut left = self.single;
+        (0..index).for_each(|_| left &= left.wrapping_sub(1));
+        path.split('/').nth(left.trailing_zeros() as usize)
     }
 
     /// Number of parameters.
     pub fn len(&self) -> usize {
-        usize::from(self.count)
+        self.single.count_ones() as usize + usize::from(self.greedy > 0)
     }
 
     /// Whether the route has no parameters.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.single == 0 && self.greedy == 0
+    }
+}
+
+/// What follows the first `segments` of a path.
+fn tail(path: &str, segments: usize) -> Option<&str> {
+    match segments.checked_sub(1) {
+        None => Some(path),
+        Some(last) => path.match_indices('/').nth(last).and_then(|(slash, _)| path.get(slash + 1..)),
     }
 }
 
@@ -58,14 +76,14 @@ pub fn known_verb(verb: &str) -> &'static str {
 
 /// Finds the method that serves `verb` on `path`, the part after the stage. Leading and trailing slashes do not count;
 /// percent-escapes are compared as they are.
-pub(crate) fn find(stage: &ArchivedStageV1, path: &str, verb: usize) -> Option<(u32, PathRanges)> {
+pub(crate) fn find(stage: &ArchivedStageV1, path: &str, verb: usize) -> Option<(u32, Parameters)> {
     let bytes = path.as_bytes();
     let start = bytes.iter().position(|byte| *byte != b'/').unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|byte| *byte != b'/').map_or(start, |last| last + 1);
-    if end > usize::from(u16::MAX) {
+    if end > PATH_BYTES_MAX {
         return None;
     }
-    let mut walk = Walk { stage, path: bytes.get(..end)?, verb, found: PathRanges::none() };
+    let mut walk = Walk { stage, path: bytes.get(..end)?, verb, found: Parameters::default() };
     let method = walk.descend(0, start, 0)?;
     Some((method, walk.found))
 }
@@ -79,110 +97,127 @@ pub(crate) fn head(segment: &[u8], skip: usize) -> u64 {
     rest.iter().enumerate().fold(0, |head, (at, byte)| head | u64::from(*byte) << (56 - 8 * at))
 }
 
+/// Where the first slash of `bytes` is, or their end: eight bytes at a time, as a search that starts up costs more than a segment is
+/// long.
+fn slash(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (at, eight) in eights.iter().enumerate() {
+        let zeros = u64::from_le_bytes(*eight) ^ (ONES * u64::from(b'/'));
+        // The lowest bit that is set belongs to the first byte that is zero.
+        let found = zeros.wrapping_sub(ONES) & !zeros & HIGHS;
+        if found != 0 {
+            return at * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    eights.len() * 8 + rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())
+}
+
 struct Walk<'a> {
     stage: &'a ArchivedStageV1,
     path: &'a [u8],
     verb: usize,
-    found: PathRanges,
+    found: Parameters,
 }
 
 impl Walk<'_> {
-    /// Searches below `node` for the path from `at`; past the end of the path nothing is left.
-    fn descend(&mut self, node: u32, at: usize, depth: usize) -> Option<u32> {
-        let node = self.stage.nodes.get(node as usize)?;
-        if at >= self.path.len() {
-            return self.method(node);
-        }
-        if depth < PATH_SEGMENTS_MAX {
-            let end = self.segment_end(at);
-            let segment = self.path.get(at..end)?;
-            if let Some(child) = self.static_child(node, segment)
-                && let Some(method) = self.descend(child, end + 1, depth + 1)
-            {
-                return Some(method);
+    /// Searches below node `index` for the path from `at`; past the end of the path nothing is left. Goes on in place as long as there is
+    /// one way to go.
+    fn descend(&mut self, mut index: u32, mut at: usize, mut depth: usize) -> Option<u32> {
+        loop {
+            let node = self.stage.nodes.get(index as usize)?;
+            if at >= self.path.len() {
+                return self.method(node);
             }
-            let parameter = node.parameter.to_native();
-            if parameter != NONE && !segment.is_empty() {
-                let count = self.push(at, end);
-                if let Some(method) = self.descend(parameter, end + 1, depth + 1) {
+            if depth >= PATH_SEGMENTS_MAX {
+                return self.greedy(node, depth);
+            }
+            let rest = self.path.get(at..)?;
+            let segment = rest.get(..slash(rest))?;
+            let (parameter, has_greedy) = (node.parameter.to_native(), node.greedy.to_native() != NONE);
+            let next = at + segment.len() + 1;
+            if let Some(child) = self.static_child(node, segment) {
+                if parameter == NONE && !has_greedy {
+                    (index, at, depth) = (child, next, depth + 1);
+                    continue;
+                }
+                if let Some(method) = self.attempt(child, next, depth + 1) {
                     return Some(method);
                 }
-                self.found.count = count;
             }
+            if parameter != NONE && !segment.is_empty() {
+                let before = self.found;
+                self.found.single |= 1 << depth;
+                if !has_greedy {
+                    (index, at, depth) = (parameter, next, depth + 1);
+                    continue;
+                }
+                if let Some(method) = self.attempt(parameter, next, depth + 1) {
+                    return Some(method);
+                }
+                self.found = before;
+            }
+            return self.greedy(node, depth);
         }
-        let greedy = node.greedy.to_native();
-        if greedy == NONE {
-            return None;
-        }
-        let count = self.push(at, self.path.len());
-        let method = self.stage.nodes.get(greedy as usize).and_then(|node| self.method(node));
+    }
+
+    /// Searches one of several ways, and forgets what was found on it when it leads nowhere.
+    fn attempt(&mut self, index: u32, at: usize, depth: usize) -> Option<u32> {
+        let before = self.found;
+        let method = self.descend(index, at, depth);
         if method.is_none() {
-            self.found.count = count;
+            self.found = before;
         }
         method
     }
 
+    /// The method of a node's greedy child, which takes the path from segment `depth` on.
+    fn greedy(&mut self, node: &ArchivedNodeV1, depth: usize) -> Option<u32> {
+        let child = self.stage.nodes.get(node.greedy.to_native() as usize)?;
+        let method = self.method(child)?;
+        self.found.greedy = depth as u8 + 1;
+        Some(method)
+    }
+
+    /// The method of the verb, or of `ANY`.
     fn method(&self, node: &ArchivedNodeV1) -> Option<u32> {
-        [self.verb, ANY]
-            .iter()
-            .filter_map(|slot| node.methods.get(*slot))
-            .map(|slot| slot.to_native())
-            .find(|slot| *slot != NONE)
-    }
-
-    fn segment_end(&self, at: usize) -> usize {
-        let rest = self.path.get(at..).unwrap_or_default();
-        // Segments are short: a plain loop is quicker than a search that starts up.
-        at + rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())
-    }
-
-    /// Records a parameter and returns the count to go back to.
-    fn push(&mut self, start: usize, end: usize) -> u8 {
-        let count = self.found.count;
-        if let Some(place) = self.found.ranges.get_mut(usize::from(count)) {
-            *place = (start as u16, end as u16);
-            self.found.count = count + 1;
-        }
-        count
+        let verbs = u32::from(node.verbs);
+        let slot = [self.verb, ANY].into_iter().find(|slot| verbs & 1 << slot != 0)?;
+        let place = node.methods_start.to_native() + (verbs & ((1 << slot) - 1)).count_ones();
+        self.stage.node_methods.get(place as usize).map(|method| method.to_native())
     }
 
     /// A search whose steps do not depend on guesses of the processor: over thousands of siblings every second guess is wrong.
     fn static_child(&self, node: &ArchivedNodeV1, segment: &[u8]) -> Option<u32> {
         let start = node.edges_start.to_native() as usize;
-        let heads = self.stage.edge_heads.get(start..start + node.edges_len.to_native() as usize)?;
-        let wanted = head(segment, node.prefix_len.to_native() as usize);
-        let first = heads.partition_point(|head| head.to_native() < wanted);
-        let same = heads.get(first..)?.iter().take_while(|head| head.to_native() == wanted).take(2).count();
-        let edge = match same {
-            0 => return None,
-            1 => start + first,
-            _ => self.edge_among(
-                start + first,
-                start + heads.partition_point(|head| head.to_native() <= wanted),
-                segment,
-            ),
+        let edges = self.stage.edges.get(start..start + node.edges_len.to_native() as usize)?;
+        let skip = node.prefix_len.to_native() as usize;
+        let wanted = head(segment, skip);
+        let first = edges.partition_point(|edge| edge.head.to_native() < wanted);
+        let edge = edges.get(first).filter(|edge| edge.head.to_native() == wanted)?;
+        let is_whole =
+            edge.text_len.to_native() as usize == segment.len() && segment.len() <= skip + HEAD_BYTES;
+        if is_whole {
+            // The texts are equal where the prefixes are, and all siblings share theirs: one that was just looked at.
+            let shared = self.text(edges.first()?)?.get(..skip)?;
+            return (shared == segment.get(..skip)?).then(|| edge.node.to_native());
+        }
+        let edge = match edges.get(first + 1) {
+            Some(next) if next.head.to_native() == wanted => self.edge_among(edges.get(first..)?, segment)?,
+            _ => edge,
         };
-        if self.edge_text(edge)? != segment {
-            return None;
-        }
-        self.stage.edge_nodes.get(edge).map(|child| child.to_native())
+        (self.text(edge)? == segment).then(|| edge.node.to_native())
     }
 
-    /// The only edge from `low` to `high` that can be `segment`; their heads are equal, their texts are sorted.
-    fn edge_among(&self, mut low: usize, mut high: usize, segment: &[u8]) -> usize {
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.edge_text(middle) {
-                Some(text) if text < segment => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        low
+    /// The only one of some edges that can be `segment`; they are sorted by their texts.
+    fn edge_among<'e>(&self, edges: &'e [ArchivedEdgeV1], segment: &[u8]) -> Option<&'e ArchivedEdgeV1> {
+        let at = edges.partition_point(|edge| self.text(edge).is_some_and(|text| text < segment));
+        edges.get(at)
     }
 
-    fn edge_text(&self, edge: usize) -> Option<&[u8]> {
-        let place = self.stage.edge_texts.get(edge)?;
-        let (start, length) = (place.0.to_native() as usize, place.1.to_native() as usize);
+    fn text(&self, edge: &ArchivedEdgeV1) -> Option<&[u8]> {
+        let (start, length) = (edge.text_start.to_native() as usize, edge.text_len.to_native() as usize);
         self.stage.text.as_bytes().get(start..start + length)
     }
 }

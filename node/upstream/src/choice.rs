@@ -17,6 +17,8 @@ pub struct Standing {
     pub is_panic: bool,
     /// This node's zone has targets, whether they are usable or not.
     pub has_local: bool,
+    /// How many of 256 calls the zone of this node takes: all, as long as no more than its reserve is missing.
+    pub local_share: u16,
 }
 
 /// What was tried before, for one call.
@@ -54,23 +56,20 @@ pub enum Reach {
 }
 
 impl Standing {
-    /// Of `everyone`, `out` are not healthy, `avoided` are in zones that traffic is shifted away from, and `local` in the zone of this
-    /// node. A shift that would leave none is not followed.
-    #[inline]
-    pub fn new(everyone: u64, local: u64, avoided: u64, out: u64) -> Self {
+    /// Of `everyone`, `out` are not healthy, `avoided` are in zones that traffic is shifted away from, and `local_zone` in the
+    /// zone of this node. A shift that would leave none is not followed.
+    pub fn new(everyone: u64, local_zone: u64, avoided: u64, out: u64) -> Self {
         let kept = everyone & !avoided;
         let usable = if kept == 0 { everyone } else { kept };
         let healthy = usable & !out;
         let is_panic =
             healthy != usable && healthy.count_ones() * 100 < usable.count_ones() * HEALTHY_PERCENT_MIN;
         let healthy = if is_panic { usable } else { healthy };
-        Self { usable, local: usable & local, healthy, is_panic, has_local: local != 0 }
-    }
-
-    /// How many of 256 calls the zone of this node takes: all, as long as no more than its reserve is missing.
-    fn local_share(&self) -> u32 {
-        let (healthy, total) = ((self.local & self.healthy).count_ones(), self.local.count_ones());
-        (healthy * 256 * LOCAL_OVERPROVISION_PERCENT).checked_div(total * 100).unwrap_or_default().min(256)
+        let local = usable & local_zone;
+        let (well, total) = ((local & healthy).count_ones(), local.count_ones());
+        let share = (well * 256 * LOCAL_OVERPROVISION_PERCENT).checked_div(total * 100).unwrap_or_default();
+        let local_share = share.min(256) as u16;
+        Self { usable, local, healthy, is_panic, has_local: local_zone != 0, local_share }
     }
 
     /// Among whom a call's target is drawn, and why.
@@ -80,7 +79,7 @@ impl Standing {
         if is_first && self.is_panic {
             return (self.healthy, Reach::Panic);
         }
-        if is_first && local != 0 && u32::from(random) < self.local_share() {
+        if is_first && local != 0 && u16::from(random) < self.local_share {
             return (local, Reach::Local);
         }
         let far = if self.has_local { Reach::Spilled } else { Reach::Anywhere };

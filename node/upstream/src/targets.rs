@@ -1,12 +1,14 @@
 //! All targets of an upstream, and what is known of their health: a bit for each in words that shards share. Owns how many may be ejected.
 
+mod standing;
+
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{
             AtomicU64,
-            Ordering::{AcqRel, Acquire, Relaxed},
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
 };
@@ -15,6 +17,7 @@ use crate::{
     choice::Standing,
     target::{Cause, Target},
 };
+use standing::Ready;
 
 /// Most targets of one upstream: as many as a word has bits.
 pub const TARGETS_MAX: usize = 64;
@@ -33,6 +36,7 @@ pub struct Targets {
     failing: AtomicU64,
     /// Those in zones that traffic is shifted away from.
     avoided: AtomicU64,
+    ready: Ready,
 }
 
 /// What became of a failure.
@@ -112,8 +116,10 @@ impl Targets {
             ejected: AtomicU64::new(mask(&|target| target.ejected_until_ms(now_ms) > 0)),
             failing: AtomicU64::new(mask(&failing)),
             avoided: AtomicU64::new(0),
+            ready: Ready::default(),
             all: Box::default(),
         };
+        set.renew();
         Self { all: all.into(), ..set }
     }
 
@@ -136,8 +142,15 @@ impl Targets {
     /// What a choice is made from.
     #[inline]
     pub fn standing(&self) -> Standing {
-        let out = self.ejected.load(Relaxed) | self.failing.load(Relaxed);
-        Standing::new(self.everyone, self.local, self.avoided.load(Relaxed), out)
+        self.ready.get(self.local)
+    }
+
+    /// Takes a change of health or of shifts into account; called after each.
+    fn renew(&self) {
+        self.ready.renew(|| {
+            let out = self.ejected.load(Acquire) | self.failing.load(Acquire);
+            Standing::new(self.everyone, self.local, self.avoided.load(Acquire), out)
+        });
     }
 
     /// Notes that target `index` answered, and not with an error of its own.
@@ -159,7 +172,10 @@ impl Targets {
             (more != ejected && more.count_ones() as usize * 2 <= self.all.len()).then_some(more)
         };
         match self.ejected.fetch_update(AcqRel, Acquire, may_go) {
-            Ok(_) => Ejection::Ejected(target.eject(cause, now_ms)),
+            Ok(_) => {
+                self.renew();
+                Ejection::Ejected(target.eject(cause, now_ms))
+            }
             Err(ejected) if ejected & bit(index) != 0 => Ejection::None,
             Err(_) => Ejection::Capped,
         }
@@ -175,7 +191,12 @@ impl Targets {
                 over |= bit(index);
             }
         }
-        (self.ejected.fetch_and(!over, AcqRel) & over).count_ones()
+        if over == 0 {
+            return 0;
+        }
+        let back = self.ejected.fetch_and(!over, AcqRel) & over;
+        self.renew();
+        back.count_ones()
     }
 
     /// Takes in what active health checks say of target `index`. One that passes comes back before its ejection is over, where the check
@@ -184,13 +205,14 @@ impl Targets {
         let Some(target) = self.all.get(index) else { return };
         if !passes {
             self.failing.fetch_or(bit(index), AcqRel);
-            return;
+        } else {
+            self.failing.fetch_and(!bit(index), AcqRel);
+            if asks_http || target.was_ejected_by_network() {
+                target.readmit();
+                self.ejected.fetch_and(!bit(index), AcqRel);
+            }
         }
-        self.failing.fetch_and(!bit(index), AcqRel);
-        if asks_http || target.was_ejected_by_network() {
-            target.readmit();
-            self.ejected.fetch_and(!bit(index), AcqRel);
-        }
+        self.renew();
     }
 
     /// Notes why a health check of target `index` failed.
@@ -208,7 +230,8 @@ impl Targets {
             |target: &Target| target.az().is_some_and(|az| azs.iter().any(|one| one.as_ref() == az));
         let bits = self.all.iter().enumerate().filter(|(_, target)| is_avoided(target));
         let avoided = bits.fold(0, |mask, (index, _)| mask | bit(index));
-        self.avoided.store(avoided, Relaxed);
+        self.avoided.store(avoided, Release);
+        self.renew();
     }
 
     /// Whether target `index` is out: ejected, or failing its checks.

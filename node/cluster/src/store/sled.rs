@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-const CACHE_BYTES: u64 = 64 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
 /// sled writes values and nodes over a quarter of a segment to files of their own; larger segments make that rare.
 const SEGMENT_BYTES: usize = 4 << 20;
 /// Directory times have the grain of the kernel's clock tick; a directory younger than this may have changed again.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tidegate_proto::{
-    compiled::{NONE, NodeV1, StageV1},
+    compiled::{EdgeV1, NONE, NodeV1, StageV1},
     limits,
 };
 
@@ -76,29 +76,34 @@ impl<'a> Tree<'a> {
     }
 
     /// Writes nodes and edges, children of a node side by side.
-    pub(super) fn flatten(mut self, out: &mut StageV1) {
-        for node in &mut self.nodes {
+    pub(super) fn flatten(self, out: &mut StageV1) {
+        let mut texts = HashMap::new();
+        for node in &self.nodes {
             let prefix_len = common_prefix(&node.children);
-            let start = out.edge_heads.len() as u32;
-            let mut edges: Vec<(u64, &str, u32)> = node
-                .children
-                .iter()
-                .map(|(segment, child)| (router::head(segment.as_bytes(), prefix_len), *segment, *child))
-                .collect();
-            edges.sort_unstable();
-            for (head, segment, child) in edges {
-                out.edge_heads.push(head);
-                out.edge_texts.push((out.text.len() as u32, segment.len() as u32));
-                out.edge_nodes.push(child);
-                out.text.push_str(segment);
+            let edges_start = out.edges.len() as u32;
+            let mut children: Vec<(&str, u32)> = node.children.clone();
+            children.sort_unstable();
+            for (segment, child) in children {
+                let text_start = *texts.entry(segment).or_insert_with(|| {
+                    let start = out.text.len() as u32;
+                    out.text.push_str(segment);
+                    start
+                });
+                let head = router::head(segment.as_bytes(), usize::from(prefix_len));
+                out.edges.push(EdgeV1 { head, text_start, text_len: segment.len() as u32, node: child });
             }
+            let methods_start = out.node_methods.len() as u32;
+            let methods = node.methods.iter().enumerate().filter(|(_, method)| **method != NONE);
+            let verbs = methods.clone().fold(0, |verbs, (slot, _)| verbs | 1 << slot);
+            out.node_methods.extend(methods.map(|(_, method)| method));
             out.nodes.push(NodeV1 {
-                edges_start: start,
+                edges_start,
                 edges_len: node.children.len() as u32,
-                prefix_len: prefix_len as u32,
                 parameter: node.parameter,
                 greedy: node.greedy,
-                methods: node.methods,
+                methods_start,
+                prefix_len,
+                verbs,
             });
         }
     }
@@ -130,11 +135,13 @@ impl<'a> Tree<'a> {
     }
 }
 
-fn common_prefix(children: &[(&str, u32)]) -> usize {
+/// Bytes that all children share at their start, as far as they can be counted.
+fn common_prefix(children: &[(&str, u32)]) -> u16 {
     let Some(((first, _), rest)) = children.split_first() else {
         return 0;
     };
-    rest.iter().fold(first.len(), |length, (segment, _)| {
+    let shared = rest.iter().fold(first.len(), |length, (segment, _)| {
         first.bytes().zip(segment.bytes()).take(length).take_while(|(a, b)| a == b).count()
-    })
+    });
+    u16::try_from(shared).unwrap_or(u16::MAX)
 }

@@ -18,9 +18,9 @@ fn table(routes: &[(&str, &str)]) -> StageTable {
 
 /// `verb path [values]` of the route that is found, or nothing.
 fn routed(table: &StageTable, verb: &str, path: &str) -> Option<String> {
-    let (method, ranges) = find(table.stage(), path, verb_index(verb)?)?;
+    let (method, parameters) = find(table.stage(), path, verb_index(verb)?)?;
     let (resource, verb) = table.routes().nth(method as usize)?;
-    let values: Vec<&str> = (0..ranges.len()).map(|at| &path[ranges.get(at).unwrap()]).collect();
+    let values: Vec<&str> = (0..parameters.len()).map(|at| parameters.value(path, at).unwrap()).collect();
     Some(format!("{verb} {resource} {values:?}"))
 }
 

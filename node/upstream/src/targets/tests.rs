@@ -125,3 +125,33 @@ proptest! {
         prop_assert_eq!(targets.counts(), (count as u32, 0));
     }
 }
+
+#[test]
+fn the_standing_follows_every_change_whoever_makes_it() {
+    let targets = set("aabbcc");
+    let found = |targets: &Targets| {
+        let out = targets.ejected.load(Acquire) | targets.failing.load(Acquire);
+        Standing::new(targets.everyone, targets.local, targets.avoided.load(Acquire), out)
+    };
+    std::thread::scope(|scope| {
+        for seed in 0..4_u64 {
+            let targets = &targets;
+            scope.spawn(move || {
+                let mut random = seed;
+                for now_ms in 0..2_000 {
+                    random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                    let (what, index) = (random >> 60, (random >> 40) as usize % 6);
+                    match what % 4 {
+                        0 => _ = targets.failed(index, Cause::Network, "refused", now_ms),
+                        1 => _ = targets.sweep(now_ms * 1_000),
+                        2 => targets.avoid(&["b"][..index % 2]),
+                        _ => targets.checked(index, what > 8, true),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(targets.standing(), found(&targets));
+    targets.checked(0, false, true);
+    assert_eq!(targets.standing(), found(&targets));
+}
