@@ -44,9 +44,11 @@ pub struct StageV1 {
     pub variables: Vec<(String, String)>,
     /// The path tree; index 0 is `/`.
     pub nodes: Vec<NodeV1>,
-    /// Static children, those of a node side by side and sorted by their texts.
+    /// First eight bytes of each edge after the prefix that its siblings share, big-endian, filled up with zeros.
+    pub edge_heads: Vec<u64>,
+    /// Static children, parallel to `edge_heads`: those of a node side by side and sorted by their texts.
     pub edges: Vec<EdgeV1>,
-    /// Methods of all nodes, those of a node side by side in the order of [`VERBS`].
+    /// Methods of the nodes that have several, those of a node side by side in the order of [`VERBS`].
     pub node_methods: Vec<u32>,
     /// Segment bytes, each segment once.
     pub text: String,
@@ -122,19 +124,17 @@ pub struct NodeV1 {
     pub parameter: u32,
     /// Child of `{name+}`, or [`NONE`].
     pub greedy: u32,
-    /// First of its methods among those of all nodes.
-    pub methods_start: u32,
+    /// Its method where it has one; where it has several, the place of the first among those of all nodes.
+    pub methods: u32,
     /// Bytes that all static children share at their start.
     pub prefix_len: u16,
     /// A bit for each verb that has a method, in the order of [`VERBS`].
     pub verbs: u8,
 }
 
-/// A segment that has to be met as it is, and where it leads: beside each other, as a search that ends here follows it.
+/// A segment that has to be met as it is, and where it leads.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub struct EdgeV1 {
-    /// First eight bytes after the prefix that its siblings share, big-endian, filled up with zeros.
-    pub head: u64,
     /// Where the whole segment starts in the text.
     pub text_start: u32,
     /// Bytes of the whole segment.

@@ -195,8 +195,11 @@ pub const FRAME_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Most bytes of keys and documents in the replicated state; a transaction that would pass it is refused.
 pub const STATE_BYTES_MAX: usize = 512 * 1024 * 1024;
 
-/// Steps one mapping template may take; a template at the limits of AWS stays far below.
-pub const TEMPLATE_STEPS_MAX: u64 = 2_000_000;
+/// Steps one mapping template may take: some 20 ms of a processor, which other requests wait for. The largest template may visit every
+/// element of a loop at the limit of AWS (1,000) two hundred times.
+pub const TEMPLATE_STEPS_MAX: u64 = 200_000;
+/// Bytes of the body for which a template may take one step more, so that large bodies can be read and copied.
+pub const TEMPLATE_BODY_BYTES_PER_STEP: u64 = 4;
 /// Lifetime of a join token, in seconds.
 pub const JOIN_TOKEN_TTL_S: i64 = 3_600;
 /// Unused join tokens kept at a time.

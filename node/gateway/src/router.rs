@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use rkyv::rend::u64_le as ArchivedHead;
 use tidegate_proto::{
     compiled::{ArchivedEdgeV1, ArchivedNodeV1, ArchivedStageV1, NONE, VERBS},
     limits::{PATH_PARAMETERS_MAX, PATH_SEGMENTS_MAX},
@@ -16,6 +17,10 @@ const _: () = assert!(PATH_SEGMENTS_MAX <= u64::BITS as usize && PATH_PARAMETERS
 const ANY: usize = VERBS.len() - 1;
 /// Bytes in the head of an edge.
 const HEAD_BYTES: usize = size_of::<u64>();
+/// Heads in a cache line.
+const HEADS_PER_LINE: usize = 64 / HEAD_BYTES;
+/// Heads that are searched without halving.
+const HEADS_AT_ONCE: usize = 32 * HEADS_PER_LINE;
 /// Longest path that is routed, in bytes.
 const PATH_BYTES_MAX: usize = u16::MAX as usize;
 
@@ -88,13 +93,21 @@ pub(crate) fn find(stage: &ArchivedStageV1, path: &str, verb: usize) -> Option<(
     Some((method, walk.found))
 }
 
-/// Eight bytes of `segment` after its first `skip`, as a number that sorts like the bytes.
-pub(crate) fn head(segment: &[u8], skip: usize) -> u64 {
-    let rest = segment.get(skip..).unwrap_or_default();
-    if let Some(eight) = rest.first_chunk::<8>() {
+/// The first eight bytes of `text` from `start` to `end`, filled up with zeros, as a number that sorts like the bytes.
+pub(crate) fn head(text: &[u8], start: usize, end: usize) -> u64 {
+    let part = text.get(start..end).unwrap_or_default();
+    if let Some(eight) = part.first_chunk() {
         return u64::from_be_bytes(*eight);
     }
-    rest.iter().enumerate().fold(0, |head, (at, byte)| head | u64::from(*byte) << (56 - 8 * at))
+    if part.is_empty() {
+        return 0;
+    }
+    let missing = 8 * (HEAD_BYTES - part.len());
+    match text.get(..end).and_then(<[u8]>::last_chunk) {
+        // What stands before it in the text is shifted out.
+        Some(eight) => u64::from_be_bytes(*eight) << missing,
+        None => part.iter().fold(0, |head, byte| head << 8 | u64::from(*byte)) << missing,
+    }
 }
 
 /// Where the first slash of `bytes` is, or their end: eight bytes at a time, as a search that starts up costs more than a segment is
@@ -112,6 +125,23 @@ fn slash(bytes: &[u8]) -> usize {
         }
     }
     eights.len() * 8 + rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())
+}
+
+/// How many of the sorted `heads` are less than `wanted`. A search by halves waits for one cache line after the other; here all lines of
+/// a few hundred heads are asked for at once, and no step depends on a guess of the processor.
+fn lower_bound(heads: &[ArchivedHead], wanted: u64) -> usize {
+    let mut start = 0;
+    let mut part = heads;
+    while part.len() > HEADS_AT_ONCE {
+        let (low, high) = part.split_at(part.len() / 2);
+        let is_high = high.first().is_some_and(|head| head.to_native() < wanted);
+        start += if is_high { low.len() } else { 0 };
+        part = if is_high { high } else { low };
+    }
+    let is_less = |head: &&ArchivedHead| head.to_native() < wanted;
+    let lines = part.iter().skip(HEADS_PER_LINE - 1).step_by(HEADS_PER_LINE).filter(is_less).count();
+    let line = part.iter().skip(lines * HEADS_PER_LINE).take(HEADS_PER_LINE);
+    start + lines * HEADS_PER_LINE + line.filter(is_less).count()
 }
 
 struct Walk<'a> {
@@ -137,7 +167,7 @@ impl Walk<'_> {
             let segment = rest.get(..slash(rest))?;
             let (parameter, has_greedy) = (node.parameter.to_native(), node.greedy.to_native() != NONE);
             let next = at + segment.len() + 1;
-            if let Some(child) = self.static_child(node, segment) {
+            if let Some(child) = self.static_child(node, at, segment) {
                 if parameter == NONE && !has_greedy {
                     (index, at, depth) = (child, next, depth + 1);
                     continue;
@@ -184,18 +214,27 @@ impl Walk<'_> {
     fn method(&self, node: &ArchivedNodeV1) -> Option<u32> {
         let verbs = u32::from(node.verbs);
         let slot = [self.verb, ANY].into_iter().find(|slot| verbs & 1 << slot != 0)?;
-        let place = node.methods_start.to_native() + (verbs & ((1 << slot) - 1)).count_ones();
+        let methods = node.methods.to_native();
+        if verbs & (verbs - 1) == 0 {
+            return Some(methods);
+        }
+        let place = methods + (verbs & ((1 << slot) - 1)).count_ones();
         self.stage.node_methods.get(place as usize).map(|method| method.to_native())
     }
 
-    /// A search whose steps do not depend on guesses of the processor: over thousands of siblings every second guess is wrong.
-    fn static_child(&self, node: &ArchivedNodeV1, segment: &[u8]) -> Option<u32> {
+    /// The child of `segment`, which starts at `at`.
+    fn static_child(&self, node: &ArchivedNodeV1, at: usize, segment: &[u8]) -> Option<u32> {
         let start = node.edges_start.to_native() as usize;
-        let edges = self.stage.edges.get(start..start + node.edges_len.to_native() as usize)?;
-        let skip = node.prefix_len.to_native() as usize;
-        let wanted = head(segment, skip);
-        let first = edges.partition_point(|edge| edge.head.to_native() < wanted);
-        let edge = edges.get(first).filter(|edge| edge.head.to_native() == wanted)?;
+        let range = start..start + node.edges_len.to_native() as usize;
+        let heads = self.stage.edge_heads.get(range.clone())?;
+        let skip = usize::from(node.prefix_len.to_native());
+        let wanted = head(self.path, at + skip, at + segment.len());
+        let first = lower_bound(heads, wanted);
+        if heads.get(first)?.to_native() != wanted {
+            return None;
+        }
+        let edges = self.stage.edges.get(range)?;
+        let edge = edges.get(first)?;
         let is_whole =
             edge.text_len.to_native() as usize == segment.len() && segment.len() <= skip + HEAD_BYTES;
         if is_whole {
@@ -203,8 +242,8 @@ impl Walk<'_> {
             let shared = self.text(edges.first()?)?.get(..skip)?;
             return (shared == segment.get(..skip)?).then(|| edge.node.to_native());
         }
-        let edge = match edges.get(first + 1) {
-            Some(next) if next.head.to_native() == wanted => self.edge_among(edges.get(first..)?, segment)?,
+        let edge = match heads.get(first + 1) {
+            Some(next) if next.to_native() == wanted => self.edge_among(edges.get(first..)?, segment)?,
             _ => edge,
         };
         (self.text(edge)? == segment).then(|| edge.node.to_native())

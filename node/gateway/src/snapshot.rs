@@ -48,7 +48,7 @@ impl Snapshot {
             applied,
             region: region.into(),
             account: account.into(),
-            heads: stages.iter().map(|stage| router::head(stage.api().as_bytes(), 0)).collect(),
+            heads: stages.iter().map(|stage| head_of(stage.api().as_bytes())).collect(),
             stages: stages.into_boxed_slice(),
             certificates: Box::default(),
             ticket_secret: None,
@@ -150,7 +150,7 @@ impl Snapshot {
     /// The stage of an API; `index` is its place in [`Self::stages`].
     pub fn stage(&self, api: impl AsRef<[u8]>, stage: &str) -> Option<(usize, &Arc<StageTable>)> {
         let api = api.as_ref();
-        let wanted = router::head(api, 0);
+        let wanted = head_of(api);
         let (mut low, mut high) = (0, self.stages.len());
         while low < high {
             let middle = low.midpoint(high);
@@ -260,6 +260,11 @@ impl std::fmt::Debug for Snapshot {
             .field("certificates", certificates)
             .finish_non_exhaustive()
     }
+}
+
+/// What an API id is searched by.
+fn head_of(api: &[u8]) -> u64 {
+    router::head(api, 0, api.len())
 }
 
 /// The first frame of some bytes, and what follows.

@@ -89,19 +89,27 @@ impl<'a> Tree<'a> {
                     out.text.push_str(segment);
                     start
                 });
-                let head = router::head(segment.as_bytes(), usize::from(prefix_len));
-                out.edges.push(EdgeV1 { head, text_start, text_len: segment.len() as u32, node: child });
+                let head = router::head(segment.as_bytes(), usize::from(prefix_len), segment.len());
+                out.edge_heads.push(head);
+                out.edges.push(EdgeV1 { text_start, text_len: segment.len() as u32, node: child });
             }
-            let methods_start = out.node_methods.len() as u32;
             let methods = node.methods.iter().enumerate().filter(|(_, method)| **method != NONE);
             let verbs = methods.clone().fold(0, |verbs, (slot, _)| verbs | 1 << slot);
-            out.node_methods.extend(methods.map(|(_, method)| method));
+            let mut methods = methods.map(|(_, method)| *method).collect::<Vec<_>>();
+            let methods = match methods.as_slice() {
+                [one] => *one,
+                _ => {
+                    let start = out.node_methods.len() as u32;
+                    out.node_methods.append(&mut methods);
+                    start
+                }
+            };
             out.nodes.push(NodeV1 {
                 edges_start,
                 edges_len: node.children.len() as u32,
                 parameter: node.parameter,
                 greedy: node.greedy,
-                methods_start,
+                methods,
                 prefix_len,
                 verbs,
             });

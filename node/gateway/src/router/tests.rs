@@ -83,10 +83,20 @@ fn very_deep_paths_end_in_a_greedy_parameter() {
 #[test]
 fn heads_sort_like_bytes() {
     let mut texts: Vec<&[u8]> = vec![b"", b"a", b"a\0", b"ab", b"abcdefgh", b"abcdefghi", b"b", b"\xff"];
-    texts.sort_by_key(|text| (head(text, 0), *text));
+    texts.sort_by_key(|text| (head(text, 0, text.len()), *text));
     assert!(texts.is_sorted());
-    assert_eq!(head(b"xxab", 2), head(b"ab", 0));
-    assert_eq!(head(b"x", 2), 0);
+    for (text, start, end) in [
+        ("ab", 0, 2),
+        ("xxab", 2, 4),
+        ("xxabyy", 2, 4),
+        ("twelve bytesab", 12, 14),
+        ("twelve bytesabyy", 12, 14),
+    ] {
+        assert_eq!(head(text.as_bytes(), start, end), u64::from_be_bytes(*b"ab\0\0\0\0\0\0"), "{text}");
+    }
+    for (start, end) in [(2, 1), (1, 1), (2, 9), (9, 12)] {
+        assert_eq!(head(b"x", start, end), 0);
+    }
 }
 
 /// What the router must do, written the slow way: of all routes that match, the one whose segments are most specific.

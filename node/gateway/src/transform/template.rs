@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
-use tidegate_proto::limits::TEMPLATE_STEPS_MAX;
+use tidegate_proto::limits::{TEMPLATE_BODY_BYTES_PER_STEP, TEMPLATE_STEPS_MAX};
 use tidegate_template::{
     Budget, Input, Overrides, RenderError, Template,
     jsonpath::{self, Hit, Selection},
@@ -113,7 +113,8 @@ pub(super) fn render(
         stage_variables: &variables,
         overrides: carry.0.as_deref(),
     };
-    let budget = Budget { steps_max: TEMPLATE_STEPS_MAX, ..Budget::default() };
+    let steps_max = TEMPLATE_STEPS_MAX + body.len() as u64 / TEMPLATE_BODY_BYTES_PER_STEP;
+    let budget = Budget { steps_max, ..Budget::default() };
     match parsed.template.render(&input, &budget) {
         Ok(rendered) => {
             Ok(Rendered { text: rendered.text, carry: Carry(Some(Box::new(rendered.overrides))) })

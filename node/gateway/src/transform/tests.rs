@@ -385,6 +385,30 @@ fn request_templates() {
     }
 }
 
+/// A template may work as long as its body is large, and not much longer: other requests wait for the same processor.
+#[test]
+fn templates_are_bounded_by_their_bodies() {
+    let record = format!("\"{}\"", "x".repeat(98));
+    let large = format!("[{}]", vec![record; 90_000].join(","));
+    let small = "[1]";
+    let loops = "#foreach($a in [1..1000])#foreach($b in [1..1000])#set($c = $a + $b)#end#end";
+    let visits = "#foreach($a in [1..1000])#set($b = $a + 1)#set($c = \"$b $a\")$c,#end";
+    for (template, body, is_rendered) in [
+        ("$input.body", large.as_str(), true),
+        ("$input.json('$')", large.as_str(), true),
+        ("#set($all = $input.path('$'))$all.size()", large.as_str(), true),
+        (visits, small, true),
+        (loops, small, false),
+        ("#macro(m)#m()#end#m()", small, false),
+    ] {
+        let mut integration = Integration { kind: "HTTP".into(), ..http_proxy("http://up/") };
+        integration.request_templates.insert("application/json".into(), template.into());
+        let lines = [("content-type", "application/json")];
+        let got = sent(&snapshot("/x", integration), "POST", "/dev/x", &lines, body);
+        assert_eq!(got.is_ok(), is_rendered, "{template} {:.200?}", got.err());
+    }
+}
+
 #[test]
 fn overrides_reach_the_response() {
     let mut integration = mock(
