@@ -27,6 +27,10 @@ pub const DISCARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const DISCARD_TIME_MS_MAX: u64 = 500;
 /// Longest trace header that is kept, in bytes; a longer one is replaced.
 pub const TRACE_BYTES_MAX: usize = 512;
+/// How often a request may come to one API from a gateway before that is a loop (*AWS* stops functions that call each other after as many).
+pub const LOOP_VISITS_MAX: u32 = 16;
+/// How often a request may come from a gateway to another one in all; its trace has room for as many.
+pub const GATEWAY_HOPS_MAX: u32 = 32;
 /// How long an upstream connection may take to become free after its answer was read, in milliseconds.
 pub const UPSTREAM_SETTLE_MS_MAX: u64 = 500;
 /// Most shards one node runs; more than any machine has cores.

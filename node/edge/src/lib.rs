@@ -11,6 +11,7 @@ mod direct;
 mod identity;
 mod integrate;
 mod limiter;
+mod lineage;
 mod options;
 mod pipeline;
 mod publish;

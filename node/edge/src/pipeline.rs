@@ -5,7 +5,7 @@ use std::rc::Rc;
 use http::Response;
 use http_body::Body as _;
 use tidegate_gateway::{
-    Admitted, CallBody, Intake, Plan, RawHead, Rejection, Request, Sender, Step, authorize,
+    Admitted, CallBody, Fault, Intake, Plan, RawHead, Rejection, Request, Sender, Step, authorize,
 };
 use tidegate_listener::{Body, Connection};
 use tidegate_telemetry::panics;
@@ -132,6 +132,9 @@ async fn admit<'s>(
 ) -> Result<Admitted<'s>, Rejection> {
     let routed = visit.snapshot().route(request.address, request.verb)?;
     trail.routed(&routed);
+    if visit.is_loop {
+        return Err(Rejection::IntegrationFailure(Fault::Loop));
+    }
     let is_forwarded = matches!(routed.plan(), Plan::Forward { .. });
     if !is_forwarded {
         trail.phases.route_us = trail.lap_us();

@@ -55,6 +55,7 @@ impl Pages {
             fault(Fault::Network),
             fault(Fault::Answer),
             fault(Fault::Endpoint),
+            fault(Fault::Loop),
             Rejection::ApiConfigurationError,
             Rejection::RequestTooLarge,
         ];

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts};
 use tidegate_cache::target::Target;
 use tidegate_gateway::{Facts, Known, Rejection, Request, Routed, Snapshot, address, verb};
 use tidegate_listener::{Body, Connection, Scheme};
@@ -20,6 +20,7 @@ use crate::{
     budget::Budget,
     cache,
     identity::{Identity, TRACE_HEADER, kept_trace},
+    lineage::{self, API_HEADER, Loop},
     publish::View,
     shard::Shard,
     upstream::{Course, Shelf},
@@ -39,6 +40,8 @@ pub(crate) struct Visit {
     /// Whether there are lines that are rare and looked for often.
     has_trace: bool,
     has_override: bool,
+    /// Whether it came here through this gateway too often.
+    pub(crate) is_loop: bool,
 }
 
 /// An address as text.
@@ -81,7 +84,7 @@ impl Visit {
     /// Begins a visit.
     pub(crate) fn begin(shard: &Shard, request: http::Request<Body>, connection: Connection) -> (Self, Body) {
         let arrived = Instant::now();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let time_ms = shard.wall_ms(shard.monotonic_ns(arrived));
         let identity = shard.identities.borrow_mut().identify(time_ms);
         let Connection { peer, local, scheme, .. } = connection;
@@ -89,6 +92,7 @@ impl Visit {
         let view = shard.view();
         let has = |name: &str| head.headers.keys().any(|key| key.as_str() == name);
         let (has_trace, has_override) = (has(TRACE_HEADER), has(OVERRIDE_HEADER));
+        let is_loop = has_trace && has(API_HEADER) && note_visit(&mut head).is_err();
         let visit = Self {
             view,
             head,
@@ -100,6 +104,7 @@ impl Visit {
             time_ms,
             has_trace,
             has_override,
+            is_loop,
         };
         (visit, body)
     }
@@ -210,8 +215,7 @@ impl Visit {
     }
 
     fn host(&self) -> &str {
-        let header = || self.head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-        self.head.uri.authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default()
+        host(&self.head)
     }
 
     fn protocol(&self) -> &'static str {
@@ -221,6 +225,22 @@ impl Visit {
             _ => "HTTP/1.1",
         }
     }
+}
+
+fn host(head: &Parts) -> &str {
+    let header = || head.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    head.uri.authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default()
+}
+
+/// Notes in the trace of a request from a gateway that it came here.
+fn note_visit(head: &mut Parts) -> Result<(), Loop> {
+    let (trace, address) = (kept_trace(&head.headers), address(host(head).as_bytes(), head.uri.path()));
+    let Some((trace, address)) = trace.zip(address) else { return Ok(()) };
+    let trace = HeaderValue::try_from(lineage::visited(trace, address.api)?);
+    if let Ok(trace) = trace {
+        head.headers.insert(TRACE_HEADER, trace);
+    }
+    Ok(())
 }
 
 impl AddressText {

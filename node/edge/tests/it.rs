@@ -13,6 +13,8 @@ mod cache;
 mod disk;
 #[path = "it/faults.rs"]
 mod faults;
+#[path = "it/lineage.rs"]
+mod lineage;
 #[path = "it/log.rs"]
 mod log;
 #[path = "it/secured.rs"]

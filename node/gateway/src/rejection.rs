@@ -63,6 +63,8 @@ pub enum Fault {
     Answer,
     /// The endpoint's address or the call cannot be made: 500.
     Endpoint,
+    /// Its endpoint leads back to it (RFC 5842 §7.2): 508.
+    Loop,
 }
 
 /// The columns of the table that do not depend on the request.
@@ -119,6 +121,7 @@ impl Rejection {
             Self::IntegrationFailure(Fault::Network) => row("INTEGRATION_FAILURE", 504, INTERNAL, "Network error communicating with endpoint", true),
             Self::IntegrationFailure(Fault::Answer) => row("INTEGRATION_FAILURE", 502, INTERNAL, "Internal server error", true),
             Self::IntegrationFailure(Fault::Endpoint) => row("INTEGRATION_FAILURE", 500, INTERNAL, "Internal server error", true),
+            Self::IntegrationFailure(Fault::Loop) => row("INTEGRATION_FAILURE", 508, INTERNAL, "The integration calls the API that calls it", false),
             Self::IntegrationTimeout => row("INTEGRATION_TIMEOUT", 504, INTERNAL, "Endpoint request timed out", true),
             Self::InvalidApiKey => row("INVALID_API_KEY", 403, "ForbiddenException", "Forbidden", true),
             Self::InvalidSignature(_) => row("INVALID_SIGNATURE", 403, "InvalidSignatureException", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.", true),

@@ -127,6 +127,18 @@ fn slash(bytes: &[u8]) -> usize {
     eights.len() * 8 + rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())
 }
 
+/// Whether two texts are equal; segments and names are short, and a call would cost more than to compare them.
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        4..8 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
+        8..=16 => a.first_chunk::<8>() == b.first_chunk() && a.last_chunk::<8>() == b.last_chunk(),
+        _ => a == b,
+    }
+}
+
 /// How many of the sorted `heads` are less than `wanted`. A search by halves waits for one cache line after the other; here all lines of
 /// a few hundred heads are asked for at once, and no step depends on a guess of the processor.
 fn lower_bound(heads: &[ArchivedHead], wanted: u64) -> usize {
@@ -240,13 +252,13 @@ impl Walk<'_> {
         if is_whole {
             // The texts are equal where the prefixes are, and all siblings share theirs: one that was just looked at.
             let shared = self.text(edges.first()?)?.get(..skip)?;
-            return (shared == segment.get(..skip)?).then(|| edge.node.to_native());
+            return is_same(shared, segment.get(..skip)?).then(|| edge.node.to_native());
         }
         let edge = match heads.get(first + 1) {
             Some(next) if next.to_native() == wanted => self.edge_among(edges.get(first..)?, segment)?,
             _ => edge,
         };
-        (self.text(edge)? == segment).then(|| edge.node.to_native())
+        is_same(self.text(edge)?, segment).then(|| edge.node.to_native())
     }
 
     /// The only one of some edges that can be `segment`; they are sorted by their texts.

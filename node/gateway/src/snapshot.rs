@@ -156,10 +156,13 @@ impl Snapshot {
             let middle = low.midpoint(high);
             let order = self.heads.get(middle)?.cmp(&wanted);
             let order = match order {
-                Ordering::Equal => self
-                    .stages
-                    .get(middle)
-                    .map(|have| (have.api().as_bytes(), have.name()).cmp(&(api, stage)))?,
+                Ordering::Equal => {
+                    let have = self.stages.get(middle)?;
+                    let (id, name) = (have.api().as_bytes(), have.name());
+                    let is_it =
+                        router::is_same(id, api) && router::is_same(name.as_bytes(), stage.as_bytes());
+                    if is_it { Ordering::Equal } else { (id, name).cmp(&(api, stage)) }
+                }
                 decided => decided,
             };
             match order {

@@ -116,6 +116,9 @@ impl Site<'_> {
             body: whole_body(&head, bytes),
             head,
         };
+        if sight.marks.is_of_gateway() {
+            return Decision::Hand;
+        }
         let view = self.shard.view();
         self.fill_in(&sight, errand);
         let decision = match self.weigh(&sight, &view, errand) {

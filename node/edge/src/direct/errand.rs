@@ -115,6 +115,7 @@ pub(super) struct Marks<'b> {
     content_type: Option<&'b [u8]>,
     pub(super) user_agent: Option<Place>,
     trace: Option<&'b [u8]>,
+    has_api_id: bool,
     plainness: Plainness,
 }
 
@@ -130,6 +131,7 @@ impl<'b> Marks<'b> {
                     marks.content_type = Some(field.value);
                 }
                 Known::TraceId if marks.trace.is_none() => marks.trace = Some(field.value),
+                Known::ApiId => marks.has_api_id = true,
                 Known::UserAgent if marks.user_agent.is_none() => {
                     marks.user_agent = Some(Place::of(raw, field.value));
                 }
@@ -152,6 +154,11 @@ impl<'b> Marks<'b> {
     /// Whether the body, if any, would be mapped as JSON.
     pub(super) fn is_json(&self) -> bool {
         self.content_type.is_none_or(|kind| kind == b"application/json")
+    }
+
+    /// Whether a gateway sent it, and its trace has to say that it came here.
+    pub(super) fn is_of_gateway(&self) -> bool {
+        self.has_api_id && self.trace.is_some()
     }
 
     /// The trace that the client began, if it is one.

@@ -4,7 +4,7 @@ use std::{hint::black_box, time::Instant};
 
 use tidegate_proto::document::Stage;
 
-use super::{find, head, verb_index};
+use super::{find, head, is_same, verb_index};
 use crate::{
     StageTable,
     testing::{definition, http_proxy},
@@ -96,6 +96,20 @@ fn heads_sort_like_bytes() {
     }
     for (start, end) in [(2, 1), (1, 1), (2, 9), (9, 12)] {
         assert_eq!(head(b"x", start, end), 0);
+    }
+}
+
+#[test]
+fn texts_are_the_same_when_they_are() {
+    let text = b"abcdefghijklmnopqrstuvwxyz";
+    for length in 0..text.len() {
+        assert!(is_same(&text[..length], &text.to_vec()[..length]));
+        assert!(!is_same(&text[..length], &text[..=length]));
+        for place in 0..length {
+            let mut other = text[..length].to_vec();
+            other[place] ^= 1;
+            assert!(!is_same(&text[..length], &other), "{length} {place}");
+        }
     }
 }
 
