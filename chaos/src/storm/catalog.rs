@@ -1,10 +1,11 @@
 //! The scenarios that are built in: the files of `chaos/scenarios`.
 
 /// Name and text of each, in the order of their promises.
-pub(crate) const SCENARIOS: [(&str, &str); 23] = [
+pub(crate) const SCENARIOS: [(&str, &str); 24] = [
     ("control-plane-gone", include_str!("../../scenarios/control-plane-gone.toml")),
     ("az-power-loss", include_str!("../../scenarios/az-power-loss.toml")),
     ("az-blackhole", include_str!("../../scenarios/az-blackhole.toml")),
+    ("zonal-shift", include_str!("../../scenarios/zonal-shift.toml")),
     ("squeeze", include_str!("../../scenarios/squeeze.toml")),
     ("leader-kill", include_str!("../../scenarios/leader-kill.toml")),
     ("leader-kill-region", include_str!("../../scenarios/leader-kill-region.toml")),

@@ -8,6 +8,7 @@ mod overload;
 mod poison;
 mod power;
 mod process;
+mod shift;
 mod squeeze;
 mod upgrade;
 
@@ -50,6 +51,7 @@ pub(crate) fn of(planned: &Planned) -> Box<dyn Nemesis> {
         Fault::SqueezeMemory { megabytes } => Box::new(squeeze::Squeeze::memory(target, megabytes)),
         Fault::SqueezeCpu { percent } => Box::new(squeeze::Squeeze::cpu(target, percent)),
         Fault::ControlGone => Box::new(control::ControlGone::default()),
+        Fault::ZonalShift => Box::new(shift::Shift::new(target)),
         Fault::Poison => Box::new(poison::Poison::default()),
         Fault::Upgrade => Box::new(upgrade::Upgrade),
         Fault::Overload { times } => Box::new(overload::Overload::new(times)),

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     SqueezeCpu { percent: u32 },
     /// A majority of the voters is killed, no region without a node; one more node is restarted meanwhile.
     ControlGone,
+    /// Traffic and leaders are moved off, as an operator does; brought back at the end.
+    ZonalShift,
     /// Configurations that are bad in as many ways as there are.
     Poison,
     /// Every node is replaced by another binary, one after the other, and back again.
@@ -119,7 +121,7 @@ pub(super) struct Written {
 }
 
 /// Names, in the order of the documentation.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "kill",
     "pause",
     "power-loss",
@@ -140,6 +142,7 @@ const NAMES: [&str; 24] = [
     "squeeze-memory",
     "squeeze-cpu",
     "control-gone",
+    "zonal-shift",
     "poison",
     "upgrade",
     "overload",
@@ -195,6 +198,7 @@ impl Written {
                 Fault::SqueezeCpu { percent: bounded(place, "percent", self.percent.take(), 1, 100)? }
             }
             "control-gone" => Fault::ControlGone,
+            "zonal-shift" => Fault::ZonalShift,
             "poison" => Fault::Poison,
             "upgrade" => Fault::Upgrade,
             "overload" => Fault::Overload { times: bounded(place, "times", self.times.take(), 2, 100)? },
@@ -309,6 +313,7 @@ impl Fault {
             Self::SqueezeMemory { .. } => "squeeze-memory",
             Self::SqueezeCpu { .. } => "squeeze-cpu",
             Self::ControlGone => "control-gone",
+            Self::ZonalShift => "zonal-shift",
             Self::Poison => "poison",
             Self::Upgrade => "upgrade",
             Self::Overload { .. } => "overload",
