@@ -14,7 +14,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-const CACHE_BYTES: u64 = 8 << 20;
+/// Pages that sled keeps in memory: entries are written once, and read by followers that lag behind.
+const CACHE_BYTES: u64 = 2 << 20;
 /// sled writes values and nodes over a quarter of a segment to files of their own; larger segments make that rare.
 const SEGMENT_BYTES: usize = 4 << 20;
 /// Directory times have the grain of the kernel's clock tick; a directory younger than this may have changed again.
