@@ -226,11 +226,26 @@ async fn rehearse(scenario: &Scenario, options: &Options, command: String) -> Re
     Ok(Report::new(scenario, options, command, stage.world.lab.ground, stage.cost, &evidence))
 }
 
+/// The command that repeats a run: all that changes what happens, and nothing that only says where it is shown.
 fn again(scenario: &Scenario, arguments: &StormArguments, seed: u64) -> String {
     let file = SCENARIOS.iter().all(|(name, _)| *name != scenario.name);
     let name = if file { &arguments.scenario } else { &scenario.name };
-    let short = if arguments.short || arguments.scenario == "short" { " --short" } else { "" };
-    format!("chaos storm {name}{short} --seed {seed}")
+    let mut command = format!("chaos storm {name}");
+    if arguments.short || arguments.scenario == "short" {
+        command += " --short";
+    }
+    if arguments.loopback {
+        command += " --loopback";
+    }
+    if let Some(rate) = arguments.rate {
+        command += &format!(" --rate {rate}");
+    }
+    for (flag, path) in [("--tidegate", &arguments.tidegate), ("--upgrade-to", &arguments.upgrade_to)] {
+        if let Some(path) = path {
+            command += &format!(" {flag} {}", path.display());
+        }
+    }
+    command + &format!(" --seed {seed}")
 }
 
 fn data_directory(given: Option<&Path>, name: &str) -> Result<PathBuf, StormError> {
@@ -241,4 +256,31 @@ fn data_directory(given: Option<&Path>, name: &str) -> Result<PathBuf, StormErro
     let own = given.join(name);
     std::fs::create_dir_all(&own).map_err(StormError::system(own.display().to_string()))?;
     std::path::absolute(&own).map_err(StormError::system(own.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        storm: StormArguments,
+    }
+
+    #[test]
+    fn a_run_can_be_repeated_as_it_was() {
+        for (given, again) in [
+            ("poison", "poison --seed 7"),
+            ("poison --json --keep --html x.html --data d --seed 3", "poison --seed 7"),
+            ("short", "poison --short --seed 7"),
+            ("poison --loopback --rate 9 --short", "poison --short --loopback --rate 9 --seed 7"),
+            ("poison --tidegate a --upgrade-to b", "poison --tidegate a --upgrade-to b --seed 7"),
+        ] {
+            let line = Line::parse_from(format!("x {given}").split(' '));
+            let scenario = read("poison", None, false).unwrap();
+            assert_eq!(super::again(&scenario, &line.storm, 7), format!("chaos storm {again}"), "{given}");
+        }
+    }
 }
