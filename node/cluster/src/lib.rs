@@ -9,6 +9,7 @@ mod error;
 mod forward;
 pub mod group;
 mod handle;
+#[cfg(not(feature = "sim"))]
 pub mod identity;
 pub mod limits;
 mod machine;
@@ -23,8 +24,8 @@ pub mod recover;
 mod roster;
 mod runtime;
 mod service;
-#[cfg(all(test, feature = "sim"))]
-mod sim;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod status;
 mod store;
 mod tenure;
