@@ -9,7 +9,6 @@ mod error;
 mod forward;
 pub mod group;
 mod handle;
-#[cfg(not(feature = "sim"))]
 pub mod identity;
 pub mod limits;
 mod machine;

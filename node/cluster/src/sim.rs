@@ -6,7 +6,6 @@ mod cluster;
 mod tests;
 
 pub use crate::{
-    runtime::Task,
     store::memory::Disk,
     transport::memory::{Switch, Weather},
 };
@@ -38,8 +37,12 @@ pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
 
 /// Runs a task for as long as the handle lives.
 pub fn spawn_scoped(future: impl Future<Output = ()> + Send + 'static) -> Task {
-    runtime::spawn_scoped(future)
+    Task(runtime::spawn_scoped(future))
 }
+
+/// A task that is cancelled when this handle is dropped.
+#[must_use]
+pub struct Task(#[expect(dead_code, reason = "its drop is what counts")] runtime::Task);
 
 /// A stopwatch of the virtual clock, started when it is made.
 #[derive(Debug, Clone, Copy)]
