@@ -31,6 +31,8 @@ struct Wires {
     lives: BTreeMap<NodeId, u64>,
     cut: BTreeSet<(NodeId, NodeId)>,
     weather: Weather,
+    /// What a way takes longer than the others.
+    far: BTreeMap<(NodeId, NodeId), Duration>,
     random: u64,
     digest: u64,
 }
@@ -65,6 +67,7 @@ impl Switch {
             lives: BTreeMap::new(),
             cut: BTreeSet::new(),
             weather: Weather::default(),
+            far: BTreeMap::new(),
             random: seed,
             digest: 0,
         })))
@@ -87,6 +90,11 @@ impl Switch {
     /// Sets delay, loss and duplication.
     pub fn weather(&self, weather: Weather) {
         self.lock().weather = weather;
+    }
+
+    /// Puts two nodes further apart than others, one way.
+    pub fn apart(&self, from: NodeId, to: NodeId, longer: Duration) {
+        self.lock().far.insert((from, to), longer);
     }
 
     /// Stops messages from `from` to `to`.
@@ -117,6 +125,7 @@ impl Switch {
         if wires.weather.late_permille > 0 && draw(&mut wires.random) % 1000 < wires.weather.late_permille {
             delay += wires.weather.late;
         }
+        delay += wires.far.get(&(from, to)).copied().unwrap_or_default();
         let lost = draw(&mut wires.random) % 1000 < wires.weather.loss_permille;
         let doubled = draw(&mut wires.random) % 1000 < wires.weather.duplicate_permille;
         let line = from << 40 ^ to << 32 ^ bytes as u64 ^ (delay.as_micros() as u64) << 8;

@@ -1,0 +1,57 @@
+//! The simulation in small: runs repeat, hold, and would notice.
+
+use std::path::Path;
+
+use super::{case::Case, run::run, seeds};
+
+#[test]
+fn equal_seeds_give_equal_runs() {
+    for seed in [7, 8, 9] {
+        let case = Case::of(seed, 5);
+        let first = run(&case, None);
+        let other = std::thread::spawn(move || run(&case, None)).join();
+        assert_eq!(other.ok().as_ref(), Some(&first), "seed {seed}");
+        assert_ne!(run(&Case::of(seed + 100, 5), None).digest, first.digest);
+    }
+}
+
+#[test]
+fn random_faults_break_no_promise() {
+    for seed in 1..=12 {
+        let outcome = run(&Case::of(seed, 10), None);
+        assert!(outcome.violations.is_empty(), "chaos sim --seed {seed} --seconds 10: {:?}", outcome.violations);
+        let counts = &outcome.counts;
+        assert!(counts.writes > 10 && counts.reads > 5 && counts.compared > 50, "seed {seed}: {counts:?}");
+        assert!(counts.admitted > 20 && counts.served > 20, "seed {seed}: {counts:?}");
+    }
+}
+
+#[test]
+fn kept_cases_break_no_promise_any_more() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/sim");
+    let cases = seeds::kept(&folder).unwrap();
+    assert!(!cases.is_empty(), "{}", folder.display());
+    for (file, case) in cases {
+        assert_eq!(run(&case, None).violations, [], "{}", file.display());
+    }
+}
+
+/// Every defect is found by the invariant it belongs to, within so many seeds.
+#[cfg(feature = "seeded-bugs")]
+#[test]
+fn every_defect_is_found_in_a_whole_cluster() {
+    use super::defect::Defect;
+    use crate::flood::in_parallel;
+    for (defect, seeds) in [
+        (Defect::LyingDisk, 40),
+        (Defect::StaleRead, 40),
+        (Defect::NodeInApply, 10),
+        (Defect::LossyRestore, 20),
+        (Defect::ServedBack, 10),
+        (Defect::OverAdmit, 60),
+    ] {
+        let all: Vec<u64> = (1..=seeds).collect();
+        let found = in_parallel(2, &all, |seed| run(&Case::of(*seed, 10), Some(defect)).breaks(defect.invariant()));
+        assert!(found.contains(&true), "{defect:?} is not found by {:?} in {seeds} seeds", defect.invariant());
+    }
+}
