@@ -1,5 +1,6 @@
 //! Defects that the simulation must find, to know that it would. Owns their names and the invariant each belongs to.
 
+#[cfg(all(test, feature = "seeded-bugs"))]
 use super::invariants::Invariant;
 
 /// A defect that is built in.
@@ -19,6 +20,7 @@ pub(crate) enum Defect {
     OverAdmit,
 }
 
+#[cfg(all(test, feature = "seeded-bugs"))]
 impl Defect {
     /// What must notice.
     pub(crate) fn invariant(self) -> Invariant {

@@ -14,7 +14,7 @@ use tidegate_proto::{
     compiled::limits::LimitsV1,
     ledger::{GrantV1, MessageV1, ReportV1},
 };
-use tidegate_throttle::{Agent, Bank, Identity, Index, Keeper, LimitRef, Ledger, SHARDS, Timing, Verdict};
+use tidegate_throttle::{Agent, Bank, Identity, Index, Keeper, Ledger, LimitRef, SHARDS, Timing, Verdict};
 use tokio::sync::Notify;
 
 use super::clock::Clock;

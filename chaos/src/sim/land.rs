@@ -100,8 +100,6 @@ impl Land {
 
 /// The groups of a region's nodes: the configuration, and the shards of the region's ledger.
 fn groups(region: &str) -> Vec<(GroupId, GroupScope)> {
-    let shard = |shard: u8| {
-        (group::ledger(region, shard), GroupScope::Region { spread: usize::from(shard) })
-    };
+    let shard = |shard: u8| (group::ledger(region, shard), GroupScope::Region { spread: usize::from(shard) });
     [(group::CONFIG, GroupScope::Cluster)].into_iter().chain((0..group::LEDGER_SHARDS).map(shard)).collect()
 }

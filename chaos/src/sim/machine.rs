@@ -7,7 +7,12 @@ use std::sync::{
 
 use bytes::Bytes;
 use tidegate_cluster_sim::{Encode, GroupId, Machine, MachineError, NodeId, group};
-use tidegate_proto::{document::Stage, key, ledger::{ChangeV1, CommandV1}, transaction::TransactionV1};
+use tidegate_proto::{
+    document::Stage,
+    key,
+    ledger::{ChangeV1, CommandV1},
+    transaction::TransactionV1,
+};
 use tidegate_state::State;
 use tidegate_throttle::Ledger;
 use xxhash_rust::xxh3::xxh3_128;

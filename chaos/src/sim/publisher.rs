@@ -68,7 +68,9 @@ pub(crate) async fn run(life: Arc<Life>, handle: Handle, kept: Kept, watch: Watc
         }
         let desk = life.desk.clone();
         let resolve = move |compiled, stages: &[_]| desk.resolve(compiled, stages);
-        let Some(composed) = composer.compose(applied.index, &applied.state, known, &resolve) else { continue };
+        let Some(composed) = composer.compose(applied.index, &applied.state, known, &resolve) else {
+            continue;
+        };
         let snapshot = composed.snapshot;
         let is_late = defect == Some(Defect::ServedBack) && snapshot.revision().is_multiple_of(32);
         life.serve(before.take().filter(|_| is_late).unwrap_or_else(|| snapshot.clone()));

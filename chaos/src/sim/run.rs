@@ -67,7 +67,8 @@ pub(crate) fn run(case: &Case, defect: Option<Defect>) -> Outcome {
             Ok(text) => *text,
             Err(panic) => panic.downcast_ref::<&str>().unwrap_or(&"of an unknown kind").to_string(),
         };
-        let violation = Violation { invariant: Invariant::Endurance, at_ms: 0, text: format!("panic: {text}") };
+        let violation =
+            Violation { invariant: Invariant::Endurance, at_ms: 0, text: format!("panic: {text}") };
         let counts = Counts::default();
         Outcome { seed: case.seed, cluster_ms: 0, digest: 0, counts, violations: vec![violation] }
     })

@@ -19,7 +19,11 @@ fn equal_seeds_give_equal_runs() {
 fn random_faults_break_no_promise() {
     for seed in 1..=12 {
         let outcome = run(&Case::of(seed, 10), None);
-        assert!(outcome.violations.is_empty(), "chaos sim --seed {seed} --seconds 10: {:?}", outcome.violations);
+        assert!(
+            outcome.violations.is_empty(),
+            "chaos sim --seed {seed} --seconds 10: {:?}",
+            outcome.violations
+        );
         let counts = &outcome.counts;
         assert!(counts.writes > 10 && counts.reads > 5 && counts.compared > 50, "seed {seed}: {counts:?}");
         assert!(counts.admitted > 20 && counts.served > 20, "seed {seed}: {counts:?}");
@@ -51,7 +55,12 @@ fn every_defect_is_found_in_a_whole_cluster() {
         (Defect::OverAdmit, 60),
     ] {
         let all: Vec<u64> = (1..=seeds).collect();
-        let found = in_parallel(2, &all, |seed| run(&Case::of(*seed, 10), Some(defect)).breaks(defect.invariant()));
-        assert!(found.contains(&true), "{defect:?} is not found by {:?} in {seeds} seeds", defect.invariant());
+        let found =
+            in_parallel(2, &all, |seed| run(&Case::of(*seed, 10), Some(defect)).breaks(defect.invariant()));
+        assert!(
+            found.contains(&true),
+            "{defect:?} is not found by {:?} in {seeds} seeds",
+            defect.invariant()
+        );
     }
 }

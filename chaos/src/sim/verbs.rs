@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::{
     case::{Case, SECONDS},
     defect::Defect,
-    minimize, oracle::Counts,
+    minimize,
+    oracle::Counts,
     run::{self as runs, Outcome},
     seeds,
 };
@@ -115,7 +116,9 @@ pub(crate) fn run(arguments: &SimArguments) -> ExitCode {
         let (mut small, runs) = minimize::minimize(case, invariant, defect);
         small.note = first.outcome.violations.first().map(|one| one.text.clone()).unwrap_or_default();
         small.broke = Some(invariant);
-        eprintln!("made small in {runs} runs; keep it in chaos/corpus/sim, repeat it with chaos sim --case FILE");
+        eprintln!(
+            "made small in {runs} runs; keep it in chaos/corpus/sim, repeat it with chaos sim --case FILE"
+        );
         println!("\n{}", small.text());
     }
     ExitCode::FAILURE
@@ -173,19 +176,18 @@ impl Summary {
         let Counts { served, served_alone, compared, restores, terms, .. } = &self.counts;
         let faults: Vec<String> =
             self.counts.faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        text
-            + &format!(
-                "{} seeds, {:.0} s of cluster time in {:.1} s ({:.0} times as fast), {} broken\n\
+        text + &format!(
+            "{} seeds, {:.0} s of cluster time in {:.1} s ({:.0} times as fast), {} broken\n\
                  checked: {writes} writes acknowledged, {conflicts} conflicts, {failed} failed; {reads} linearizable reads; \
                  {requests} requests, {admitted} admitted; {served} looks at what is served, {served_alone} without a quorum; \
                  {compared} states compared, {restores} restores, {terms} terms of ledgers\n\
                  faults: {}",
-                self.runs,
-                self.cluster_s,
-                self.wall_s,
-                self.ratio,
-                self.broken.len(),
-                if faults.is_empty() { "none".to_owned() } else { faults.join(", ") },
-            )
+            self.runs,
+            self.cluster_s,
+            self.wall_s,
+            self.ratio,
+            self.broken.len(),
+            if faults.is_empty() { "none".to_owned() } else { faults.join(", ") },
+        )
     }
 }

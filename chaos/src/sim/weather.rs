@@ -52,7 +52,9 @@ impl<'a> Nemesis<'a> {
                 break;
             }
             let mut has_changed = false;
-            while let Some((end, number)) = self.active.keys().next().copied().filter(|(end, _)| *end <= now_ms) {
+            while let Some((end, number)) =
+                self.active.keys().next().copied().filter(|(end, _)| *end <= now_ms)
+            {
                 has_changed |= self.active.remove(&(end, number)).is_some();
             }
             while let Some((number, fault)) = next.next_if(|(_, fault)| fault.at_ms <= now_ms) {
@@ -138,7 +140,9 @@ impl<'a> Nemesis<'a> {
         }
         switch.weather(weather);
         for id in world.land.ids() {
-            if let (Some(disk), Some(kept), Some(clock)) = (world.cluster.disk(id), world.kept(id), world.clock(id)) {
+            if let (Some(disk), Some(kept), Some(clock)) =
+                (world.cluster.disk(id), world.kept(id), world.clock(id))
+            {
                 disk.slow(sync.get(&id).copied().unwrap_or(SYNC_MAX));
                 disk.leave_room(full.contains(&id).then_some(0));
                 disk.fill(broken.contains(&id));
@@ -171,5 +175,9 @@ impl<'a> Nemesis<'a> {
 /// A good day.
 fn fair() -> Weather {
     let (least, most) = DELAY_MS;
-    Weather { delay: (Duration::from_millis(least), Duration::from_millis(most)), late: LATE, ..Weather::default() }
+    Weather {
+        delay: (Duration::from_millis(least), Duration::from_millis(most)),
+        late: LATE,
+        ..Weather::default()
+    }
 }

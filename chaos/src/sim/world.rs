@@ -59,11 +59,7 @@ impl World {
             seed,
             places: land.places(),
             profile: land.profile(),
-            tuning: Tuning {
-                checkpoint_entries: Some(100),
-                log_entries_kept: Some(20),
-                ..Tuning::default()
-            },
+            tuning: Tuning { checkpoint_entries: Some(100), log_entries_kept: Some(20), ..Tuning::default() },
             machines: Arc::new(move |id, group| machine(&of_machines, &saw, defect, (id, group))),
             inboxes: Arc::new(move |id| match of_inboxes.get(&id).and_then(Seat::life) {
                 Some(life) => life.desk.clone(),

@@ -61,7 +61,8 @@ impl LastKnownGood {
             return Some(format!("node {node} serves revision {revision} after {least}"));
         }
         let agreed = self.contents.range(..=revision).next_back().map(|(_, deployment)| deployment.as_str());
-        let text = || format!("node {node} serves {deployment:?} as revision {revision}, agreed was {agreed:?}");
+        let text =
+            || format!("node {node} serves {deployment:?} as revision {revision}, agreed was {agreed:?}");
         (deployment != agreed).then(text)
     }
 

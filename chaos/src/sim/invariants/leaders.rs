@@ -26,7 +26,10 @@ impl Leaders {
         self.confirmed += 1;
         let mut later = self.offices.range((group, term + 1)..=(group, u64::MAX));
         let (found, (node, _)) = later.find(|(_, (_, since_ns))| *since_ns < began_ns)?;
-        Some(format!("term {term} of group {group} was confirmed after node {node} had begun term {}", found.1))
+        Some(format!(
+            "term {term} of group {group} was confirmed after node {node} had begun term {}",
+            found.1
+        ))
     }
 
     /// What a leader proposed in its term is at `index`.
@@ -36,7 +39,9 @@ impl Leaders {
         let after = self.proposed.range((group, index + 1)..=(group, u64::MAX)).next();
         let is_sorted =
             before.is_none_or(|(_, other)| *other <= term) && after.is_none_or(|(_, other)| *other >= term);
-        (!is_sorted).then(|| format!("index {index} of group {group} is of term {term}, between {before:?} and {after:?}"))
+        (!is_sorted).then(|| {
+            format!("index {index} of group {group} is of term {term}, between {before:?} and {after:?}")
+        })
     }
 
     /// Terms that had a leader.
@@ -52,7 +57,10 @@ mod tests {
     #[test]
     fn terms() {
         let mut leaders = Leaders::default();
-        assert_eq!((leaders.enters(1, 5, 1, 10), leaders.enters(1, 5, 1, 20), leaders.enters(2, 5, 2, 20)), (None, None, None));
+        assert_eq!(
+            (leaders.enters(1, 5, 1, 10), leaders.enters(1, 5, 1, 20), leaders.enters(2, 5, 2, 20)),
+            (None, None, None)
+        );
         assert!(leaders.enters(1, 5, 2, 20).is_some(), "two nodes in one term");
         assert_eq!((leaders.enters(1, 6, 2, 30), leaders.confirmed(1, 5, 30)), (None, None));
         assert!(leaders.confirmed(1, 5, 31).is_some(), "confirmed after its successor began");

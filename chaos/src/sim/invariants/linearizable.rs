@@ -49,7 +49,8 @@ impl Linearizable {
     /// The keys that no order explains.
     pub(crate) fn judge(&self) -> Vec<String> {
         let not = self.histories.iter().filter(|(_, history)| judge(history) == Judgement::Not);
-        not.map(|(key, history)| format!("no order explains the {} writes and reads of {key}", history.len())).collect()
+        not.map(|(key, history)| format!("no order explains the {} writes and reads of {key}", history.len()))
+            .collect()
     }
 
     /// Reads in it.

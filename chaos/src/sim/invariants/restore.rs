@@ -21,7 +21,11 @@ impl Restore {
     ) -> Option<String> {
         let known = states.at(group, index)?;
         self.count += 1;
-        let text = || format!("node {node} restored {hash:032x} at index {index} of group {group}, there was {known:032x}");
+        let text = || {
+            format!(
+                "node {node} restored {hash:032x} at index {index} of group {group}, there was {known:032x}"
+            )
+        };
         (known != hash).then(text)
     }
 

@@ -17,7 +17,9 @@ impl StateHash {
         let (first, other) = *self.states.entry((group, index)).or_insert((hash, node));
         self.compared += u64::from(other != node);
         let text = || {
-            format!("group {group}, index {index}: node {other} has {first:032x}, node {node} has {hash:032x}")
+            format!(
+                "group {group}, index {index}: node {other} has {first:032x}, node {node} has {hash:032x}"
+            )
         };
         (first != hash).then(text)
     }
@@ -47,7 +49,10 @@ mod tests {
     #[test]
     fn equal_indexes_need_equal_hashes() {
         let mut states = StateHash::default();
-        assert_eq!((states.see(1, 1, 5, 7), states.see(1, 2, 5, 7), states.see(2, 2, 5, 8)), (None, None, None));
+        assert_eq!(
+            (states.see(1, 1, 5, 7), states.see(1, 2, 5, 7), states.see(2, 2, 5, 8)),
+            (None, None, None)
+        );
         assert!(states.see(1, 3, 5, 8).is_some());
         assert_eq!((states.compared(), states.at(1, 9), states.at(1, 4)), (2, Some(7), None));
     }

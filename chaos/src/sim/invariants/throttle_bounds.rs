@@ -70,7 +70,9 @@ impl ThrottleBounds {
                 ((*count).saturating_sub(days * u64::from(self.numbers.quota)) as f64, ROUNDING)
             }
         };
-        let text = || format!("{limited:?} limit of region {region} is exceeded by {excess:.3}, {bound:.3} are allowed");
+        let text = || {
+            format!("{limited:?} limit of region {region} is exceeded by {excess:.3}, {bound:.3} are allowed")
+        };
         (excess > bound).then(text)
     }
 
@@ -103,7 +105,11 @@ mod tests {
             (0..count).filter(|_| books.admitted("r", limited, 0).is_some()).count()
         };
         assert_eq!(admit(&mut books, Limited::Strict, 3), 1);
-        assert_eq!(admit(&mut books, Limited::Open, 6), 1, "a burst for the node and one for the others, and two");
+        assert_eq!(
+            admit(&mut books, Limited::Open, 6),
+            1,
+            "a burst for the node and one for the others, and two"
+        );
         assert_eq!(admit(&mut books, Limited::Quota, 3), 1);
         books.day("r", 1);
         books.day("r", 2);
