@@ -39,6 +39,10 @@ use fuzz::FuzzOptions;
 use scenario::{Scenario, StormOptions};
 use tidegate_fuzz::Property;
 
+/// A simulation allocates for every message and every timer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Of each stream of clients, when nothing else is said.
 const REQUESTS_PER_SECOND: u32 = 150;
 

@@ -1,6 +1,6 @@
 //! The command line of `sim`: which cases are run, what is printed, and how the exit status comes about. Progress goes to standard error.
 
-use std::{path::PathBuf, process::ExitCode, str::FromStr, time::Instant};
+use std::{cell::RefCell, path::PathBuf, process::ExitCode, str::FromStr, time::Instant};
 
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use serde::Serialize;
@@ -102,7 +102,11 @@ pub(crate) fn run(arguments: &SimArguments) -> ExitCode {
     };
     let defect = defect(arguments);
     let began = Instant::now();
-    let outcomes = in_parallel(arguments.threads.into(), &cases, |(_, case)| runs::run(case, defect));
+    name_panics();
+    let outcomes = in_parallel(arguments.threads.into(), &cases, |(repeat, case)| {
+        REPEAT.set(repeat.clone());
+        runs::run(case, defect)
+    });
     let summary = sum(&cases, outcomes, began.elapsed().as_secs_f64());
     match arguments.output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&summary).unwrap_or_default()),
@@ -122,6 +126,20 @@ pub(crate) fn run(arguments: &SimArguments) -> ExitCode {
         println!("\n{}", small.text());
     }
     ExitCode::FAILURE
+}
+
+thread_local! {
+    /// What repeats the run of this thread.
+    static REPEAT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Where a panic ends the process, the run that met it is known all the same.
+fn name_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        before(panic);
+        REPEAT.with_borrow(|repeat| eprintln!("BROKEN  Endurance: a panic\n        repeat it: {repeat}"));
+    }));
 }
 
 /// Every case with the command that repeats it.
