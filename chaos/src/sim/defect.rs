@@ -1,6 +1,6 @@
-//! Defects that the simulation must find, to know that it would. Owns their names and the invariant each belongs to.
+//! Defects that the simulation must find, to know that it would: of the simulated world, and with `seeded-bugs` of the product. Owns their
+//! names and the invariant each belongs to.
 
-#[cfg(all(test, feature = "seeded-bugs"))]
 use super::invariants::Invariant;
 
 /// A defect that is built in.
@@ -17,10 +17,10 @@ pub(crate) enum Defect {
     /// A node serves the configuration before the newest again
     ServedBack,
     /// A grant of a limit that arrives again counts twice
+    #[cfg(feature = "seeded-bugs")]
     OverAdmit,
 }
 
-#[cfg(all(test, feature = "seeded-bugs"))]
 impl Defect {
     /// What must notice.
     pub(crate) fn invariant(self) -> Invariant {
@@ -30,6 +30,7 @@ impl Defect {
             Self::NodeInApply => Invariant::StateHash,
             Self::LossyRestore => Invariant::Restore,
             Self::ServedBack => Invariant::LastKnownGood,
+            #[cfg(feature = "seeded-bugs")]
             Self::OverAdmit => Invariant::ThrottleBounds,
         }
     }

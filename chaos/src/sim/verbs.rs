@@ -43,7 +43,6 @@ pub(crate) struct SimArguments {
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
     /// A defect to build in, which must be found
-    #[cfg(feature = "seeded-bugs")]
     #[arg(long)]
     defect: Option<Defect>,
 }
@@ -89,6 +88,9 @@ struct Broken {
     /// What repeats it.
     repeat: String,
     outcome: Outcome,
+    /// Whether the defect that was built in is what was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_the_defect: Option<bool>,
 }
 
 /// Runs what is asked for: 0 when everything holds, 1 when something does not, 2 when it could not be run.
@@ -100,14 +102,14 @@ pub(crate) fn run(arguments: &SimArguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let defect = defect(arguments);
+    let defect = arguments.defect;
     let began = Instant::now();
     name_panics();
     let outcomes = in_parallel(arguments.threads.into(), &cases, |(repeat, case)| {
         REPEAT.set(repeat.clone());
         runs::run(case, defect)
     });
-    let summary = sum(&cases, outcomes, began.elapsed().as_secs_f64());
+    let summary = sum(&cases, outcomes, began.elapsed().as_secs_f64(), defect);
     match arguments.output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&summary).unwrap_or_default()),
         Output::Text => println!("{}", summary.text()),
@@ -157,23 +159,14 @@ fn cases(arguments: &SimArguments) -> Result<Vec<(String, Case)>, String> {
     Ok((from..to).map(case).collect())
 }
 
-#[cfg(feature = "seeded-bugs")]
-fn defect(arguments: &SimArguments) -> Option<Defect> {
-    arguments.defect
-}
-
-#[cfg(not(feature = "seeded-bugs"))]
-fn defect(_: &SimArguments) -> Option<Defect> {
-    None
-}
-
-fn sum(cases: &[(String, Case)], outcomes: Vec<Outcome>, wall_s: f64) -> Summary {
+fn sum(cases: &[(String, Case)], outcomes: Vec<Outcome>, wall_s: f64, defect: Option<Defect>) -> Summary {
     let mut summary = Summary { runs: outcomes.len() as u64, wall_s, ..Summary::default() };
     for ((repeat, _), outcome) in cases.iter().zip(outcomes) {
         summary.cluster_s += outcome.cluster_ms as f64 / 1e3;
         summary.counts.add(&outcome.counts);
         if !outcome.violations.is_empty() {
-            summary.broken.push(Broken { repeat: repeat.clone(), outcome });
+            let is_the_defect = defect.map(|defect| outcome.breaks(defect.invariant()));
+            summary.broken.push(Broken { repeat: repeat.clone(), outcome, is_the_defect });
         }
     }
     summary.ratio = summary.cluster_s / wall_s.max(1e-9);
@@ -183,7 +176,7 @@ fn sum(cases: &[(String, Case)], outcomes: Vec<Outcome>, wall_s: f64) -> Summary
 impl Summary {
     fn text(&self) -> String {
         let mut text = String::new();
-        for Broken { repeat, outcome } in &self.broken {
+        for Broken { repeat, outcome, .. } in &self.broken {
             for violation in &outcome.violations {
                 let at_s = violation.at_ms as f64 / 1e3;
                 text += &format!("BROKEN  {:?} at {at_s:.3} s: {}\n", violation.invariant, violation.text);
