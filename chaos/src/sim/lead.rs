@@ -78,7 +78,7 @@ impl Office<'_> {
         // Everything that this node proposed before is applied when an entry after it is.
         self.propose(&CommandV1::default()).await?;
         let keeper = {
-            let (ledger, now_ns) = (lock(&self.shard.ledger), self.now_ns());
+            let (ledger, now_ns) = (lock(&self.shard.ledger), self.boot_ns());
             Keeper::new(self.number, self.term, &ledger, now_ns, self.desk.timing)
                 .with_levels_since(self.shard.levels_ns.load(Relaxed))
         };
@@ -105,7 +105,7 @@ impl Office<'_> {
         let (index, today) = (self.desk.index(), self.desk.clock.today());
         let mut keeper = lock(&self.shard.keeper);
         let ledger = lock(&self.shard.ledger);
-        keeper.as_mut().map(|keeper| keeper.tick(self.now_ns(), &ledger, &index, today))
+        keeper.as_mut().map(|keeper| keeper.tick(self.boot_ns(), &ledger, &index, today))
     }
 
     async fn propose(&self, command: &CommandV1) -> Result<(), Error> {
@@ -134,7 +134,7 @@ impl Office<'_> {
         let answers = {
             let mut keeper = lock(&self.shard.keeper);
             let ledger = lock(&self.shard.ledger);
-            keeper.as_mut().map(|keeper| keeper.answers(self.now_ns(), &ledger)).unwrap_or_default()
+            keeper.as_mut().map(|keeper| keeper.answers(self.boot_ns(), &ledger)).unwrap_or_default()
         };
         for (holder, grant) in answers {
             self.desk.send_grant(self.handle, self.number, holder, grant);
@@ -156,7 +156,7 @@ impl Office<'_> {
         }
     }
 
-    fn now_ns(&self) -> u64 {
+    fn boot_ns(&self) -> u64 {
         self.desk.clock.now().boot_ns
     }
 }

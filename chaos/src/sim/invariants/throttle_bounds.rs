@@ -101,7 +101,7 @@ mod tests {
             quota: 2,
         };
         let mut books = ThrottleBounds::new(numbers, 1.0, BTreeMap::from([("r", 1)]));
-        let mut admit = |books: &mut ThrottleBounds, limited, count| {
+        let admit = |books: &mut ThrottleBounds, limited, count| {
             (0..count).filter(|_| books.admitted("r", limited, 0).is_some()).count()
         };
         assert_eq!(admit(&mut books, Limited::Strict, 3), 1);
