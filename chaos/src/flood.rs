@@ -24,6 +24,9 @@ mod tidegate;
 mod verbs;
 mod world;
 
+pub(crate) use chance::Chance;
+pub(crate) use level::{Level, Limit};
+pub(crate) use table::in_parallel;
 pub(crate) use verbs::{Verb, run};
 
 #[cfg(test)]

@@ -22,8 +22,12 @@ mod promise;
 mod region;
 mod report;
 mod scenario;
+mod sim;
 mod storm;
 mod writer;
+
+// The node's own files that the simulation runs name the consensus as the node does.
+extern crate tidegate_cluster_sim as tidegate_cluster;
 
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
@@ -34,6 +38,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use fuzz::FuzzOptions;
 use scenario::{Scenario, StormOptions};
 use tidegate_fuzz::Property;
+
+/// A simulation allocates for every message and every timer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Of each stream of clients, when nothing else is said.
 const REQUESTS_PER_SECOND: u32 = 150;
@@ -55,6 +63,8 @@ enum Verb {
     /// Simulate distributed rate limits and quotas
     #[command(subcommand)]
     Limits(flood::Verb),
+    /// Simulate whole clusters on virtual time
+    Sim(sim::SimArguments),
     /// List the scenarios
     List,
     /// Say what a scenario does and checks
@@ -130,6 +140,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(arguments) => fuzz(&arguments),
         Verb::Limits(verb) => flood::run(&verb),
         Verb::Storm(arguments) => storm(&arguments),
+        Verb::Sim(arguments) => sim::run(&arguments),
         Verb::List => list(),
         Verb::Describe { scenario } => describe(&scenario),
         Verb::Guard { command } => guard::run(&command),

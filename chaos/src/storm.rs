@@ -26,4 +26,5 @@ mod watch;
 mod world;
 mod writers;
 
+pub(crate) use history::{Act, Deed, Judgement, judge};
 pub(crate) use verbs::{StormArguments, describe, list, run};

@@ -43,8 +43,8 @@ impl Handle {
     }
 
     /// True when both belong to the same run of the node.
-    #[cfg(all(test, feature = "sim"))]
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    #[cfg(feature = "sim")]
+    pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 

@@ -23,8 +23,8 @@ pub mod recover;
 mod roster;
 mod runtime;
 mod service;
-#[cfg(all(test, feature = "sim"))]
-mod sim;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod status;
 mod store;
 mod tenure;

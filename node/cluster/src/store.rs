@@ -2,7 +2,7 @@
 //! Raft. A write error is final: it is reported once and nothing is written afterwards.
 
 pub(crate) mod checkpoint;
-#[cfg(all(test, feature = "sim"))]
+#[cfg(feature = "sim")]
 pub(crate) mod memory;
 #[cfg(not(feature = "sim"))]
 pub(crate) mod sled;

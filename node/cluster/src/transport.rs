@@ -1,7 +1,7 @@
 //! The network between nodes at the level of messages. Implementations move frames and prove who sent them; they do not
 //! know what a frame means.
 
-#[cfg(all(test, feature = "sim"))]
+#[cfg(feature = "sim")]
 pub(crate) mod memory;
 #[cfg(not(feature = "sim"))]
 pub(crate) mod quic;

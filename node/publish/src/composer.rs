@@ -40,6 +40,8 @@ pub struct Composer {
     /// Stages whose newest version cannot be used here.
     failing: BTreeSet<Slot>,
     has_composed: bool,
+    /// Of the snapshot that it goes on from.
+    first_revision: u64,
 }
 
 /// What must be compiled again.
@@ -76,11 +78,13 @@ impl Composer {
             is_stale: Stale { limits: true, caches: true, links: true },
             failing: BTreeSet::new(),
             has_composed: false,
+            first_revision: first.revision(),
         }
     }
 
     /// The snapshot of `state`, which is what the log made up to `index`, with limits shared among `holders`; `None` when the last one
-    /// is that snapshot.
+    /// is that snapshot, or while the log has not caught up with what a restarted node serves from its disk: which entries are committed
+    /// is not as durable as the entries, so for a moment, and without a quorum for longer, the log looks older than it was.
     pub fn compose(
         &mut self,
         index: u64,
@@ -88,6 +92,9 @@ impl Composer {
         holders_now: Holders,
         resolve: &Resolve<'_>,
     ) -> Option<Composed> {
+        if state.revision() < self.first_revision {
+            return None;
+        }
         self.is_stale.limits |= holders(&self.limits) != holders_now;
         if self.has_composed && self.seen.revision() == state.revision() && !self.is_stale.limits {
             return None;

@@ -6,7 +6,7 @@ use crate::{
     wire::{record, v1::CheckpointV1},
 };
 use bytes::Bytes;
-#[cfg(all(test, feature = "sim"))]
+#[cfg(feature = "sim")]
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -31,7 +31,7 @@ pub(crate) struct CheckpointFiles {
 }
 
 /// Checkpoints in memory; every one is durable at once.
-#[cfg(all(test, feature = "sim"))]
+#[cfg(feature = "sim")]
 #[derive(Default)]
 pub(crate) struct CheckpointMemory(Mutex<BTreeMap<GroupId, (CheckpointV1, Bytes)>>);
 
@@ -89,7 +89,7 @@ impl CheckpointStore for CheckpointFiles {
     }
 }
 
-#[cfg(all(test, feature = "sim"))]
+#[cfg(feature = "sim")]
 impl CheckpointStore for CheckpointMemory {
     fn save(&self, group: GroupId, head: &CheckpointV1, data: &[u8]) -> io::Result<()> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ type Image = BTreeMap<Key, Vec<u8>>;
 
 /// A disk that outlives the store opened on it.
 #[derive(Clone, Default)]
-pub(crate) struct Disk(Arc<Mutex<State>>);
+pub struct Disk(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -50,7 +50,7 @@ impl Disk {
     }
 
     /// Cuts the power: writes that were not synced survive only as a random prefix.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         let mut state = self.lock();
         let pending = std::mem::take(&mut state.pending);
         let keep = next(&mut state.random) % (pending.len() as u64 + 1);
@@ -62,17 +62,22 @@ impl Disk {
     }
 
     /// From now on every write fails.
-    pub(crate) fn fill(&self, full: bool) {
+    pub fn fill(&self, full: bool) {
         self.lock().full = full;
     }
 
     /// From now on there is so much room, whatever is written.
-    pub(crate) fn leave_room(&self, bytes: Option<u64>) {
+    pub fn leave_room(&self, bytes: Option<u64>) {
         self.lock().room = bytes;
     }
 
+    /// From now on syncs take up to so long.
+    pub fn slow(&self, sync_max: Duration) {
+        self.lock().sync_max = sync_max;
+    }
+
     /// From now on syncs are acknowledged long before they happen.
-    pub(crate) fn lie(&self, lies: bool) {
+    pub fn lie(&self, lies: bool) {
         self.lock().lies = lies;
     }
 

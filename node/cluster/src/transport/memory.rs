@@ -24,26 +24,32 @@ const RESEND: Duration = Duration::from_millis(10);
 
 /// The network all nodes of a test share.
 #[derive(Clone)]
-pub(crate) struct Switch(Arc<Mutex<Wires>>);
+pub struct Switch(Arc<Mutex<Wires>>);
 
 struct Wires {
     serving: BTreeMap<NodeId, (u64, Arc<dyn Serve>)>,
     lives: BTreeMap<NodeId, u64>,
     cut: BTreeSet<(NodeId, NodeId)>,
     weather: Weather,
+    /// What a way takes longer than the others.
+    far: BTreeMap<(NodeId, NodeId), Duration>,
     random: u64,
     digest: u64,
 }
 
 /// How the network behaves.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Weather {
+pub struct Weather {
     /// Shortest and longest time of one way.
-    pub(crate) delay: (Duration, Duration),
+    pub delay: (Duration, Duration),
     /// Messages lost, of a thousand.
-    pub(crate) loss_permille: u64,
+    pub loss_permille: u64,
     /// Messages delivered twice, of a thousand.
-    pub(crate) duplicate_permille: u64,
+    pub duplicate_permille: u64,
+    /// Messages held up for longer than the others, of a thousand: those after them overtake them.
+    pub late_permille: u64,
+    /// By how much those are late.
+    pub late: Duration,
 }
 
 /// One node's end of the network; dead once the node is attached again or detached.
@@ -61,6 +67,7 @@ impl Switch {
             lives: BTreeMap::new(),
             cut: BTreeSet::new(),
             weather: Weather::default(),
+            far: BTreeMap::new(),
             random: seed,
             digest: 0,
         })))
@@ -81,22 +88,27 @@ impl Switch {
     }
 
     /// Sets delay, loss and duplication.
-    pub(crate) fn weather(&self, weather: Weather) {
+    pub fn weather(&self, weather: Weather) {
         self.lock().weather = weather;
     }
 
+    /// Puts two nodes further apart than others, one way.
+    pub fn apart(&self, from: NodeId, to: NodeId, longer: Duration) {
+        self.lock().far.insert((from, to), longer);
+    }
+
     /// Stops messages from `from` to `to`.
-    pub(crate) fn cut(&self, from: NodeId, to: NodeId) {
+    pub fn cut(&self, from: NodeId, to: NodeId) {
         self.lock().cut.insert((from, to));
     }
 
     /// Repairs all cuts.
-    pub(crate) fn heal(&self) {
+    pub fn heal(&self) {
         self.lock().cut.clear();
     }
 
     /// A hash of everything sent so far; equal in equal runs.
-    pub(crate) fn digest(&self) -> u64 {
+    pub fn digest(&self) -> u64 {
         self.lock().digest
     }
 
@@ -109,7 +121,11 @@ impl Switch {
         let mut wires = self.lock();
         let (shortest, longest) = wires.weather.delay;
         let span = u64::try_from((longest - shortest).as_micros()).unwrap_or(0) + 1;
-        let delay = shortest + Duration::from_micros(draw(&mut wires.random) % span);
+        let mut delay = shortest + Duration::from_micros(draw(&mut wires.random) % span);
+        if wires.weather.late_permille > 0 && draw(&mut wires.random) % 1000 < wires.weather.late_permille {
+            delay += wires.weather.late;
+        }
+        delay += wires.far.get(&(from, to)).copied().unwrap_or_default();
         let lost = draw(&mut wires.random) % 1000 < wires.weather.loss_permille;
         let doubled = draw(&mut wires.random) % 1000 < wires.weather.duplicate_permille;
         let line = from << 40 ^ to << 32 ^ bytes as u64 ^ (delay.as_micros() as u64) << 8;

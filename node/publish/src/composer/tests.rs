@@ -105,6 +105,20 @@ fn a_version_that_cannot_be_used_leaves_the_last_good_one_and_is_named() {
 }
 
 #[test]
+fn a_log_that_is_behind_the_disk_does_not_take_the_configuration_back() {
+    let mut state = State::default();
+    put(&mut state, "1", |_| {});
+    let before = state.clone();
+    put(&mut state, "2", |_| {});
+    let first = compose(&mut composer("a"), &state, 1).unwrap().snapshot;
+    let mut restarted = Composer::new(&first, "a");
+    assert!(compose(&mut restarted, &before, 1).is_none());
+    assert!(compose(&mut restarted, &before, 3).is_none(), "nor when limits are shared by more nodes");
+    let caught_up = compose(&mut restarted, &state, 1).unwrap();
+    assert_eq!(served(&caught_up).as_deref(), Some("2"));
+}
+
+#[test]
 fn what_is_gone_from_the_log_is_not_served_on_from_disk() {
     let mut state = State::default();
     put(&mut state, "1", |_| {});

@@ -11,7 +11,16 @@ use std::time::Duration;
 
 #[test]
 fn storms_over_two_regions_lose_nothing() {
-    for seed in super::seeds(5) {
+    storms_lose_nothing(1..=2);
+}
+
+#[test]
+fn more_storms_over_two_regions_lose_nothing() {
+    storms_lose_nothing(3..=5);
+}
+
+fn storms_lose_nothing(all: std::ops::RangeInclusive<u64>) {
+    for seed in super::seeds(all) {
         let setting = Setting { land: Land::TwoRegions(3), time: Duration::from_secs(30), disks_lie: false };
         let report = run(seed, setting);
         println!("seed {seed} {report:?}");

@@ -2,14 +2,9 @@
 
 use super::pause;
 use crate::{
-    Encode, GroupId, GroupScope, GroupSpec, Handle, Inbox, Machine, MachineError, NodeId, Options, Profile,
-    Service, Tuning,
-    addresses::Addresses,
-    group,
-    runtime::{self, Instant, Task},
-    service::Parts,
-    store::{checkpoint::CheckpointMemory, memory::Disk},
-    transport::memory::{Switch, Weather},
+    Encode, GroupId, GroupScope, Handle, Inbox, Machine, MachineError, NodeId, Profile, Tuning, group,
+    runtime::Instant,
+    sim::{Cluster, Place, Plan, Switch, Weather},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -38,10 +33,8 @@ pub(super) struct World {
     pub(super) ids: Vec<NodeId>,
     /// All groups and the nodes that run them.
     pub(super) groups: BTreeMap<GroupId, Vec<NodeId>>,
-    disks: BTreeMap<NodeId, (Disk, Arc<CheckpointMemory>)>,
-    running: Arc<Mutex<BTreeMap<NodeId, (Handle, Task)>>>,
+    cluster: Cluster,
     record: Arc<Mutex<Record>>,
-    manual_placement: bool,
 }
 
 /// What was promised and what was seen.
@@ -86,16 +79,19 @@ impl Land {
     pub(super) fn groups(self, id: NodeId) -> Vec<(GroupId, GroupScope)> {
         let mut groups = GROUPS.map(|group| (group, GroupScope::Cluster)).to_vec();
         if matches!(self, Self::TwoRegions(_)) {
-            let ledger = |shard| group::ledger(&self.meta(id).region, shard);
+            let ledger = |shard| group::ledger(self.region(id), shard);
             let shards = (0..group::LEDGER_SHARDS).zip(0..);
             groups.extend(shards.map(|(shard, spread)| (ledger(shard), GroupScope::Region { spread })));
         }
         groups
     }
 
-    fn meta(self, id: NodeId) -> crate::NodeMeta {
-        let region = if matches!(self, Self::TwoRegions(_)) && id > 3 { "s" } else { "r" };
-        crate::NodeMeta { address: String::new(), region: region.to_owned(), az: format!("z{id}") }
+    fn region(self, id: NodeId) -> &'static str {
+        if matches!(self, Self::TwoRegions(_)) && id > 3 { "s" } else { "r" }
+    }
+
+    fn place(self, id: NodeId) -> Place {
+        Place { region: self.region(id).to_owned(), az: format!("z{id}"), groups: self.groups(id) }
     }
 }
 
@@ -125,27 +121,34 @@ impl World {
 
     /// Starts all nodes; of every group only the first of its nodes is a member.
     pub(super) async fn founded(seed: u64, land: Land, disks_lie: bool, manual_placement: bool) -> Self {
-        let disk = |id: u64| {
-            let disk = Disk::new(seed ^ (id << 32), Duration::from_millis(4));
-            disk.lie(disks_lie);
-            (disk, Arc::new(CheckpointMemory::default()))
-        };
         let ids: Vec<NodeId> = (1..=land.nodes()).collect();
         let mut groups = BTreeMap::<_, Vec<_>>::new();
         for (id, (group, _)) in ids.iter().flat_map(|id| land.groups(*id).into_iter().map(move |g| (*id, g)))
         {
             groups.entry(group).or_default().push(id);
         }
-        let world = Self {
-            switch: Switch::new(seed),
-            land,
-            disks: ids.iter().map(|id| (*id, disk(*id))).collect(),
-            ids,
-            groups,
-            running: Arc::default(),
-            record: Arc::default(),
-            manual_placement,
-        };
+        let record: Arc<Mutex<Record>> = Arc::default();
+        let tallies = record.clone();
+        let cluster = Cluster::new(Plan {
+            seed,
+            places: ids.iter().map(|id| (*id, land.place(*id))).collect(),
+            profile: Profile::Lan,
+            tuning: Tuning {
+                checkpoint_entries: Some(150),
+                log_entries_kept: Some(30),
+                manual_placement,
+                ..Tuning::default()
+            },
+            machines: Arc::new(move |node, group| {
+                Box::new(Tally { node, group, hash: 0, record: tallies.clone() })
+            }),
+            inboxes: Arc::new(|_| Arc::new(NoInbox)),
+        });
+        let switch = cluster.switch().clone();
+        let world = Self { switch, land, ids, groups, cluster, record };
+        for id in &world.ids {
+            world.disk(*id).lie(disks_lie);
+        }
         world.rough_weather();
         for id in &world.ids {
             world.start(*id).await;
@@ -163,6 +166,7 @@ impl World {
             delay: (Duration::from_millis(1), Duration::from_millis(5)),
             loss_permille: 5,
             duplicate_permille: 5,
+            ..Weather::default()
         });
     }
 
@@ -182,62 +186,40 @@ impl World {
 
     /// Starts a node on what its disk has kept.
     pub(super) async fn start(&self, id: NodeId) {
-        let (disk, checkpoints) = &self.disks[&id];
-        let addresses = Addresses::default();
-        let places = self
-            .ids
-            .iter()
-            .map(|id| (*id, crate::NodeMeta { address: format!("n{id}"), ..self.land.meta(*id) }));
-        addresses.learn(places);
-        let parts = Parts {
-            options: options(id, self.land.meta(id), self.manual_placement),
-            advertise: format!("n{id}"),
-            transport: Arc::new(self.switch.attach(id)),
-            backend: Arc::new(disk.open()),
-            checkpoints: checkpoints.clone(),
-            addresses,
-        };
-        let tally = |group| Tally { node: id, group, hash: 0, record: self.record.clone() };
-        let spec = |(group, scope)| GroupSpec { id: group, machine: Box::new(tally(group)), scope };
-        let groups = self.land.groups(id).into_iter().map(spec).collect();
-        match Service::assemble(parts, groups, Arc::new(NoInbox)).await {
-            Ok(service) => {
-                let handle = service.handle();
-                let record = self.record.clone();
-                let task = runtime::spawn_scoped(async move {
-                    if let Err(error) = service.run(std::future::pending()).await {
-                        lock(&record).violations.push(format!("node {id} stopped: {error}"));
-                    }
-                });
-                lock(&self.running).insert(id, (handle, task));
-            }
-            Err(error) => self.record().violations.push(format!("node {id} did not start: {error}")),
+        if let Err(error) = self.cluster.start(id).await {
+            self.record().violations.push(format!("node {id} did not start: {error}"));
         }
     }
 
     /// Cuts the power of a node.
     pub(super) fn cut_power(&self, id: NodeId) {
-        self.switch.detach(id);
-        drop(lock(&self.running).remove(&id));
-        self.disks[&id].0.cut();
+        self.cluster.cut_power(id);
     }
 
     /// From now on a node cannot write.
     pub(super) fn fill_disk(&self, id: NodeId) {
-        self.disks[&id].0.fill(true);
+        self.disk(id).fill(true);
     }
 
     /// From now on a node's disk has so much room, whatever is written; `None` is plenty.
     pub(super) fn leave_room(&self, id: NodeId, bytes: Option<u64>) {
-        self.disks[&id].0.leave_room(bytes);
+        self.disk(id).leave_room(bytes);
     }
 
     pub(super) fn handle(&self, id: NodeId) -> Option<Handle> {
-        lock(&self.running).get(&id).map(|(handle, _)| handle.clone())
+        self.cluster.handle(id)
     }
 
+    fn disk(&self, id: NodeId) -> &crate::sim::Disk {
+        self.cluster.disk(id).expect("every node has a disk")
+    }
+
+    /// The record, to which nodes that stopped by themselves have been added.
     pub(super) fn record(&self) -> MutexGuard<'_, Record> {
-        lock(&self.record)
+        let mut record = lock(&self.record);
+        let stopped = self.cluster.ended();
+        record.violations.extend(stopped.iter().map(|(id, error)| format!("node {id} stopped: {error}")));
+        record
     }
 }
 
@@ -295,26 +277,6 @@ impl Inbox for NoInbox {
 fn mix(hash: u64, index: u64, command: &[u8]) -> u64 {
     let seed = (hash ^ index).wrapping_mul(0x0100_0000_01b3);
     command.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-fn options(id: NodeId, meta: crate::NodeMeta, manual_placement: bool) -> Options {
-    Options {
-        cluster_name: "sim".to_owned(),
-        node: id,
-        region: meta.region,
-        az: meta.az,
-        data_dir: "unused".into(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        advertise: String::new(),
-        profile: Profile::Lan,
-        opens_patiently: false,
-        tuning: Tuning {
-            checkpoint_entries: Some(150),
-            log_entries_kept: Some(30),
-            manual_placement,
-            ..Tuning::default()
-        },
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,0 +1,183 @@
+//! Makes a schedule of faults happen: at every moment the world is as bad as all faults that have begun and not ended make it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tidegate_cluster_sim::{
+    NodeId,
+    sim::{self, Weather},
+};
+
+use super::{
+    desk::lock,
+    fault::{Fault, What},
+    world::World,
+};
+
+/// Ways take this long on a good day, in milliseconds.
+const DELAY_MS: (u64, u64) = (1, 3);
+/// By how much a late message is late.
+const LATE: Duration = Duration::from_millis(30);
+/// Longest sync of a good disk.
+const SYNC_MAX: Duration = Duration::from_millis(4);
+/// How often somebody looks after nodes that ended.
+const LOOK: Duration = Duration::from_millis(250);
+/// Looks after everything is whole: a node notices within a second that its log has failed.
+const LOOKS: u32 = 8;
+
+/// The faults of a run as they go by.
+pub(crate) struct Nemesis<'a> {
+    world: &'a World,
+    /// By end, then number.
+    active: BTreeMap<(u64, usize), What>,
+    /// Nodes whose disk was broken and that must be expected to end.
+    doomed: BTreeSet<NodeId>,
+}
+
+impl<'a> Nemesis<'a> {
+    /// Nothing is broken yet.
+    pub(crate) fn new(world: &'a World) -> Self {
+        Self { world, active: BTreeMap::new(), doomed: BTreeSet::new() }
+    }
+
+    /// Lets a schedule happen for `length_ms`, or until something does not hold.
+    pub(crate) async fn rage(&mut self, faults: &[Fault], length_ms: u64) {
+        let began_ms = self.now_ms();
+        let mut next = faults.iter().enumerate().peekable();
+        loop {
+            let now_ms = self.now_ms() - began_ms;
+            if now_ms >= length_ms || self.world.is_broken() {
+                break;
+            }
+            let mut has_changed = false;
+            while let Some((end, number)) =
+                self.active.keys().next().copied().filter(|(end, _)| *end <= now_ms)
+            {
+                has_changed |= self.active.remove(&(end, number)).is_some();
+            }
+            while let Some((number, fault)) = next.next_if(|(_, fault)| fault.at_ms <= now_ms) {
+                *self.world.watch.lock().counts.faults.entry(fault.what.name()).or_default() += 1;
+                self.begin(&fault.what);
+                self.active.insert((fault.at_ms + fault.for_ms.max(1), number), fault.what.clone());
+                has_changed = true;
+            }
+            if has_changed {
+                self.apply().await;
+            }
+            self.bury().await;
+            let ends = self.active.keys().next().map(|(end, _)| *end);
+            let begins = next.peek().map(|(_, fault)| fault.at_ms);
+            let due_ms = ends.into_iter().chain(begins).chain([length_ms]).min().unwrap_or(length_ms);
+            sim::sleep(Duration::from_millis(due_ms.saturating_sub(now_ms).max(1)).min(LOOK)).await;
+        }
+    }
+
+    /// Everything is whole again, and nodes that had ended or were about to are started.
+    pub(crate) async fn heal(mut self) {
+        self.active.clear();
+        self.apply().await;
+        for _ in 0..LOOKS {
+            sim::sleep(LOOK).await;
+            self.bury().await;
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.world.watch.lock().now_us() / 1_000
+    }
+
+    /// What happens once.
+    fn begin(&mut self, what: &What) {
+        match what {
+            What::BrokenDisk { node } => drop(self.doomed.insert(*node)),
+            What::MoveLeader { group, node } => {
+                let groups: Vec<_> = self.world.land.founders().into_keys().collect();
+                let Some(handle) = self.world.handle(*node) else { return };
+                let group = groups[group % groups.len()];
+                sim::spawn(async move {
+                    let _refused = sim::timeout(Duration::from_secs(2), handle.transfer(group, None)).await;
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes the world what the active faults make it.
+    async fn apply(&self) {
+        let world = self.world;
+        let mut dark: BTreeSet<NodeId> = BTreeSet::new();
+        let mut sync = BTreeMap::new();
+        let (mut full, mut broken, mut off) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let switch = world.cluster.switch();
+        switch.heal();
+        let mut weather = fair();
+        for what in self.active.values() {
+            match what {
+                What::PowerCut { nodes } => dark.extend(nodes),
+                What::ZoneLoss { zone } => dark.extend(world.land.in_zone(zone)),
+                What::Cut { from, to, mutual } => {
+                    for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))) {
+                        switch.cut(from, to);
+                        if *mutual {
+                            switch.cut(to, from);
+                        }
+                    }
+                }
+                What::Weather { delay_ms, loss, doubled, late } => {
+                    weather.delay.1 = weather.delay.1.max(Duration::from_millis(*delay_ms + DELAY_MS.0));
+                    weather.loss_permille += loss;
+                    weather.duplicate_permille += doubled;
+                    weather.late_permille += late;
+                }
+                What::SlowDisk { node, sync_ms } => drop(sync.insert(*node, Duration::from_millis(*sync_ms))),
+                What::FullDisk { node } => drop(full.insert(*node)),
+                What::BrokenDisk { node } => drop(broken.insert(*node)),
+                What::ClockJump { node, seconds } => drop(off.insert(*node, *seconds)),
+                What::MoveLeader { .. } => {}
+            }
+        }
+        switch.weather(weather);
+        for id in world.land.ids() {
+            if let (Some(disk), Some(kept), Some(clock)) =
+                (world.cluster.disk(id), world.kept(id), world.clock(id))
+            {
+                disk.slow(sync.get(&id).copied().unwrap_or(SYNC_MAX));
+                disk.leave_room(full.contains(&id).then_some(0));
+                disk.fill(broken.contains(&id));
+                lock(kept).fill(full.contains(&id) || broken.contains(&id));
+                clock.set_off(off.get(&id).copied().unwrap_or(0));
+            }
+            if dark.contains(&id) {
+                world.cut_power(id);
+            } else if !broken.contains(&id) {
+                world.start(id).await;
+            }
+        }
+    }
+
+    /// Nodes that ended lie where they are until their disk is well; only a broken disk explains it.
+    async fn bury(&mut self) {
+        for (id, error) in self.world.cluster.ended() {
+            self.world.cut_power(id);
+            if !self.doomed.contains(&id) {
+                self.world.watch.ended(id, &error.to_string());
+            }
+            let is_broken = |what: &What| matches!(what, What::BrokenDisk { node } if *node == id);
+            if !self.active.values().any(is_broken) {
+                self.world.start(id).await;
+            }
+        }
+    }
+}
+
+/// A good day.
+fn fair() -> Weather {
+    let (least, most) = DELAY_MS;
+    Weather {
+        delay: (Duration::from_millis(least), Duration::from_millis(most)),
+        late: LATE,
+        ..Weather::default()
+    }
+}
