@@ -3,7 +3,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
-use tidegate_cluster::{GroupSpec, group, identity};
+use tidegate_cluster::{Enroller, GroupSpec, group, identity};
 use tidegate_gateway::Snapshot;
 use tidegate_publish::{Composer, Hold};
 use tidegate_telemetry::{access_log, metrics::Registry, trace::LogFormat};
@@ -22,6 +22,7 @@ use crate::{
     inbox::PeerInbox,
     limits::{self, Desk as LimitDesk, top::RegionLimits, usage::LedgerUsage},
     members::{Members, epoch_s},
+    opening::Opening,
     options::NodeOptions,
     publish::{self, Counters, Publisher},
     replica::{ConfigMachine, Replica},
@@ -97,7 +98,7 @@ async fn serve(
     let registry = Registry::default();
     registry.build_info(env!("CARGO_PKG_VERSION"), "");
     let counters = Arc::new(Counters::default());
-    let limit_desk = LimitDesk::new(node, &options.node.region, &folder)?;
+    let limit_desk = LimitDesk::new(node, &options.node.region, &folder);
     let (first, hold) = first_snapshot(&options, &counters, &limit_desk);
     let mut services = Services::new(shutdown.clone());
     let (replica, machine) = Replica::new();
@@ -110,14 +111,18 @@ async fn serve(
     let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
     services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
 
-    let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone()));
+    let disk = Opening::default();
+    disk.observe(&registry);
+    let vitals =
+        Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone(), disk.clone()));
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
     services.spawn("admin", admin.run(shutdown.asked()));
     let inbox = inbox(&vitals, &asked_edge, &limit_desk, &counters);
-    let opening = open_cluster(&options, identity, machine, &replica, inbox, &limit_desk, &asked_edge);
+    let opening =
+        open_cluster((&options, &disk), identity, machine, &replica, inbox, &limit_desk, &asked_edge);
     let Agreement { cluster, handle, store, members } = tokio::select! {
         opened = opening => opened?,
-        // A log that is tried again and again must not keep the node from ending.
+        // A disk that is tried again and again must not keep the node from ending.
         () = signalled.asked() => {
             shutdown.ask();
             return services.finish().await;
@@ -164,7 +169,7 @@ struct Agreement {
 
 /// Opens the log, restores the replica from it, and opens the door for joining nodes.
 async fn open_cluster(
-    options: &NodeOptions,
+    (options, disk): (&NodeOptions, &Opening),
     identity: identity::Identity,
     machine: ConfigMachine,
     replica: &Replica,
@@ -176,11 +181,10 @@ async fn open_cluster(
     let (door, open_door) = EnrollDesk::new();
     let mut groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
     groups.extend(limits.groups());
-    let mut settings = cluster_options(options, &identity);
-    // A node that serves its snapshot from disk is worth more than one that ends because its log is out of reach.
-    settings.opens_patiently = edge.serving().revision() > 0;
-    let cluster =
-        tidegate_cluster::Service::new(settings, identity, groups, inbox, Some(Arc::new(door))).await?;
+    let settings = cluster_options(options, &identity);
+    let storage = disk.open(&settings, limits, edge.serving().revision() > 0).await?;
+    let door = Some(Arc::new(door) as Arc<dyn Enroller>);
+    let cluster = tidegate_cluster::Service::on(storage, settings, identity, groups, inbox, door).await?;
     let handle = cluster.handle();
     caches::zone::join(&handle, edge);
     let store = ConfigStore::new(handle.clone(), replica.clone());
@@ -364,7 +368,6 @@ pub(crate) fn cluster_options(
         listen: options.cluster.listen,
         advertise: options.advertise(),
         profile: options.cluster.profile,
-        opens_patiently: false,
         tuning: options.cluster.tuning.clone(),
     }
 }

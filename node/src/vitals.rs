@@ -17,7 +17,8 @@ use tidegate_telemetry::{
 };
 
 use crate::{
-    inbox::Describe, members::epoch_s, options::NodeOptions, publish::Counters, replica::Replica, resting,
+    inbox::Describe, members::epoch_s, opening::Opening, options::NodeOptions, publish::Counters,
+    replica::Replica, resting,
 };
 
 /// Facts of a running node.
@@ -30,6 +31,7 @@ pub(crate) struct Vitals {
     replica: Replica,
     edge: tidegate_edge::Handle,
     counters: Arc<Counters>,
+    disk: Opening,
     opened: AtomicBool,
     stopping: AtomicBool,
 }
@@ -42,6 +44,7 @@ impl Vitals {
         replica: Replica,
         edge: tidegate_edge::Handle,
         counters: Arc<Counters>,
+        disk: Opening,
     ) -> Self {
         Self {
             node,
@@ -52,6 +55,7 @@ impl Vitals {
             replica,
             edge,
             counters,
+            disk,
             opened: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
@@ -111,9 +115,14 @@ impl Vitals {
             false => Err("no snapshot is served yet".into()),
         });
         let this = self.clone();
-        checks.add(Probe::Ready, "start", move || match this.opened.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err("the node is still opening its log".into()),
+        checks.add(Probe::Ready, "start", move || {
+            match (this.opened.load(Ordering::Relaxed), this.disk.obstacle()) {
+                (true, _) => Ok(()),
+                (false, None) => Err("the node is still opening its log".into()),
+                (false, Some(reason)) => Err(format!(
+                    "degraded: the disk cannot be used, the snapshot on disk is served ({reason})"
+                )),
+            }
         });
         let this = self.clone();
         checks.add(Probe::Ready, "drain", move || match this.resting() {

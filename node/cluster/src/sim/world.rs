@@ -307,7 +307,6 @@ fn options(id: NodeId, meta: crate::NodeMeta, manual_placement: bool) -> Options
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: String::new(),
         profile: Profile::Lan,
-        opens_patiently: false,
         tuning: Tuning {
             checkpoint_entries: Some(150),
             log_entries_kept: Some(30),
