@@ -111,8 +111,7 @@ async fn serve(
     let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
     services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
 
-    let disk = Opening::default();
-    disk.observe(&registry);
+    let disk = Opening::new(&registry);
     let vitals =
         Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone(), disk.clone()));
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
@@ -147,7 +146,7 @@ async fn serve(
     let opened = vitals.clone();
     tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
     let (stop_cluster, stop_control) = (shutdown.asked(), shutdown.asked());
-    services.spawn("publish", publisher.run(shutdown.asked()));
+    services.spawn("publish", publish_whole(publisher, handle.clone(), shutdown.asked()));
     let region = options.node.region.clone();
     tokio::spawn(limits::serve(limit_desk.clone(), handle.clone(), store.clone(), region, holders));
     let stop_cluster = limits::last_words(stop_cluster, served, limit_desk, handle.clone());
@@ -182,9 +181,14 @@ async fn open_cluster(
     let mut groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
     groups.extend(limits.groups());
     let settings = cluster_options(options, &identity);
-    let storage = disk.open(&settings, limits, edge.serving().revision() > 0).await?;
+    let has_snapshot = edge.serving().revision() > 0;
+    let storage = disk.open(&settings, limits, has_snapshot).await?;
     let door = Some(Arc::new(door) as Arc<dyn Enroller>);
-    let cluster = tidegate_cluster::Service::on(storage, settings, identity, groups, inbox, door).await?;
+    let opened = tidegate_cluster::Service::on(storage, settings, identity, groups, inbox, door).await;
+    let cluster = match opened {
+        Err(error @ tidegate_cluster::Error::Storage(_)) if has_snapshot => disk.stay_closed(&error).await,
+        opened => opened?,
+    };
     let handle = cluster.handle();
     caches::zone::join(&handle, edge);
     let store = ConfigStore::new(handle.clone(), replica.clone());
@@ -195,6 +199,21 @@ async fn open_cluster(
     }));
     let members = Members::new(name, ca_sha256, handle.clone(), store.clone());
     Ok(Agreement { cluster, handle, store, members })
+}
+
+/// Publishes once the log is whole: one that lost entries leads to an older configuration than the one that is served from disk.
+async fn publish_whole(
+    publisher: Publisher,
+    handle: tidegate_cluster::Handle,
+    asked: impl Future<Output = ()>,
+) -> Result<(), NodeError> {
+    let mut asked = std::pin::pin!(asked);
+    tokio::select! {
+        // A service that has stopped publishes nothing any more.
+        _stopped = handle.whole(group::CONFIG) => {}
+        () = &mut asked => return Ok(()),
+    }
+    publisher.run(asked).await
 }
 
 /// What other nodes may ask this one.

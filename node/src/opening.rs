@@ -27,14 +27,16 @@ impl Opening {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the metrics say whether there is an obstacle.
-    pub(crate) fn observe(&self, registry: &Registry) {
-        let this = self.clone();
+    /// Of a disk that has not been tried; metrics say when there is an obstacle.
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let this = Self::default();
+        let seen = this.clone();
         registry.collector(move |encoder| {
-            let is_so = f64::from(u8::from(this.obstacle().is_some()));
+            let is_so = f64::from(u8::from(seen.obstacle().is_some()));
             let help = "1 while the node serves the snapshot on disk alone, because the disk takes no writes or cannot be read";
             encoder.gauge("disk_refused", help, &[], is_so);
         });
+        this
     }
 
     /// Opens the disk. With `is_patient` it is tried again for as long as it takes.
@@ -69,6 +71,16 @@ impl Opening {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// Says that the disk will not be opened before somebody has looked at it. Never returns: what the node serves, it serves on.
+    pub(crate) async fn stay_closed<T>(&self, error: &tidegate_cluster::Error) -> T {
+        tracing::error!(
+            %error,
+            "what is on disk cannot be used: this node serves the snapshot it has read, and takes no part in the cluster"
+        );
+        self.tell(Some(error.to_string()));
+        std::future::pending().await
     }
 
     /// Notes an obstacle; returns the one before.

@@ -176,12 +176,7 @@ impl Vitals {
         encoder.gauge("crash_loop", help, &[], is_held);
         let help = "Defects that ended one request, connection or compilation";
         encoder.counter("panics_contained", help, &[], panics::contained_count());
-        for (name, trouble) in [("slow", DiskTrouble::Slow), ("full", DiskTrouble::Full)] {
-            let is_so = f64::from(u8::from(cluster.disk_trouble() == Some(trouble)));
-            let help =
-                "1 while the disk keeps the node from leading (slow), or from taking anything in (full)";
-            encoder.gauge("disk_trouble", help, &[("trouble", name)], is_so);
-        }
+        sample_disk(cluster, encoder);
         self.sample_listeners(encoder);
         sample_group(cluster, group::CONFIG, "config", encoder);
         for shard in 0..group::LEDGER_SHARDS {
@@ -265,6 +260,17 @@ impl Vitals {
     }
 }
 
+/// Samples of what is wrong with the disk.
+fn sample_disk(cluster: &Handle, encoder: &mut Encoder) {
+    for (name, trouble) in [("slow", DiskTrouble::Slow), ("full", DiskTrouble::Full)] {
+        let is_so = f64::from(u8::from(cluster.disk_trouble() == Some(trouble)));
+        let help = "1 while the disk keeps the node from leading (slow), or from taking anything in (full)";
+        encoder.gauge("disk_trouble", help, &[("trouble", name)], is_so);
+    }
+    let help = "Damaged logs and checkpoints that were found on disk since the start";
+    encoder.counter("disk_damages", help, &[], cluster.damages());
+}
+
 /// Samples of one replicated log, where this node has it.
 fn sample_group(cluster: &Handle, id: GroupId, name: &str, encoder: &mut Encoder) {
     let Ok(status) = cluster.status(id) else { return };
@@ -276,6 +282,8 @@ fn sample_group(cluster: &Handle, id: GroupId, name: &str, encoder: &mut Encoder
         &labels,
         f64::from(u8::from(status.role == Role::Leader)),
     );
+    let help = "1 while the log lacks entries that it has lost, so that the node decides no election";
+    encoder.gauge("raft_log_damaged", help, &labels, f64::from(u8::from(status.is_damaged)));
     encoder.gauge("raft_applied_index", "Applied log index", &labels, status.applied.unwrap_or(0) as f64);
     encoder.gauge(
         "raft_commit_index",

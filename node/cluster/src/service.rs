@@ -11,6 +11,7 @@ use crate::{
         group::{Ground, Group},
         pulse,
         serve::Desk,
+        voice,
     },
     reconcile,
     runtime::{self, Task},
@@ -183,6 +184,7 @@ impl Service {
             tasks.push(runtime::spawn_scoped(reconcile::run(self.node.clone(), group.clone())));
             tasks.push(runtime::spawn_scoped(pulse::run(group.clone())));
             tasks.push(runtime::spawn_scoped(tenure::run(group.clone())));
+            tasks.push(runtime::spawn_scoped(voice::run(self.node.clone(), group.clone())));
         }
         tasks.push(runtime::spawn_scoped(keep_addresses(self.node.clone())));
         tasks

@@ -222,6 +222,11 @@ impl World {
         self.disks[&id].0.cut();
     }
 
+    /// Has the disk of a node that is off lose a part of what it kept; returns how many values.
+    pub(super) fn damage_disk(&self, id: NodeId) -> usize {
+        self.disks[&id].0.damage()
+    }
+
     /// From now on a node cannot write.
     pub(super) fn fill_disk(&self, id: NodeId) {
         self.disks[&id].0.fill(true);
