@@ -103,7 +103,7 @@ mod tests {
         let report = NodeReportV1 { serving_revision: 3, ..Default::default() };
         let copy = report.clone();
         let folder = tempfile::tempdir().unwrap();
-        let limits = Desk::new(1, "r", folder.path()).unwrap();
+        let limits = Desk::new(1, "r", folder.path());
         let counted = StageCountV1 { requests: 7, ..StageCountV1::default() };
         let count: Count = Arc::new(move |stages| vec![counted; stages.len()]);
         let empty = || MessageV1::CacheFound(Vec::new());

@@ -24,11 +24,12 @@ use tidegate_throttle::{
 };
 use tokio::sync::{Notify, watch};
 
-use crate::node::NodeError;
 pub(crate) use agent::{last_words, serve};
+use incarnation::Life;
 
 /// What the parts of a node share about limits.
 pub(crate) struct Desk {
+    life: Mutex<Life>,
     node: NodeId,
     /// The region, when this node speaks for it.
     region: Region,
@@ -56,14 +57,11 @@ struct Shard {
 }
 
 impl Desk {
-    /// Before anything is limited. Counts this start of the node.
-    ///
-    /// # Errors
-    /// The count cannot be kept in `folder`.
-    pub(crate) fn new(node: NodeId, region: &str, folder: &std::path::Path) -> Result<Arc<Self>, NodeError> {
-        let incarnation = incarnation::next(folder)?;
+    /// Before anything is limited. Counts this start of the node in `folder`, if the disk lets it.
+    pub(crate) fn new(node: NodeId, region: &str, folder: &std::path::Path) -> Arc<Self> {
+        let life = Life::begin(folder);
         let bank = Arc::new(Bank::new());
-        let identity = Identity { holder: node, incarnation, has_lived: incarnation > 1 };
+        let identity = Identity { holder: node, incarnation: life.number(), has_lived: life.may_be_later() };
         let timing = Timing::default();
         let shard = |number: usize| Shard {
             group: if number == GLOBAL { group::GLOBAL_LEDGER } else { group::ledger(region, number as u8) },
@@ -72,7 +70,8 @@ impl Desk {
             reported: Notify::new(),
             applied: Arc::default(),
         };
-        Ok(Arc::new(Self {
+        Arc::new(Self {
+            life: Mutex::new(life),
             node,
             region: Region { holder: region_holder(region), node },
             limiter: Limiter::new(bank.clone()),
@@ -83,7 +82,18 @@ impl Desk {
             news: Notify::new(),
             messages: Arc::default(),
             spans: watch::Sender::new(false),
-        }))
+        })
+    }
+
+    /// Makes sure that this start is counted on disk. Until it is, the agent may tell nobody anything, and limits as a node without
+    /// contact does: what an earlier life was granted must not be taken for this one's.
+    ///
+    /// # Errors
+    /// The disk does not take it; to be tried again. Blocking.
+    pub(crate) fn count_life(&self) -> std::io::Result<()> {
+        let number = lock(&self.life).count()?;
+        self.agent().count_life(number);
+        Ok(())
     }
 
     /// The limits as the data plane asks them.

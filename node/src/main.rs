@@ -11,6 +11,7 @@ mod inbox;
 mod limits;
 mod members;
 mod node;
+mod opening;
 mod options;
 mod publish;
 mod recover;

@@ -3,7 +3,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
-use tidegate_cluster::{GroupSpec, group, identity};
+use tidegate_cluster::{Enroller, GroupSpec, group, identity};
 use tidegate_gateway::Snapshot;
 use tidegate_publish::{Composer, Hold};
 use tidegate_telemetry::{access_log, metrics::Registry, trace::LogFormat};
@@ -22,6 +22,7 @@ use crate::{
     inbox::PeerInbox,
     limits::{self, Desk as LimitDesk, top::RegionLimits, usage::LedgerUsage},
     members::{Members, epoch_s},
+    opening::Opening,
     options::NodeOptions,
     publish::{self, Counters, Publisher},
     replica::{ConfigMachine, Replica},
@@ -97,7 +98,7 @@ async fn serve(
     let registry = Registry::default();
     registry.build_info(env!("CARGO_PKG_VERSION"), "");
     let counters = Arc::new(Counters::default());
-    let limit_desk = LimitDesk::new(node, &options.node.region, &folder)?;
+    let limit_desk = LimitDesk::new(node, &options.node.region, &folder);
     let (first, hold) = first_snapshot(&options, &counters, &limit_desk);
     let mut services = Services::new(shutdown.clone());
     let (replica, machine) = Replica::new();
@@ -110,14 +111,17 @@ async fn serve(
     let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
     services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
 
-    let vitals = Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone()));
+    let disk = Opening::new(&registry);
+    let vitals =
+        Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone(), disk.clone()));
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
     services.spawn("admin", admin.run(shutdown.asked()));
     let inbox = inbox(&vitals, &asked_edge, &limit_desk, &counters);
-    let opening = open_cluster(&options, identity, machine, &replica, inbox, &limit_desk, &asked_edge);
+    let opening =
+        open_cluster((&options, &disk), identity, machine, &replica, inbox, &limit_desk, &asked_edge);
     let Agreement { cluster, handle, store, members } = tokio::select! {
         opened = opening => opened?,
-        // A log that is tried again and again must not keep the node from ending.
+        // A disk that is tried again and again must not keep the node from ending.
         () = signalled.asked() => {
             shutdown.ask();
             return services.finish().await;
@@ -142,7 +146,7 @@ async fn serve(
     let opened = vitals.clone();
     tokio::spawn(red_then_stop(signalled, vitals, options.gateway.drain_delay_ms, shutdown.clone()));
     let (stop_cluster, stop_control) = (shutdown.asked(), shutdown.asked());
-    services.spawn("publish", publisher.run(shutdown.asked()));
+    services.spawn("publish", publish_whole(publisher, handle.clone(), shutdown.asked()));
     let region = options.node.region.clone();
     tokio::spawn(limits::serve(limit_desk.clone(), handle.clone(), store.clone(), region, holders));
     let stop_cluster = limits::last_words(stop_cluster, served, limit_desk, handle.clone());
@@ -164,7 +168,7 @@ struct Agreement {
 
 /// Opens the log, restores the replica from it, and opens the door for joining nodes.
 async fn open_cluster(
-    options: &NodeOptions,
+    (options, disk): (&NodeOptions, &Opening),
     identity: identity::Identity,
     machine: ConfigMachine,
     replica: &Replica,
@@ -176,11 +180,15 @@ async fn open_cluster(
     let (door, open_door) = EnrollDesk::new();
     let mut groups = vec![GroupSpec::cluster(group::CONFIG, machine)];
     groups.extend(limits.groups());
-    let mut settings = cluster_options(options, &identity);
-    // A node that serves its snapshot from disk is worth more than one that ends because its log is out of reach.
-    settings.opens_patiently = edge.serving().revision() > 0;
-    let cluster =
-        tidegate_cluster::Service::new(settings, identity, groups, inbox, Some(Arc::new(door))).await?;
+    let settings = cluster_options(options, &identity);
+    let has_snapshot = edge.serving().revision() > 0;
+    let storage = disk.open(&settings, limits, has_snapshot).await?;
+    let door = Some(Arc::new(door) as Arc<dyn Enroller>);
+    let opened = tidegate_cluster::Service::on(storage, settings, identity, groups, inbox, door).await;
+    let cluster = match opened {
+        Err(error @ tidegate_cluster::Error::Storage(_)) if has_snapshot => disk.stay_closed(&error).await,
+        opened => opened?,
+    };
     let handle = cluster.handle();
     caches::zone::join(&handle, edge);
     let store = ConfigStore::new(handle.clone(), replica.clone());
@@ -191,6 +199,21 @@ async fn open_cluster(
     }));
     let members = Members::new(name, ca_sha256, handle.clone(), store.clone());
     Ok(Agreement { cluster, handle, store, members })
+}
+
+/// Publishes once the log is whole: one that lost entries leads to an older configuration than the one that is served from disk.
+async fn publish_whole(
+    publisher: Publisher,
+    handle: tidegate_cluster::Handle,
+    asked: impl Future<Output = ()>,
+) -> Result<(), NodeError> {
+    let mut asked = std::pin::pin!(asked);
+    tokio::select! {
+        // A service that has stopped publishes nothing any more.
+        _stopped = handle.whole(group::CONFIG) => {}
+        () = &mut asked => return Ok(()),
+    }
+    publisher.run(asked).await
 }
 
 /// What other nodes may ask this one.
@@ -364,7 +387,6 @@ pub(crate) fn cluster_options(
         listen: options.cluster.listen,
         advertise: options.advertise(),
         profile: options.cluster.profile,
-        opens_patiently: false,
         tuning: options.cluster.tuning.clone(),
     }
 }

@@ -17,7 +17,8 @@ use tidegate_telemetry::{
 };
 
 use crate::{
-    inbox::Describe, members::epoch_s, options::NodeOptions, publish::Counters, replica::Replica, resting,
+    inbox::Describe, members::epoch_s, opening::Opening, options::NodeOptions, publish::Counters,
+    replica::Replica, resting,
 };
 
 /// Facts of a running node.
@@ -30,6 +31,7 @@ pub(crate) struct Vitals {
     replica: Replica,
     edge: tidegate_edge::Handle,
     counters: Arc<Counters>,
+    disk: Opening,
     opened: AtomicBool,
     stopping: AtomicBool,
 }
@@ -42,6 +44,7 @@ impl Vitals {
         replica: Replica,
         edge: tidegate_edge::Handle,
         counters: Arc<Counters>,
+        disk: Opening,
     ) -> Self {
         Self {
             node,
@@ -52,6 +55,7 @@ impl Vitals {
             replica,
             edge,
             counters,
+            disk,
             opened: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
@@ -111,9 +115,14 @@ impl Vitals {
             false => Err("no snapshot is served yet".into()),
         });
         let this = self.clone();
-        checks.add(Probe::Ready, "start", move || match this.opened.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err("the node is still opening its log".into()),
+        checks.add(Probe::Ready, "start", move || {
+            match (this.opened.load(Ordering::Relaxed), this.disk.obstacle()) {
+                (true, _) => Ok(()),
+                (false, None) => Err("the node is still opening its log".into()),
+                (false, Some(reason)) => Err(format!(
+                    "degraded: the disk cannot be used, the snapshot on disk is served ({reason})"
+                )),
+            }
         });
         let this = self.clone();
         checks.add(Probe::Ready, "drain", move || match this.resting() {
@@ -167,12 +176,7 @@ impl Vitals {
         encoder.gauge("crash_loop", help, &[], is_held);
         let help = "Defects that ended one request, connection or compilation";
         encoder.counter("panics_contained", help, &[], panics::contained_count());
-        for (name, trouble) in [("slow", DiskTrouble::Slow), ("full", DiskTrouble::Full)] {
-            let is_so = f64::from(u8::from(cluster.disk_trouble() == Some(trouble)));
-            let help =
-                "1 while the disk keeps the node from leading (slow), or from taking anything in (full)";
-            encoder.gauge("disk_trouble", help, &[("trouble", name)], is_so);
-        }
+        sample_disk(cluster, encoder);
         self.sample_listeners(encoder);
         sample_group(cluster, group::CONFIG, "config", encoder);
         for shard in 0..group::LEDGER_SHARDS {
@@ -256,6 +260,17 @@ impl Vitals {
     }
 }
 
+/// Samples of what is wrong with the disk.
+fn sample_disk(cluster: &Handle, encoder: &mut Encoder) {
+    for (name, trouble) in [("slow", DiskTrouble::Slow), ("full", DiskTrouble::Full)] {
+        let is_so = f64::from(u8::from(cluster.disk_trouble() == Some(trouble)));
+        let help = "1 while the disk keeps the node from leading (slow), or from taking anything in (full)";
+        encoder.gauge("disk_trouble", help, &[("trouble", name)], is_so);
+    }
+    let help = "Damaged logs and checkpoints that were found on disk since the start";
+    encoder.counter("disk_damages", help, &[], cluster.damages());
+}
+
 /// Samples of one replicated log, where this node has it.
 fn sample_group(cluster: &Handle, id: GroupId, name: &str, encoder: &mut Encoder) {
     let Ok(status) = cluster.status(id) else { return };
@@ -267,6 +282,8 @@ fn sample_group(cluster: &Handle, id: GroupId, name: &str, encoder: &mut Encoder
         &labels,
         f64::from(u8::from(status.role == Role::Leader)),
     );
+    let help = "1 while the log lacks entries that it has lost, so that the node decides no election";
+    encoder.gauge("raft_log_damaged", help, &labels, f64::from(u8::from(status.is_damaged)));
     encoder.gauge("raft_applied_index", "Applied log index", &labels, status.applied.unwrap_or(0) as f64);
     encoder.gauge(
         "raft_commit_index",

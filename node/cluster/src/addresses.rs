@@ -40,7 +40,11 @@ impl Addresses {
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join(FILE);
         let nodes = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice::<Stored>(&bytes).map_err(io::Error::other)?.nodes,
+            // Memberships name the nodes again, and whoever calls is known by its certificate.
+            Ok(bytes) => serde_json::from_slice::<Stored>(&bytes).map(|stored| stored.nodes).unwrap_or_else(|error| {
+                tracing::error!(path = %path.display(), %error, "the address book is damaged; it begins anew");
+                BTreeMap::new()
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error),
         };

@@ -110,7 +110,7 @@ impl Condition {
             None => tracing::info!("the disk is well again"),
         }
         for group in node.groups.values() {
-            group.raft.runtime_config().elect(trouble.is_none());
+            group.judge_election();
         }
     }
 }

@@ -108,6 +108,21 @@ impl Handle {
         *self.0.troubles.borrow()
     }
 
+    /// Resolves once this node's log of a group is whole: at once, unless it was found damaged at the start. Then it takes other nodes that
+    /// have what it lacks.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`], or [`Error::Stopped`].
+    pub async fn whole(&self, group: GroupId) -> Result<(), Error> {
+        let mut voice = self.0.group(group)?.voice.follow();
+        voice.wait_for(|is_had| *is_had).await.map(drop).map_err(|_| Error::Stopped)
+    }
+
+    /// Damaged logs and checkpoints that were found on the disks of this process.
+    pub fn damages(&self) -> u64 {
+        crate::store::damage::count()
+    }
+
     /// Follows [`Self::leader`].
     ///
     /// # Errors

@@ -26,6 +26,8 @@ mod service;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod status;
+#[cfg(not(feature = "sim"))]
+mod storage;
 mod store;
 mod tenure;
 mod transport;
@@ -39,6 +41,8 @@ pub use machine::{Encode, EnrollError, EnrollRequest, Enrolled, Enroller, Inbox,
 pub use options::{Options, Profile, Tuning};
 pub use service::Service;
 pub use status::{GroupStatus, PeerStatus, Role};
+#[cfg(not(feature = "sim"))]
+pub use storage::Storage;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

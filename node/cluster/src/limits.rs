@@ -71,8 +71,14 @@ pub(crate) const RECONCILE_BURST: u32 = 8;
 pub(crate) const CAUGHT_UP_ENTRIES: u64 = 100;
 /// Closing waits this long for a change of voters to end, for leadership to move, and for connections to drain, each.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
-/// First and longest pause between attempts to open the log.
-pub(crate) const OPEN_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Groups whose promises are marked beside the log: as many as one block holds.
+pub(crate) const MARKS_MAX: usize = 80;
+/// What was made durable is marked after this time.
+pub(crate) const MARK_PAUSE: Duration = Duration::from_millis(100);
+/// Damaged files kept for whoever wants to look, of each kind.
+pub(crate) const DAMAGED_KEPT: usize = 2;
+/// Room on disk without which a log is not opened, in bytes, where less is not reserved: the engine takes its space in large pieces.
+pub(crate) const OPEN_ROOM_BYTES: u64 = 16 << 20;
 /// A commit that takes longer than this counts as a failed disk: the node stops instead of hanging half alive.
 pub(crate) const COMMIT_STALL: Duration = Duration::from_secs(20);
 /// A commit that takes longer than this makes the disk a slow one: leadership goes elsewhere.

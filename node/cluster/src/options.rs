@@ -26,10 +26,6 @@ pub struct Options {
     /// Timing for the distance between voters.
     #[serde(default)]
     pub profile: Profile,
-    /// Whether a log that cannot be opened is tried again and again, instead of being an error: for a node that has something to do
-    /// without it.
-    #[serde(default)]
-    pub opens_patiently: bool,
     /// Single values that differ from the profile.
     #[serde(default)]
     pub tuning: Tuning,
@@ -179,7 +175,6 @@ mod tests {
             listen: "127.0.0.1:0".parse().unwrap(),
             advertise: String::new(),
             profile: Profile::Lan,
-            opens_patiently: false,
             tuning: Tuning::default(),
         }
     }

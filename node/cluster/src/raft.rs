@@ -8,3 +8,4 @@ pub(crate) mod pulse;
 pub(crate) mod serve;
 pub(crate) mod term;
 pub(crate) mod types;
+pub(crate) mod voice;

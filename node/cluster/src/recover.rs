@@ -1,5 +1,5 @@
 //! Lost quorum: makes this node, which does not run, the only member of every group that it belongs to. What only the lost majority knew
-//! is gone; that is why an operator has to ask for it. Never touches what machines applied.
+//! is gone; that is why an operator has to ask for it. Of a damaged log the good beginning counts. Never touches what machines applied.
 
 use crate::{
     Error, GroupId, NodeId, NodeMeta, Options,
@@ -7,6 +7,7 @@ use crate::{
         Batch, LogBackend, Slot,
         checkpoint::{CheckpointFiles, CheckpointStore},
         index_of, key,
+        mark::{Mark, vote_rank},
         sled::SledLog,
     },
     wire::{
@@ -35,6 +36,8 @@ struct Found {
     vote: VoteV1,
     last: LogIdV1,
     membership: MembershipV1,
+    /// Entries after the first one that cannot be used.
+    damaged: Vec<u64>,
 }
 
 /// What is there, and what [`recover`] would make this node the only member of.
@@ -53,7 +56,7 @@ pub fn survey(options: &Options) -> Result<Vec<Survivor>, Error> {
 /// [`Error::Storage`]; nothing is written then, or all of it.
 pub async fn recover(options: &Options) -> Result<Vec<Survivor>, Error> {
     let (backend, found) = open(options)?;
-    let mut batch = Batch::default();
+    let (mut batch, mut marks) = (Batch::default(), backend.marks());
     for group in &found {
         let own = group.membership.nodes.iter().find(|node| node.id == options.node).cloned();
         let meta = NodeMeta {
@@ -69,6 +72,10 @@ pub async fn recover(options: &Options) -> Result<Vec<Survivor>, Error> {
         // Nobody has voted in the new term, so the vote is not committed: the node wins it again when it starts.
         let vote = VoteV1 { term, node: options.node, committed: false };
         let index = id.index;
+        let gone = group.damaged.iter().map(|index| (key(Slot::Entry, group.group, *index), None));
+        batch.changes.extend(gone);
+        let mark = Mark { vote: Some(vote.clone()), last: Some(id.clone()), is_damaged: false };
+        marks.insert(group.group, mark);
         batch.changes.extend([
             (key(Slot::Entry, group.group, index), Some(record::encode(&entry))),
             (key(Slot::Vote, group.group, 0), Some(record::encode(&vote))),
@@ -76,6 +83,8 @@ pub async fn recover(options: &Options) -> Result<Vec<Survivor>, Error> {
         ]);
     }
     backend.commit(batch, true).await.map_err(storage)?;
+    // Only now: a mark must not claim what is not there.
+    backend.save_marks(1, &marks, true).map_err(storage)?;
     Ok(found.iter().map(survivor).collect())
 }
 
@@ -106,7 +115,7 @@ fn open(options: &Options) -> Result<(SledLog, Vec<Found>), Error> {
 /// All groups that `node` is a member of.
 fn read_all(backend: &SledLog, checkpoints: &Path, node: NodeId) -> io::Result<Vec<Found>> {
     let checkpoints = CheckpointFiles::open(checkpoints)?;
-    let mut votes = Vec::new();
+    let (mut votes, marks) = (Vec::new(), backend.marks());
     let (from, to) = (key(Slot::Vote, 0, 0), key(Slot::Vote, GroupId::MAX, u64::MAX));
     backend.scan(&from, &to, &mut |key, bytes| {
         let group = GroupId::from_be_bytes(std::array::from_fn(|place| key[1 + place]));
@@ -115,6 +124,8 @@ fn read_all(backend: &SledLog, checkpoints: &Path, node: NodeId) -> io::Result<V
     })?;
     let mut all = Vec::new();
     for (group, vote) in votes {
+        let promised = marks.get(&group).and_then(|mark| mark.vote.clone());
+        let vote = promised.filter(|mark| vote_rank(mark) > vote_rank(&vote)).unwrap_or(vote);
         let found = read(backend, &checkpoints, group, vote)?;
         all.extend(found.filter(|found| found.membership.nodes.iter().any(|member| member.id == node)));
     }
@@ -130,19 +141,26 @@ fn read(
 ) -> io::Result<Option<Found>> {
     let head = checkpoints.load(group)?.map(|(head, _)| head);
     let (mut last, mut membership) = head.map_or((None, None), |head| (head.last, Some(head.membership)));
+    let mut damaged = Vec::new();
     let (from, to) = (key(Slot::Entry, group, 0), key(Slot::Entry, group, u64::MAX));
     backend.scan(&from, &to, &mut |key, bytes| {
-        let entry: EntryV1 = record::decode(bytes).map_err(io::Error::other)?;
+        let (index, next) = (index_of(key), last.as_ref().map_or(0, |last| last.index + 1));
         // Entries below a checkpoint may not have been removed yet.
-        if last.as_ref().is_none_or(|last| last.index < index_of(key)) {
-            last = Some(entry.id);
-            if let PayloadV1::Membership(newer) = entry.payload {
-                membership = Some(newer);
+        if index < next {
+            return Ok(());
+        }
+        match record::decode::<EntryV1>(bytes).ok().filter(|_| damaged.is_empty() && index == next) {
+            Some(entry) => {
+                last = Some(entry.id);
+                if let PayloadV1::Membership(newer) = entry.payload {
+                    membership = Some(newer);
+                }
             }
+            None => damaged.push(index),
         }
         Ok(())
     })?;
-    Ok(last.zip(membership).map(|(last, membership)| Found { group, vote, last, membership }))
+    Ok(last.zip(membership).map(|(last, membership)| Found { group, vote, last, membership, damaged }))
 }
 
 fn storage(error: io::Error) -> Error {

@@ -11,6 +11,7 @@ use crate::{
         group::{Ground, Group},
         pulse,
         serve::Desk,
+        voice,
     },
     reconcile,
     runtime::{self, Task},
@@ -66,10 +67,25 @@ impl Service {
         inbox: Arc<dyn Inbox>,
         enroller: Option<Arc<dyn crate::Enroller>>,
     ) -> Result<Self, Error> {
-        use crate::{
-            store::{checkpoint::CheckpointFiles, sled::SledLog},
-            transport::quic::QuicTransport,
-        };
+        options.validate()?;
+        let storage = crate::Storage::open(&options).await?;
+        Self::on(storage, options, identity, groups, inbox, enroller).await
+    }
+
+    /// As [`Self::new`], on what has been opened before.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[cfg(not(feature = "sim"))]
+    pub async fn on(
+        storage: crate::Storage,
+        options: Options,
+        identity: crate::identity::Identity,
+        groups: Vec<GroupSpec>,
+        inbox: Arc<dyn Inbox>,
+        enroller: Option<Arc<dyn crate::Enroller>>,
+    ) -> Result<Self, Error> {
+        use crate::transport::quic::QuicTransport;
         options.validate()?;
         if options.node != identity.node || options.cluster_name != identity.cluster {
             let reason = format!("the identity is node {} of cluster {}", identity.node, identity.cluster);
@@ -78,35 +94,13 @@ impl Service {
         let transport = QuicTransport::bind(&options, &identity, enroller)?;
         let port = transport.local_address().port();
         let advertise = advertised(&options, port);
-        let open = || async {
-            let dir = options.data_dir.clone();
-            let opened = runtime::blocking(move || {
-                std::fs::create_dir_all(&dir)?;
-                let backend = SledLog::open(&dir.join("log"))?;
-                let checkpoints = CheckpointFiles::open(&dir.join("checkpoints"))?;
-                Ok::<_, std::io::Error>((backend, checkpoints, Addresses::open(&dir)?))
-            });
-            let opened = opened.await.ok_or_else(|| Error::Storage("opening the log panicked".to_owned()))?;
-            opened.map_err(|e| Error::Storage(e.to_string()))
-        };
-        let (mut pause, pause_max) = limits::OPEN_PAUSE;
-        let (backend, checkpoints, addresses) = loop {
-            match open().await {
-                Err(error) if options.opens_patiently => {
-                    tracing::error!(%error, "the log cannot be opened; it is tried again");
-                    runtime::sleep(pause).await;
-                    pause = (pause * 2).min(pause_max);
-                }
-                opened => break opened?,
-            }
-        };
         let parts = Parts {
             options,
             advertise,
             transport: Arc::new(transport),
-            backend: Arc::new(backend),
-            checkpoints: Arc::new(checkpoints),
-            addresses,
+            backend: storage.backend,
+            checkpoints: storage.checkpoints,
+            addresses: storage.addresses,
         };
         Self::assemble(parts, groups, inbox).await
     }
@@ -190,6 +184,7 @@ impl Service {
             tasks.push(runtime::spawn_scoped(reconcile::run(self.node.clone(), group.clone())));
             tasks.push(runtime::spawn_scoped(pulse::run(group.clone())));
             tasks.push(runtime::spawn_scoped(tenure::run(group.clone())));
+            tasks.push(runtime::spawn_scoped(voice::run(self.node.clone(), group.clone())));
         }
         tasks.push(runtime::spawn_scoped(keep_addresses(self.node.clone())));
         tasks

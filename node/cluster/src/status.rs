@@ -53,6 +53,8 @@ pub struct GroupStatus {
     pub last_contact_ms: BTreeMap<NodeId, u64>,
     /// On a leader, the last index known to be on each node.
     pub matched: BTreeMap<NodeId, u64>,
+    /// Whether this node's log has lost entries and is not whole again; it decides no election then.
+    pub is_damaged: bool,
     /// What can be lost now; only a leader knows, so it is the default (nothing) elsewhere.
     pub tolerance: Tolerance,
     /// Whether this node is a member at all.
@@ -125,6 +127,7 @@ pub(crate) fn group(node: &Node, group: &Group) -> GroupStatus {
         learners: places(&mut membership.learner_ids()),
         last_contact_ms,
         matched: progress.filter_map(|(id, at)| Some((*id, at.as_ref()?.index))).collect(),
+        is_damaged: !group.voice.is_had(),
         tolerance: if leads { placement::tolerance(&seats) } else { Tolerance::default() },
         member: membership.get_node(&node.id).is_some(),
         voters,

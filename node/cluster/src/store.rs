@@ -1,7 +1,10 @@
-//! The durable side of a node: one ordered log writer for all groups, and checkpoint files. Knows keys and batches, not
+//! The durable side of a node: one ordered log writer for all groups, marks of what they have promised, and checkpoint files. Knows keys and batches, not
 //! Raft. A write error is final: it is reported once and nothing is written afterwards.
 
 pub(crate) mod checkpoint;
+pub(crate) mod damage;
+pub(crate) mod mark;
+pub(crate) mod marker;
 #[cfg(feature = "sim")]
 pub(crate) mod memory;
 #[cfg(not(feature = "sim"))]
@@ -12,6 +15,7 @@ pub(crate) use writer::{Done, Op, Queue};
 
 use crate::GroupId;
 use futures_util::future::BoxFuture;
+use mark::Marks;
 use std::io;
 
 /// `[kind][group, big endian][index, big endian]`: entries of one group lie together, in order.
@@ -47,6 +51,11 @@ pub(crate) trait LogBackend: Send + Sync + 'static {
         to: &Key,
         visit: &mut dyn FnMut(&Key, &[u8]) -> io::Result<()>,
     ) -> io::Result<()>;
+    /// The marks as they were when this was opened.
+    fn marks(&self) -> Marks;
+    /// Makes marks durable, with `twice` so that no single damage takes them back. Those of an `order` before the last one saved are
+    /// passed over. Blocking.
+    fn save_marks(&self, order: u64, marks: &Marks, twice: bool) -> io::Result<()>;
     /// Bytes that the disk still has room for.
     fn room_bytes(&self) -> io::Result<u64>;
     /// Bytes on disk.

@@ -110,6 +110,11 @@ impl Agent {
         }
     }
 
+    /// Says which life of the node this is, where that was not known at first; nothing may have been sent before.
+    pub fn count_life(&mut self, incarnation: u64) {
+        self.identity.incarnation = incarnation;
+    }
+
     /// Takes a new index over. Requests may use its places as soon as this has returned.
     pub fn adopt(&mut self, index: Arc<Index>, now: Now) {
         for cell in 0..index.cells() {

@@ -4,7 +4,8 @@ use super::{
     log::Log,
     machine::{Applier, OnMembership},
     network::{self, Network},
-    types::{Command, Membership, Metrics, Raft, StoredMembership, Types},
+    types::{Command, LogId, Membership, Metrics, Raft, StoredMembership, Types},
+    voice::Voice,
 };
 use crate::{
     Error, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options,
@@ -16,6 +17,7 @@ use crate::{
     store::{LogBackend, Queue, checkpoint::CheckpointStore},
     tenure::Tenure,
     transport::Transport,
+    wire::convert::log_id_in,
 };
 use bytes::Bytes;
 use openraft::{
@@ -44,6 +46,7 @@ pub(crate) struct Group {
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(super) node: NodeId,
     troubles: Troubles,
+    pub(crate) voice: Voice,
     known_since: Arc<OnceLock<Instant>>,
     leader_contact: Mutex<Option<Instant>>,
     leading: Mutex<(u64, Instant)>,
@@ -77,8 +80,9 @@ impl Group {
         let GroupSpec { id, machine, scope } = spec;
         let timing = ground.options.group_timing(scope);
         let storage = |text: String| Error::Storage(format!("group {id}: {text}"));
-        let log = Log::open(id, ground.queue, ground.backend).await?;
-        check_coverage(id, &log, ground.checkpoints.clone()).await?;
+        let checkpoint = checkpoint_end(id, ground.checkpoints.clone()).await?;
+        let log = Log::open(id, ground.queue, ground.backend, checkpoint).await?;
+        let voice = Voice::new(log.clone());
         let (changed, memberships) = watch::channel(0);
         let node = ground.options.node;
         let addresses = ground.addresses.clone();
@@ -90,7 +94,9 @@ impl Group {
             changed.send_modify(|count| *count += 1);
         });
         let (applier, applied) = Applier::new(id, machine, ground.checkpoints, on_membership);
-        let config = Arc::new(config(ground.options, timing).validate().map_err(|e| storage(e.to_string()))?);
+        let config = Arc::new(
+            config(ground.options, timing, voice.is_had()).validate().map_err(|e| storage(e.to_string()))?,
+        );
         let network = Network {
             from: node,
             group: id,
@@ -111,6 +117,7 @@ impl Group {
             changing: tokio::sync::Mutex::new(()),
             node,
             troubles: ground.troubles,
+            voice,
             known_since,
             leader_contact: Mutex::new(None),
             leading: Mutex::new((0, runtime::now())),
@@ -219,6 +226,11 @@ impl Group {
             Err(RaftError::APIError(error)) => Err(Error::Change(error.to_string())),
             Err(RaftError::Fatal(fatal)) => Err(stopped(&fatal)),
         }
+    }
+
+    /// Lets the node campaign, or not: not with a disk in trouble, nor without a voice.
+    pub(crate) fn judge_election(&self) {
+        self.raft.runtime_config().elect(self.troubles.borrow().is_none() && self.voice.is_had());
     }
 
     /// Whether the disk has no room for anything new.
@@ -373,29 +385,19 @@ impl Group {
     }
 }
 
-/// The newest readable checkpoint must reach up to the first log entry.
-async fn check_coverage(
+/// Where the newest good checkpoint ends.
+async fn checkpoint_end(
     group: GroupId,
-    log: &Log,
     checkpoints: Arc<dyn CheckpointStore>,
-) -> Result<(), Error> {
-    let Some(purged) = log.purged_index() else { return Ok(()) };
-    let loaded = runtime::blocking(move || checkpoints.load(group)).await;
-    let newest = match loaded {
-        Some(Ok(found)) => found.and_then(|(head, _)| head.last).map(|last| last.index),
-        Some(Err(error)) => return Err(Error::Storage(format!("group {group}: {error}"))),
-        None => return Err(Error::Storage(format!("group {group}: reading a checkpoint panicked"))),
-    };
-    if newest.is_some_and(|index| index >= purged) {
-        return Ok(());
+) -> Result<Option<LogId>, Error> {
+    match runtime::blocking(move || checkpoints.load(group)).await {
+        Some(Ok(found)) => Ok(found.and_then(|(head, _)| head.last).as_ref().map(log_id_in)),
+        Some(Err(error)) => Err(Error::Storage(format!("group {group}: {error}"))),
+        None => Err(Error::Storage(format!("group {group}: reading a checkpoint panicked"))),
     }
-    Err(Error::Storage(format!(
-        "group {group}: the log starts after entry {purged}, but the newest readable checkpoint ends at {newest:?}; \
-         move the data directory away and join again as a new node"
-    )))
 }
 
-fn config(options: &Options, timing: Timing) -> openraft::Config {
+fn config(options: &Options, timing: Timing, has_voice: bool) -> openraft::Config {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let checkpoint_entries = options.tuning.checkpoint_entries.unwrap_or(20_000);
     openraft::Config {
@@ -404,6 +406,9 @@ fn config(options: &Options, timing: Timing) -> openraft::Config {
         election_timeout_min: ms(timing.election_min),
         election_timeout_max: ms(timing.election_max),
         enable_pre_vote: Some(true),
+        enable_elect: has_voice,
+        // A follower that found its log damaged is filled again; `voice` sees to it that it decides nothing meanwhile.
+        allow_log_reversion: Some(true),
         quorum_loss_probe_interval: Some(ms(timing.quorum_probe)),
         max_payload_entries: 1024,
         snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(checkpoint_entries),

@@ -1,10 +1,12 @@
 //! One group's log: the newest entries in memory, all of them on disk through the shared writer. Loads and checks every
-//! record on open. Never deletes what it cannot read.
+//! record on open, and the whole against what the group had promised. Of a damaged log the good beginning is kept.
+
+mod damage;
 
 use super::types::{Entry, LogId, Types, Vote};
 use crate::{
     Error, GroupId, limits,
-    store::{self, Done, LogBackend, Op, Queue, Slot},
+    store::{self, Batch, Done, LogBackend, Op, Queue, Slot, marker::Note},
     wire::{convert, record, v1::*},
 };
 use openraft::{
@@ -19,6 +21,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use damage::Loaded;
+
 /// A cheap handle on one group's log.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -26,7 +30,13 @@ pub(crate) struct Log {
     queue: Queue,
     backend: Arc<dyn LogBackend>,
     tail: Arc<Mutex<Tail>>,
+    /// What was promised before the log was damaged, if it was.
+    promised: Option<Promise>,
 }
+
+/// The position that a damaged log had acknowledged.
+#[derive(Clone, Copy)]
+struct Promise(Option<LogId>);
 
 /// What is known without the disk. Entries of `purged+1 .. first of held` are on disk only.
 #[derive(Default)]
@@ -71,25 +81,53 @@ impl Tail {
 }
 
 impl Log {
-    /// Loads a group's log; every record is checked.
+    /// Loads a group's log; every record is checked. `checkpoint` is where the newest good checkpoint ends.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the log is damaged and no mark says what it had promised.
     pub(crate) async fn open(
         group: GroupId,
         queue: Queue,
         backend: Arc<dyn LogBackend>,
+        checkpoint: Option<LogId>,
     ) -> Result<Self, Error> {
-        let mut tail = Tail::default();
-        let stale =
-            load(group, &*backend, &mut tail).map_err(|e| Error::Storage(format!("group {group}: {e}")))?;
-        if let Some((first, last)) = stale {
-            let purge = Op::Purge { group, first, last };
-            queue.push(purge, None).await.map_err(|e| Error::Storage(e.to_string()))?;
+        let storage = |e: io::Error| Error::Storage(format!("group {group}: {e}"));
+        let mark = backend.marks().remove(&group);
+        let found = damage::load(group, &*backend, checkpoint, mark.as_ref()).map_err(storage)?;
+        let Loaded { tail, stale, repair, promised, first_marks } = found;
+        if let Some(repair) = repair {
+            queue.write(repair).await.map_err(storage)?;
         }
-        Ok(Self { group, queue, backend, tail: Arc::new(Mutex::new(tail)) })
+        for note in first_marks {
+            queue.push(Op::Repair { group, changes: Batch::default(), note }, None).await.map_err(storage)?;
+        }
+        if let Some((first, last)) = stale {
+            queue.push(Op::Purge { group, first, last }, None).await.map_err(storage)?;
+        }
+        Ok(Self { group, queue, backend, tail: Arc::new(Mutex::new(tail)), promised })
     }
 
-    /// The highest index that is gone from the log.
-    pub(crate) fn purged_index(&self) -> Option<u64> {
-        self.lock().purged.as_ref().map(|id| id.index)
+    /// Whether it had lost entries when it was opened, or has not been whole since.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.promised.is_some()
+    }
+
+    /// The position that it had acknowledged before it was damaged.
+    pub(crate) fn promised(&self) -> Option<LogId> {
+        self.promised.and_then(|promise| promise.0)
+    }
+
+    /// Whether everything up to `id` is on disk.
+    pub(crate) fn has_flushed(&self, id: Option<LogId>) -> bool {
+        let tail = self.lock();
+        id.is_none_or(|id| id.index < tail.first_index() || id.index <= tail.flushed)
+    }
+
+    /// Notes that it has everything again.
+    pub(crate) async fn healed(&self) -> io::Result<()> {
+        self.queue
+            .write(Op::Repair { group: self.group, changes: Batch::default(), note: Note::Healed })
+            .await
     }
 
     /// True when the entry at `index` is gone from the log.
@@ -150,9 +188,8 @@ impl Log {
             .map_err(|e| invalid(&format!("entry {index}"), &e))
     }
 
-    async fn set(&self, slot: Slot, record: Vec<u8>, durable: bool) -> io::Result<()> {
-        let op = Op::Set { group: self.group, slot, record, durable };
-        if durable { self.queue.write(op).await } else { self.queue.push(op, None).await }
+    async fn set(&self, slot: Slot, record: Vec<u8>, note: Option<Note>) -> io::Result<()> {
+        self.queue.write(Op::Set { group: self.group, slot, record, durable: true, note }).await
     }
 }
 
@@ -199,7 +236,8 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        self.set(Slot::Vote, record::encode(&convert::vote_out(vote)), true).await?;
+        let vote_out = convert::vote_out(vote);
+        self.set(Slot::Vote, record::encode(&vote_out), Some(Note::Voted(vote_out))).await?;
         self.lock().vote = Some(*vote);
         Ok(())
     }
@@ -207,7 +245,12 @@ impl RaftLogStorage<Types> for Log {
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
         self.lock().committed = committed;
         match &committed {
-            Some(id) => self.set(Slot::Committed, record::encode(&convert::log_id_out(id)), false).await,
+            Some(id) => {
+                let record = record::encode(&convert::log_id_out(id));
+                let (group, slot) = (self.group, Slot::Committed);
+                let op = Op::Set { group, slot, record, durable: false, note: None };
+                self.queue.push(op, None).await
+            }
             None => Ok(()),
         }
     }
@@ -222,14 +265,15 @@ impl RaftLogStorage<Types> for Log {
         I::IntoIter: OptionalSend,
     {
         let mut records = Vec::new();
-        let last = {
+        let last_id = {
             let mut tail = self.lock();
             for entry in entries {
                 records.push((entry.log_id.index, record::encode(&convert::entry_out(&entry))));
                 tail.hold(entry);
             }
-            tail.last.as_ref().map_or(0, |id| id.index)
+            tail.last
         };
+        let last = last_id.as_ref().map_or(0, |id| id.index);
         let shared = self.tail.clone();
         let done: Done = Box::new(move |result| {
             if result.is_ok() {
@@ -239,7 +283,8 @@ impl RaftLogStorage<Types> for Log {
             }
             callback.io_completed(result);
         });
-        self.queue.push(Op::Append { group: self.group, records }, Some(done)).await
+        let last = last_id.as_ref().map(convert::log_id_out);
+        self.queue.push(Op::Append { group: self.group, records, last }, Some(done)).await
     }
 
     async fn truncate_after(&mut self, last_kept: Option<LogId>) -> Result<(), io::Error> {
@@ -255,14 +300,15 @@ impl RaftLogStorage<Types> for Log {
         if from >= end {
             return Ok(());
         }
-        self.queue.write(Op::Truncate { group: self.group, from, last: end - 1 }).await?;
+        let kept = last_kept.as_ref().map(convert::log_id_out);
+        self.queue.write(Op::Truncate { group: self.group, from, last: end - 1, kept }).await?;
         let mut tail = self.lock();
         tail.flushed = tail.flushed.min(from.saturating_sub(1));
         Ok(())
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
-        let first = {
+        let (first, is_end) = {
             let mut tail = self.lock();
             let first = tail.first_index();
             tail.held = tail.held.split_off(&(upto.index + 1));
@@ -271,9 +317,11 @@ impl RaftLogStorage<Types> for Log {
             if tail.end_index() <= upto.index {
                 tail.last = Some(upto);
             }
-            first
+            (first, tail.last == Some(upto))
         };
-        self.set(Slot::Purged, record::encode(&convert::log_id_out(&upto)), true).await?;
+        let upto_out = convert::log_id_out(&upto);
+        let record = record::encode(&upto_out);
+        self.set(Slot::Purged, record, is_end.then_some(Note::Reached(upto_out))).await?;
         if first > upto.index {
             return Ok(());
         }
@@ -281,49 +329,6 @@ impl RaftLogStorage<Types> for Log {
     }
 }
 
-/// Fills `tail` from disk; returns entries that a purge had marked but not yet removed.
-fn load(group: GroupId, backend: &dyn LogBackend, tail: &mut Tail) -> io::Result<Option<(u64, u64)>> {
-    if let Some(bytes) = backend.get(&store::key(Slot::Vote, group, 0))? {
-        tail.vote = Some(convert::vote_in(&record::decode(&bytes).map_err(|e| invalid("vote", &e))?));
-    }
-    let position = |slot| -> io::Result<Option<LogId>> {
-        let Some(bytes) = backend.get(&store::key(slot, group, 0))? else { return Ok(None) };
-        let id = record::decode::<LogIdV1>(&bytes).map_err(|e| invalid("log position", &e))?;
-        Ok(Some(convert::log_id_in(&id)))
-    };
-    tail.purged = position(Slot::Purged)?;
-    tail.committed = position(Slot::Committed)?;
-    tail.last = tail.purged;
-    tail.flushed = u64::MAX;
-    let mut stale: Option<(u64, u64)> = None;
-    let (from, to) = (store::key(Slot::Entry, group, 0), store::key(Slot::Entry, group, u64::MAX));
-    backend.scan(&from, &to, &mut |key, bytes| {
-        let index = store::index_of(key);
-        if index < tail.first_index() {
-            stale = Some((stale.map_or(index, |(first, _)| first), index));
-            return Ok(());
-        }
-        let entry = record::decode::<EntryV1>(bytes)
-            .and_then(convert::entry_in)
-            .map_err(|e| invalid(&format!("log entry {index}"), &e))?;
-        if index != tail.end_index() || entry.log_id.index != index {
-            return Err(invalid_text(&format!(
-                "log entry {index} does not follow entry {}",
-                tail.end_index()
-            )));
-        }
-        tail.hold(entry);
-        tail.shrink();
-        Ok(())
-    })?;
-    tail.flushed = tail.last.as_ref().map_or(0, |id| id.index);
-    Ok(stale)
-}
-
 fn invalid(what: &str, error: &crate::wire::WireError) -> io::Error {
-    invalid_text(&format!("{what}: {error}"))
-}
-
-fn invalid_text(text: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, text.to_owned())
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what}: {error}"))
 }

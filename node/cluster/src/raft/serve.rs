@@ -26,6 +26,9 @@ use std::{sync::Arc, time::Duration};
 /// The server side of a node.
 pub(crate) struct Desk(pub(crate) Arc<Node>);
 
+/// Answer to whoever wants to be elected by a node whose log has lost entries.
+const VOICELESS: &str = "the log of this node was damaged and is not whole yet; it decides no election";
+
 /// What a request came to: an answer, or the reason of a refusal.
 type Answer = Result<Frame, String>;
 
@@ -76,8 +79,9 @@ async fn answer(node: &Node, request: &Frame) -> Answer {
 }
 
 async fn append(node: &Node, group: &Group, request: &Frame) -> Answer {
-    group.heard_leader();
     let append = append_in(request)?;
+    group.voice.shown(&append.vote, append.prev_log_id.as_ref());
+    group.heard_leader();
     if group.is_full() && !append.entries.is_empty() {
         return Err(Error::NoRoom { node: node.id }.to_string());
     }
@@ -109,8 +113,11 @@ async fn appends(node: Arc<Node>, requests: BoxStream<'static, Frame>) -> BoxStr
         let (node, serving) = (node.clone(), serving.clone());
         requests.scan((), move |(), frame| {
             node.note(frame.from);
-            serving.heard_leader();
             let append = append_in(&frame).ok().filter(|_| frame.group == group);
+            if let Some(append) = &append {
+                serving.voice.shown(&append.vote, append.prev_log_id.as_ref());
+            }
+            serving.heard_leader();
             // The leader tries again later, as it does with a node that is out of reach.
             std::future::ready(append.filter(|append| append.entries.is_empty() || !serving.is_full()))
         })
@@ -131,6 +138,9 @@ async fn appends(node: Arc<Node>, requests: BoxStream<'static, Frame>) -> BoxStr
 }
 
 async fn vote(node: &Node, group: &Group, request: &Frame) -> Answer {
+    if !group.voice.is_had() {
+        return Err(VOICELESS.to_owned());
+    }
     let asked: VoteRequestV1 = request.decode().map_err(text)?;
     let mut question = VoteRequest::<Types>::new(vote_in(&asked.vote), asked.last.as_ref().map(log_id_in));
     question.leadership_transfer = asked.transfer;
@@ -146,6 +156,9 @@ async fn vote(node: &Node, group: &Group, request: &Frame) -> Answer {
 }
 
 async fn transfer(node: &Node, group: &Group, request: &Frame) -> Answer {
+    if !group.voice.is_had() {
+        return Err(VOICELESS.to_owned());
+    }
     let offer: TransferV1 = request.decode().map_err(text)?;
     let offer = TransferLeaderRequest::<Types>::new(
         vote_in(&offer.from),

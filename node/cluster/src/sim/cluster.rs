@@ -171,7 +171,6 @@ fn options(id: NodeId, place: &Place, plan: &Plan) -> Options {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: String::new(),
         profile: plan.profile,
-        opens_patiently: false,
         tuning: plan.tuning.clone(),
     }
 }

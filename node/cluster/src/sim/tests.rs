@@ -3,6 +3,7 @@
 
 mod agreement;
 mod clients;
+mod damage;
 mod faults;
 mod keepers;
 mod regions;

@@ -1,6 +1,7 @@
 //! Checkpoints of machines: plain files `checkpoint-<group>-<index>`, head record then data, both checksummed. A file is
 //! durable under its final name before anyone is told, because the log below it is deleted afterwards.
 
+use super::damage;
 use crate::{
     GroupId, limits,
     wire::{record, v1::CheckpointV1},
@@ -21,7 +22,7 @@ use std::{
 pub(crate) trait CheckpointStore: Send + Sync + 'static {
     /// Stores a checkpoint durably.
     fn save(&self, group: GroupId, head: &CheckpointV1, data: &[u8]) -> io::Result<()>;
-    /// Reads the newest good checkpoint.
+    /// Reads the newest good checkpoint; damaged ones are moved aside.
     fn load(&self, group: GroupId) -> io::Result<Option<(CheckpointV1, Bytes)>>;
 }
 
@@ -73,19 +74,19 @@ impl CheckpointStore for CheckpointFiles {
     }
 
     fn load(&self, group: GroupId) -> io::Result<Option<(CheckpointV1, Bytes)>> {
-        let files = self.files(group)?;
-        let mut first_error = None;
-        for path in &files {
-            match read(path) {
+        for path in self.files(group)? {
+            match read(&path) {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    let aside = damage::move_aside(&path, "checkpoint")?;
+                    tracing::error!(path = %path.display(), aside = %aside.display(), %error, "a checkpoint is damaged; trying the one before");
+                }
                 Err(error) => {
-                    tracing::error!(path = %path.display(), %error, "a checkpoint cannot be read; trying the one before");
-                    first_error
-                        .get_or_insert(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+                    return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
                 }
             }
         }
-        first_error.map_or(Ok(None), Err)
+        Ok(None)
     }
 }
 

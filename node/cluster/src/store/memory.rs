@@ -1,7 +1,7 @@
 //! The log in memory with a power switch: writes are volatile until synced, a cut drops some or all of the rest. Twin of
 //! the disk for tests and simulation; it can be told to lie about syncing, to prove that the checks notice.
 
-use super::{Batch, Key, LogBackend};
+use super::{Batch, Key, LogBackend, Slot, index_of, mark::Marks};
 use crate::runtime;
 use futures_util::future::BoxFuture;
 use std::{
@@ -30,6 +30,7 @@ struct State {
     /// Bytes that are left; `None` is plenty.
     room: Option<u64>,
     lies: bool,
+    marks: Marks,
 }
 
 /// The disk as one running node sees it; useless after a cut.
@@ -59,6 +60,33 @@ impl Disk {
         }
         state.volatile = state.durable.clone();
         state.cuts += 1;
+    }
+
+    /// Loses a random part of what is durable, as an engine does that drops what follows a damaged place: of each group the newest entries,
+    /// and sometimes vote and commit. To be called while nobody has the disk open. Returns the number of lost values.
+    pub(crate) fn damage(&self) -> usize {
+        let mut state = self.lock();
+        let keys: Vec<Key> = state.durable.keys().copied().collect();
+        let (mut cut_from, mut lost) = (BTreeMap::new(), 0);
+        for key in keys.iter().rev() {
+            let group = key[1..9].to_vec();
+            let gone = if key[0] == Slot::Entry as u8 {
+                // About ten of the newest entries, now and then many more.
+                let newest = *cut_from.entry(group).or_insert_with(|| {
+                    let most = if next(&mut state.random).is_multiple_of(4) { 200 } else { 20 };
+                    index_of(key).saturating_sub(next(&mut state.random) % most)
+                });
+                index_of(key) > newest
+            } else {
+                key[0] != Slot::Purged as u8 && next(&mut state.random).is_multiple_of(3)
+            };
+            if gone {
+                state.durable.remove(key);
+                lost += 1;
+            }
+        }
+        state.volatile = state.durable.clone();
+        lost
     }
 
     /// From now on every write fails.
@@ -153,6 +181,22 @@ impl LogBackend for MemoryLog {
         let found: Vec<_> =
             self.disk.lock().volatile.range(*from..=*to).map(|(k, v)| (*k, v.clone())).collect();
         found.iter().try_for_each(|(key, value)| visit(key, value))
+    }
+
+    fn marks(&self) -> Marks {
+        self.disk.lock().marks.clone()
+    }
+
+    fn save_marks(&self, _order: u64, marks: &Marks, _twice: bool) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        if state.cuts != self.cuts {
+            return Err(cut_off());
+        }
+        // What lies about the log keeps no marks that would tell.
+        if !state.lies {
+            state.marks = marks.clone();
+        }
+        Ok(())
     }
 
     fn room_bytes(&self) -> io::Result<u64> {

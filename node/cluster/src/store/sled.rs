@@ -1,10 +1,15 @@
 //! The log on disk in one sled tree. sled's own `flush` never asks the disk to empty its cache and never syncs the files
 //! it creates, so this wrapper does both; without it acknowledged entries are lost in a power cut.
 
+#[cfg(test)]
+mod flips;
 #[cfg(all(test, target_os = "linux"))]
 mod powercut;
 
-use super::{Batch, Key, LogBackend};
+use super::{
+    Batch, Key, LogBackend, damage,
+    mark::{MarkFile, Marks},
+};
 use futures_util::future::BoxFuture;
 use std::{
     fs::File,
@@ -27,26 +32,28 @@ pub(crate) struct SledLog {
     file: File,
     large: File,
     large_synced: Mutex<Option<SystemTime>>,
+    mark_file: MarkFile,
+    marks: Marks,
 }
 
 impl SledLog {
-    /// Opens or creates the database in `dir`. Blocking.
+    /// Opens or creates the database in `dir`, and the marks beside it. One that is damaged so that it cannot be read is moved aside where
+    /// marks say what it had promised. Blocking.
     ///
     /// # Errors
-    /// The database cannot be read. It is never deleted: move the directory away and join as a new node.
+    /// The database or the marks cannot be read.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
-        // The engine opens its files to everybody, and what they hold includes secrets.
-        #[cfg(unix)]
-        std::fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        let db = sled::Config::new()
-            .path(dir)
-            .mode(sled::Mode::LowSpace)
-            .flush_every_ms(None)
-            .cache_capacity(CACHE_BYTES)
-            .segment_size(SEGMENT_BYTES)
-            .open()
-            .map_err(to_io)?;
+        let (mark_file, marks, is_new) = MarkFile::open(&dir.with_extension("marks"))?;
+        let db = match open_whole(dir) {
+            Err(error) if is_damage(&error) && !is_new => {
+                let aside = damage::move_aside(dir, "log")?;
+                tracing::error!(%error, aside = %aside.display(), "the log is damaged; it begins anew and is filled by the other nodes");
+                open_whole(dir)
+            }
+            opened => opened,
+        };
+        let db = db.map_err(to_io)?;
         db.flush().map_err(to_io)?;
         sync_tree(dir)?;
         if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
@@ -56,6 +63,8 @@ impl SledLog {
             file: File::open(dir.join("db"))?,
             large: File::open(dir.join("blobs"))?,
             large_synced: Mutex::default(),
+            mark_file,
+            marks,
             db,
         })
     }
@@ -116,6 +125,14 @@ impl LogBackend for SledLog {
         Ok(())
     }
 
+    fn marks(&self) -> Marks {
+        self.marks.clone()
+    }
+
+    fn save_marks(&self, order: u64, marks: &Marks, twice: bool) -> io::Result<()> {
+        self.mark_file.save(order, marks, twice)
+    }
+
     fn room_bytes(&self) -> io::Result<u64> {
         let found = rustix::fs::fstatvfs(&self.file)?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
@@ -123,6 +140,39 @@ impl LogBackend for SledLog {
 
     fn size_bytes(&self) -> io::Result<u64> {
         self.db.size_on_disk().map_err(to_io)
+    }
+}
+
+/// Opens the database and reads all of it, because damage shows only where something is read.
+fn open_whole(dir: &Path) -> Result<sled::Db, sled::Error> {
+    std::fs::create_dir_all(dir)?;
+    // The engine opens its files to everybody, and what they hold includes secrets.
+    #[cfg(unix)]
+    std::fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    let db = sled::Config::new()
+        .path(dir)
+        .mode(sled::Mode::LowSpace)
+        .flush_every_ms(None)
+        .cache_capacity(CACHE_BYTES)
+        .segment_size(SEGMENT_BYTES)
+        .open()?;
+    for pair in db.iter() {
+        pair?;
+    }
+    Ok(db)
+}
+
+/// Whether the content is wrong, rather than the disk out of reach or the directory in use.
+fn is_damage(error: &sled::Error) -> bool {
+    match error {
+        sled::Error::Io(error) => {
+            error.raw_os_error().is_none()
+                && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+        }
+        sled::Error::Corruption { .. }
+        | sled::Error::ReportableBug(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::CollectionNotFound(_) => true,
     }
 }
 

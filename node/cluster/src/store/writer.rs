@@ -1,7 +1,11 @@
 //! The one log writer of a node: takes operations of all groups in call order, writes them as one batch, makes them
 //! durable once, then answers all of them. Group size adapts to the load by itself.
 
-use super::{Batch, LogBackend, Slot, key};
+use super::{
+    Batch, LogBackend, Slot, key,
+    marker::{Marker, Note},
+};
+use crate::wire::v1::LogIdV1;
 use crate::{
     GroupId, limits,
     runtime::{self, Instant},
@@ -11,12 +15,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// One ordered write.
 pub(crate) enum Op {
-    /// Log entries, as `(index, record)`.
-    Append { group: GroupId, records: Vec<(u64, Vec<u8>)> },
+    /// Log entries, as `(index, record)`; the log ends at `last` then.
+    Append { group: GroupId, records: Vec<(u64, Vec<u8>)>, last: Option<LogIdV1> },
     /// A single value; with `durable` it must be on disk before the answer.
-    Set { group: GroupId, slot: Slot, record: Vec<u8>, durable: bool },
-    /// Removes entries `from..=last`.
-    Truncate { group: GroupId, from: u64, last: u64 },
+    Set { group: GroupId, slot: Slot, record: Vec<u8>, durable: bool, note: Option<Note> },
+    /// Removes entries `from..=last`; the log ends at `kept` then.
+    Truncate { group: GroupId, from: u64, last: u64, kept: Option<LogIdV1> },
+    /// Changes values that [`Batch`] cannot: of a log that was found damaged, or is whole again.
+    Repair { group: GroupId, changes: Batch, note: Note },
     /// Removes entries `first..=last` later, a little with every commit.
     Purge { group: GroupId, first: u64, last: u64 },
 }
@@ -40,6 +46,15 @@ pub(crate) enum Health {
     Failed(String),
 }
 
+/// What is written at once.
+#[derive(Default)]
+struct Work {
+    batch: Batch,
+    durable: bool,
+    dones: Vec<Done>,
+    notes: Vec<(GroupId, Note)>,
+}
+
 /// Follows the writer's health.
 pub(crate) type Watch = watch::Receiver<Health>;
 
@@ -50,6 +65,7 @@ pub(crate) struct Writer {
     health: watch::Sender<Health>,
     purges: VecDeque<(GroupId, u64, u64)>,
     unsynced: bool,
+    marker: Marker,
 }
 
 impl Queue {
@@ -72,7 +88,9 @@ impl Writer {
     pub(crate) fn new(backend: Arc<dyn LogBackend>) -> (Self, Queue, Watch) {
         let (sender, receiver) = mpsc::channel(limits::WRITE_QUEUE_MAX);
         let (health, watch) = watch::channel(Health::Idle);
-        let writer = Self { backend, ops: receiver, health, purges: VecDeque::new(), unsynced: false };
+        let marker = Marker::new(backend.clone());
+        let writer =
+            Self { backend, ops: receiver, health, purges: VecDeque::new(), unsynced: false, marker };
         (writer, Queue { ops: sender }, watch)
     }
 
@@ -108,7 +126,7 @@ impl Writer {
                 Some(time) => match runtime::timeout(time, self.ops.recv()).await {
                     Some(first) => first,
                     None => {
-                        if !self.commit(Batch::default(), self.unsynced, Vec::new()).await {
+                        if !self.commit(Work { durable: self.unsynced, ..Work::default() }).await {
                             return;
                         }
                         continue;
@@ -116,12 +134,16 @@ impl Writer {
                 },
             };
             let Some(first) = first else { break };
-            let (batch, durable, dones) = self.collect(first);
-            if !self.commit(batch, durable, dones).await {
+            let work = self.collect(first);
+            if !self.commit(work).await {
                 return;
             }
         }
-        self.commit(Batch::default(), self.unsynced, Vec::new()).await;
+        if self.commit(Work { durable: self.unsynced, ..Work::default() }).await
+            && let Err(error) = self.marker.close()
+        {
+            tracing::warn!(%error, "the marks were not saved at the end");
+        }
     }
 
     /// How long to wait for the next operation before doing what is left over.
@@ -129,41 +151,48 @@ impl Writer {
         match (self.purges.is_empty(), self.unsynced) {
             (false, _) => Some(limits::PURGE_IDLE),
             (true, true) => Some(limits::IDLE_SYNC),
-            (true, false) => None,
+            (true, false) => self.marker.due_in(),
         }
     }
 
     /// Everything that waits now becomes one batch.
-    fn collect(&mut self, first: (Op, Option<Done>)) -> (Batch, bool, Vec<Done>) {
-        let mut batch = Batch::default();
-        let mut dones = Vec::new();
-        let mut durable = false;
+    fn collect(&mut self, first: (Op, Option<Done>)) -> Work {
+        let mut work = Work::default();
         let mut next = Some(first);
         let mut count = 0;
         while let Some((op, done)) = next {
-            durable |= self.stage(op, &mut batch);
-            dones.extend(done);
+            work.durable |= self.stage(op, &mut work);
+            work.dones.extend(done);
             count += 1;
             next = if count < limits::WRITE_QUEUE_MAX { self.ops.try_recv().ok() } else { None };
         }
-        (batch, durable, dones)
+        work
     }
 
     /// Adds one operation to the batch; true when it must be durable.
-    fn stage(&mut self, op: Op, batch: &mut Batch) -> bool {
+    fn stage(&mut self, op: Op, work: &mut Work) -> bool {
+        let (batch, notes) = (&mut work.batch, &mut work.notes);
         match op {
-            Op::Append { group, records } => {
+            Op::Append { group, records, last } => {
                 let puts = records.into_iter().map(|(index, r)| (key(Slot::Entry, group, index), Some(r)));
                 batch.changes.extend(puts);
+                notes.extend(last.map(|last| (group, Note::Reached(last))));
                 true
             }
-            Op::Set { group, slot, record, durable } => {
+            Op::Set { group, slot, record, durable, note } => {
                 batch.changes.push((key(slot, group, 0), Some(record)));
+                notes.extend(note.map(|note| (group, note)));
                 durable
             }
-            Op::Truncate { group, from, last } => {
+            Op::Truncate { group, from, last, kept } => {
                 let removes = (from..=last).rev().map(|index| (key(Slot::Entry, group, index), None));
                 batch.changes.extend(removes);
+                notes.push((group, Note::CutTo(kept)));
+                true
+            }
+            Op::Repair { group, changes, note } => {
+                batch.changes.extend(changes.changes);
+                notes.push((group, note));
                 true
             }
             Op::Purge { group, first, last } => {
@@ -174,7 +203,8 @@ impl Writer {
     }
 
     /// Writes, makes durable, answers. False after a failure: the writer then ends and all queues close.
-    async fn commit(&mut self, mut batch: Batch, durable: bool, dones: Vec<Done>) -> bool {
+    async fn commit(&mut self, work: Work) -> bool {
+        let Work { mut batch, durable, dones, notes } = work;
         if let Some((group, first, last)) = self.purges.pop_front() {
             let to = last.min(first.saturating_add(limits::PURGE_KEYS_PER_COMMIT - 1));
             batch.changes.extend((first..=to).map(|index| (key(Slot::Entry, group, index), None)));
@@ -184,10 +214,11 @@ impl Writer {
         }
         self.unsynced = !durable && (self.unsynced || !batch.changes.is_empty());
         if batch.changes.is_empty() && !durable {
+            self.marker.save_when_due();
             return true;
         }
         self.health.send_replace(Health::Busy(runtime::now()));
-        let result = self.backend.commit(batch, durable).await;
+        let result = self.write(batch, durable, notes).await;
         self.health.send_replace(Health::Idle);
         let failure = result.as_ref().err().map(|e| (e.kind(), e.to_string()));
         for done in dones {
@@ -198,7 +229,14 @@ impl Writer {
             self.health.send_replace(Health::Failed(text));
             return false;
         }
+        self.marker.save_when_due();
         true
+    }
+
+    async fn write(&mut self, batch: Batch, durable: bool, notes: Vec<(GroupId, Note)>) -> io::Result<()> {
+        self.marker.before(&notes)?;
+        self.backend.commit(batch, durable).await?;
+        self.marker.after(notes)
     }
 }
 

@@ -52,7 +52,6 @@ pub(crate) fn options(dir: PathBuf, node: NodeId, port: u16, tuning: &Tuning) ->
         listen: ([127, 0, 0, 1], port).into(),
         advertise: String::new(),
         profile: Profile::Lan,
-        opens_patiently: false,
         tuning: tuning.clone(),
     }
 }

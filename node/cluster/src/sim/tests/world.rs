@@ -196,6 +196,11 @@ impl World {
         self.cluster.cut_power(id);
     }
 
+    /// Has the disk of a node that is off lose a part of what it kept; returns how many values.
+    pub(super) fn damage_disk(&self, id: NodeId) -> usize {
+        self.disk(id).damage()
+    }
+
     /// From now on a node cannot write.
     pub(super) fn fill_disk(&self, id: NodeId) {
         self.disk(id).fill(true);

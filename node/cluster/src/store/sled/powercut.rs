@@ -96,7 +96,7 @@ fn record(wrapped: bool) -> Option<Vec<Step>> {
     let (root, log) = (scratch.path().join("db"), scratch.path().join("trace"));
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "store::sled::powercut::child", "--ignored", "--nocapture"]);
-    command.env(DIR, &root).env("SHIM_ROOT", &root).env("SHIM_LOG", &log).env("LD_PRELOAD", &shim);
+    command.env(DIR, root.join("log")).env("SHIM_ROOT", &root).env("SHIM_LOG", &log).env("LD_PRELOAD", &shim);
     if !wrapped {
         command.env("TIDEGATE_POWERCUT_PLAIN", "1");
     }
@@ -149,7 +149,7 @@ fn cut(steps: &[Step], keep_some: bool) -> Vec<String> {
 }
 
 fn verify(dir: &Path, acknowledged: u64) -> Result<(), String> {
-    let opened = std::panic::catch_unwind(|| SledLog::open(dir).map_err(|e| e.to_string()));
+    let opened = std::panic::catch_unwind(|| SledLog::open(&dir.join("log")).map_err(|e| e.to_string()));
     let log = opened.map_err(|_| "opening panicked".to_owned())??;
     let mut found = BTreeMap::new();
     let scanned = log.scan(&key(Slot::Entry, 1, 0), &key(Slot::Entry, 1, u64::MAX), &mut |key, value| {
@@ -197,7 +197,7 @@ impl Disk {
     }
 
     fn write_image(&self, dir: &Path, keep_some: bool, dice: &mut u64) {
-        std::fs::create_dir_all(dir.join("blobs")).unwrap();
+        std::fs::create_dir_all(dir.join("log/blobs")).unwrap();
         for (path, content) in &self.durable {
             let mut content = content.clone();
             for (op, at, data) in self.pending.get(path).into_iter().flatten() {

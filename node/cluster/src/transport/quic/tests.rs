@@ -41,7 +41,6 @@ fn bind(authority: &Authority, node: NodeId) -> QuicTransport {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: String::new(),
         profile: Profile::Lan,
-        opens_patiently: false,
         tuning: Tuning::default(),
     };
     QuicTransport::bind(&options, &authority.identity(node).unwrap(), None).unwrap()
