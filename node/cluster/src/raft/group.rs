@@ -6,6 +6,7 @@ use super::{
     network::{self, Network},
     types::{Command, Membership, Metrics, Raft, StoredMembership, Types},
 };
+use crate::runtime::watch;
 use crate::{
     Error, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options,
     addresses::Addresses,
@@ -30,7 +31,6 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use tokio::sync::watch;
 
 /// One group on this node.
 pub(crate) struct Group {

@@ -2,12 +2,13 @@
 //! durable once, then answers all of them. Group size adapts to the load by itself.
 
 use super::{Batch, LogBackend, Slot, key};
+use crate::runtime::watch;
 use crate::{
     GroupId, limits,
     runtime::{self, Instant},
 };
 use std::{collections::VecDeque, io, sync::Arc};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// One ordered write.
 pub(crate) enum Op {
