@@ -1,6 +1,7 @@
 //! How this node's disk does, and what follows: a node whose disk is full takes nothing in, one whose disk is slow or full leads nothing
 //! while others can. Both end by themselves. A disk that fails or hangs for good is not judged here: the service ends.
 
+use crate::runtime::watch;
 use crate::{
     Options, limits,
     node::Node,
@@ -11,7 +12,6 @@ use crate::{
     },
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::watch;
 
 /// Time between looks at the writer.
 const LOOK: Duration = Duration::from_millis(200);

@@ -1,5 +1,6 @@
 //! What the rest of the program holds: a cheap handle on the running cluster service.
 
+use crate::runtime::watch;
 use crate::{
     Error, GroupId, GroupStatus, NodeId, NodeMeta, PeerStatus, forward, limits,
     node::Node,
@@ -16,7 +17,6 @@ use std::{
     sync::{Arc, PoisonError},
     time::Duration,
 };
-use tokio::sync::watch;
 
 /// A cheap clone; works for as long as the service runs.
 #[derive(Clone)]

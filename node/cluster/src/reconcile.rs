@@ -2,6 +2,7 @@
 //! the configuration group where a removed node leads; one change at a time, fast while a cluster forms, slowly
 //! afterwards. Decides nothing itself: `placement` does.
 
+use crate::runtime::watch;
 use crate::{
     Error, GroupScope, NodeId, forward, group as groups, limits, members,
     node::Node,
@@ -17,7 +18,6 @@ use crate::{
 use futures_util::future::select;
 use openraft::ChangeMembers;
 use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
-use tokio::sync::watch;
 
 /// A voter that has been silent for this long may be replaced by a node of its own zone.
 const DEAD_AFTER: Duration = Duration::from_secs(30);

@@ -11,6 +11,12 @@ pub(crate) type Rt = openraft_rt_tokio::TokioRuntime;
 #[cfg(feature = "sim")]
 pub(crate) type Rt = openraft_rt_sim::SimRuntime;
 
+#[cfg(feature = "sim")]
+pub mod watch;
+/// Values that others follow.
+#[cfg(not(feature = "sim"))]
+pub(crate) use tokio::sync::watch;
+
 /// A reading of the executor's monotonic clock.
 pub(crate) type Instant = <Rt as AsyncRuntime>::Instant;
 

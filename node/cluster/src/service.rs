@@ -271,6 +271,7 @@ async fn shut(node: &Node) {
     }
     node.transport.close().await;
     for group in node.groups.values() {
+        group.voice.end();
         if let Err(error) = group.raft.shutdown().await {
             tracing::warn!(group = group.id, %error, "the group did not stop cleanly");
         }

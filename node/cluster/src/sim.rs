@@ -6,6 +6,7 @@ mod cluster;
 mod tests;
 
 pub use crate::{
+    runtime::watch,
     store::memory::Disk,
     transport::memory::{Switch, Weather},
 };

@@ -1,6 +1,7 @@
 //! Who leads a group, for those who follow it: the leader's number, and the term in which this node may act as leader. A
 //! hint that is one wake-up old; what must be certain is asked of a majority (`raft::term`).
 
+use crate::runtime::watch;
 use crate::{
     NodeId,
     raft::{group::Group, term::number, types::ServerMetrics},
@@ -9,7 +10,6 @@ use futures_util::future::{Either, select};
 use openraft::ServerState;
 use openraft_rt::watch::WatchReceiver as _;
 use std::{pin::pin, sync::Arc};
-use tokio::sync::watch;
 
 /// What others follow.
 pub(crate) struct Tenure {

@@ -7,6 +7,7 @@ use super::{
     types::{Command, LogId, Membership, Metrics, Raft, StoredMembership, Types},
     voice::Voice,
 };
+use crate::runtime::watch;
 use crate::{
     Error, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options,
     addresses::Addresses,
@@ -32,7 +33,6 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use tokio::sync::watch;
 
 /// One group on this node.
 pub(crate) struct Group {

@@ -1,6 +1,7 @@
 //! Feeds committed entries to a group's machine and keeps its checkpoints. The only caller of `Machine`.
 
 use super::types::{Entry, LogId, Outcome, Snapshot, SnapshotMeta, StoredMembership, Types};
+use crate::runtime::watch;
 use crate::{
     Encode, GroupId, Machine, limits, runtime,
     store::checkpoint::CheckpointStore,
@@ -16,7 +17,6 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::watch;
 
 /// Told about every membership that takes effect here.
 pub(crate) type OnMembership = Arc<dyn Fn(&StoredMembership) + Send + Sync>;

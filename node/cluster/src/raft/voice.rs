@@ -11,9 +11,12 @@ use super::{
     log::Log,
     types::{LogId, Vote},
 };
-use crate::{forward, limits, node::Node, runtime};
+use crate::{
+    forward, limits,
+    node::Node,
+    runtime::{self, watch},
+};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
 
 /// Between attempts to have the voice back.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
@@ -21,7 +24,8 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 /// A node's voice in one group.
 pub(crate) struct Voice {
     has_it: watch::Sender<bool>,
-    log: Log,
+    /// Only while it has none: whoever holds a log keeps its files open.
+    log: Mutex<Option<Log>>,
     /// The latest position that a leader took this node to have since it started.
     shown: Mutex<Option<LogId>>,
 }
@@ -29,7 +33,12 @@ pub(crate) struct Voice {
 impl Voice {
     /// Of the node that this log is kept by.
     pub(super) fn new(log: Log) -> Self {
-        Self { has_it: watch::Sender::new(!log.is_damaged()), log, shown: Mutex::default() }
+        let is_damaged = log.is_damaged();
+        Self {
+            has_it: watch::Sender::new(!is_damaged),
+            log: Mutex::new(is_damaged.then_some(log)),
+            shown: Mutex::default(),
+        }
     }
 
     /// Whether it has one.
@@ -51,10 +60,19 @@ impl Voice {
         *shown = (*shown).max(previous.copied());
     }
 
+    /// Lets go of the log.
+    pub(crate) fn end(&self) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn log(&self) -> Option<Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether everything that this node is counted on for is applied and on disk.
-    fn is_whole(&self, applied: Option<LogId>) -> bool {
+    fn is_whole(&self, log: &Log, applied: Option<LogId>) -> bool {
         let shown = *self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        applied >= shown.max(self.log.promised()) && self.log.has_flushed(applied)
+        applied >= shown.max(log.promised()) && log.has_flushed(applied)
     }
 }
 
@@ -69,12 +87,14 @@ pub(crate) async fn run(node: Arc<Node>, group: Arc<Group>) {
         if forward::barrier(&node, &group, limits::ADMIN_TIMEOUT).await.is_err() {
             continue;
         }
+        let Some(log) = group.voice.log() else { return };
         let applied = group.metrics().last_applied;
-        if !group.voice.is_whole(applied) {
+        if !group.voice.is_whole(&log, applied) {
             continue;
         }
-        match group.voice.log.healed().await {
+        match log.healed().await {
             Ok(()) => {
+                group.voice.end();
                 tracing::info!(group = group.id, ?applied, "the log is whole again; this node votes again");
                 group.voice.has_it.send_replace(true);
                 group.judge_election();

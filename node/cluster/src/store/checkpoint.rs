@@ -22,7 +22,7 @@ use std::{
 pub(crate) trait CheckpointStore: Send + Sync + 'static {
     /// Stores a checkpoint durably.
     fn save(&self, group: GroupId, head: &CheckpointV1, data: &[u8]) -> io::Result<()>;
-    /// Reads the newest good checkpoint; damaged ones are moved aside.
+    /// Reads the newest good checkpoint; it is an error when there are some and none is good.
     fn load(&self, group: GroupId) -> io::Result<Option<(CheckpointV1, Bytes)>>;
 }
 
@@ -74,19 +74,19 @@ impl CheckpointStore for CheckpointFiles {
     }
 
     fn load(&self, group: GroupId) -> io::Result<Option<(CheckpointV1, Bytes)>> {
+        let mut first_error = None;
         for path in self.files(group)? {
             match read(&path) {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    let aside = damage::move_aside(&path, "checkpoint")?;
-                    tracing::error!(path = %path.display(), aside = %aside.display(), %error, "a checkpoint is damaged; trying the one before");
-                }
                 Err(error) => {
-                    return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+                    damage::note();
+                    tracing::error!(path = %path.display(), %error, "a checkpoint cannot be read; trying the one before");
+                    first_error
+                        .get_or_insert(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
                 }
             }
         }
-        Ok(None)
+        first_error.map_or(Ok(None), Err)
     }
 }
 

@@ -5,13 +5,13 @@ use super::{
     Batch, LogBackend, Slot, key,
     marker::{Marker, Note},
 };
-use crate::wire::v1::LogIdV1;
 use crate::{
     GroupId, limits,
-    runtime::{self, Instant},
+    runtime::{self, Instant, watch},
+    wire::v1::LogIdV1,
 };
 use std::{collections::VecDeque, io, sync::Arc};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// One ordered write.
 pub(crate) enum Op {

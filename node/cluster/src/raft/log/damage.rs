@@ -1,5 +1,5 @@
 //! Reads a group's log back from disk and judges it: against itself, against the newest good checkpoint, and against its mark. What is wrong
-//! ends the log there; a log that cannot follow its checkpoint is dropped as a whole. Without a mark nothing is judged: damage is an error
+//! ends the log there; a log that ends before its checkpoint is dropped as a whole. Without a mark nothing is judged: damage is an error
 //! then, because it is not known what the group had promised.
 
 use super::{Promise, Tail, invalid};
@@ -48,7 +48,7 @@ pub(super) fn load(
     mark: Option<&Mark>,
 ) -> io::Result<Loaded> {
     let mut reading = read(group, backend)?;
-    reading.follow(checkpoint);
+    reading.is_covered_by(checkpoint)?;
     let missing = mark.and_then(|mark| {
         let (vote, last) = (reading.tail.vote.as_ref().map(convert::vote_out), reading.last());
         mark.missing(vote.as_ref(), last.as_ref()).filter(|_| !mark.is_damaged)
@@ -135,22 +135,18 @@ impl Reading {
             Tail { vote, purged: checkpoint, last: checkpoint, committed: checkpoint, ..Tail::default() };
     }
 
-    /// A log that begins after the newest good checkpoint cannot be applied.
-    fn follow(&mut self, checkpoint: Option<LogId>) {
-        let Some(purged) =
-            self.tail.purged.filter(|purged| checkpoint.is_none_or(|at| at.index < purged.index))
-        else {
-            return;
-        };
+    /// A log that begins after the newest good checkpoint cannot be applied, and is left as it is: the checkpoint may come back, and where
+    /// this node is the only voter nothing else can bring back what it held.
+    fn is_covered_by(&self, checkpoint: Option<LogId>) -> io::Result<()> {
+        let purged = self.tail.purged.filter(|purged| checkpoint.is_none_or(|at| at.index < purged.index));
+        let Some(purged) = purged else { return Ok(()) };
         let ends = checkpoint.map(|at| at.index);
-        self.fault.get_or_insert_with(|| {
-            let text = format!(
-                "it begins after entry {}, the newest readable checkpoint ends at {ends:?}",
-                purged.index
-            );
-            io::Error::new(io::ErrorKind::InvalidData, text)
-        });
-        self.begin_at(checkpoint);
+        let text = format!(
+            "the log starts after entry {}, but the newest readable checkpoint ends at {ends:?}; move the data directory away and join \
+             again as a new node",
+            purged.index
+        );
+        Err(io::Error::new(io::ErrorKind::InvalidData, text))
     }
 
     /// Takes the next entry in, or ends the log there.
