@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use tidegate_cluster_sim::{Error, Handle, sim};
+use tidegate_cluster_sim::{Error, GroupId, Handle, NodeId, sim};
 use tidegate_proto::ledger::CommandV1;
 use tidegate_throttle::{Keeper, Tick};
 
@@ -24,6 +24,23 @@ const CALM: Duration = Duration::from_millis(100);
 /// A tick that is not agreed on within this time ends the leader's work.
 const PATIENCE: Duration = Duration::from_millis(1_000);
 const RETRY: Duration = Duration::from_millis(50);
+
+/// Tells the oracle whenever the node comes into the office of `group`, for as long as it lives.
+pub(crate) async fn look(node: NodeId, group: GroupId, handle: Handle, watch: Watch) {
+    let Ok(mut terms) = handle.leadership(group) else { return };
+    loop {
+        let term = *terms.borrow_and_update();
+        if let Some(term) = term {
+            let mut oracle = watch.lock();
+            let now_ns = oracle.now_ns();
+            let complaint = oracle.leaders.enters(group, term, node, now_ns);
+            oracle.note(Invariant::Leaders, complaint);
+        }
+        if terms.changed().await.is_err() {
+            return;
+        }
+    }
+}
 
 /// Runs for as long as the node lives.
 pub(crate) async fn run(desk: Arc<Desk>, handle: Handle, watch: Watch, number: usize) {

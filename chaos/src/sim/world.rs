@@ -128,6 +128,7 @@ impl World {
             let (desk, watch) = (life.desk.clone(), self.watch.clone());
             life.keep(sim::spawn_scoped(lead::run(desk, handle.clone(), watch, number)));
         }
+        life.keep(sim::spawn_scoped(lead::look(id, group::CONFIG, handle.clone(), self.watch.clone())));
         let (kept, watch) = (seat.kept.clone(), self.watch.clone());
         life.keep(sim::spawn_scoped(publisher::run(life.clone(), handle, kept, watch, self.defect)));
     }

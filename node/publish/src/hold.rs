@@ -13,8 +13,8 @@ pub const RETRY_S: u64 = 300;
 pub enum Hold {
     /// What the log says.
     No,
-    /// What was proven, until the configuration has another revision than `revision` or [`RETRY_S`] have passed. `None`: the revision
-    /// is what this start finds first.
+    /// What was proven, until the configuration has a later revision than `revision` or [`RETRY_S`] have passed: a log that is being read
+    /// back goes through earlier ones. `None`: the revision is what this start finds first.
     Proven {
         /// The revision that was served when the node ended last.
         revision: Option<u64>,
@@ -34,7 +34,7 @@ impl Hold {
     pub fn keeps_back(&mut self, revision: u64, running_s: u64) -> bool {
         let Self::Proven { revision: suspect } = self else { return false };
         let suspect = *suspect.get_or_insert(revision);
-        if revision != suspect || running_s >= RETRY_S {
+        if revision > suspect || running_s >= RETRY_S {
             *self = Self::No;
         }
         *self != Self::No
@@ -61,11 +61,15 @@ mod tests {
     }
 
     #[test]
-    fn another_revision_or_time_ends_it() {
+    fn a_later_revision_or_time_ends_it() {
         let held = || Hold::Proven { revision: Some(7) };
         assert!(held().keeps_back(7, 299));
         assert!(!held().keeps_back(7, 300));
         assert!(!held().keeps_back(8, 0));
+        let mut reading_back = held();
+        assert!(
+            (1..=7).all(|revision| reading_back.keeps_back(revision, 0)) && !reading_back.keeps_back(8, 1)
+        );
         let mut unknown = Hold::Proven { revision: None };
         assert!(unknown.keeps_back(9, 0) && unknown.keeps_back(9, 1) && !unknown.keeps_back(10, 2));
         assert!(!Hold::No.keeps_back(1, 0));
