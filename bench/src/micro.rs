@@ -29,7 +29,7 @@ pub const GROUPS: [Group; 8] = [
 ];
 
 /// A missed bound is measured again so often: whatever else the machine does only ever adds time.
-const MEASUREMENTS_MAX: usize = 6;
+const MEASUREMENTS_MAX: usize = 25;
 
 /// Measures the cases whose `group/name` contains `filter`.
 pub fn measure(effort: Effort, filter: &str, mut progress: impl FnMut(&Row)) -> Vec<Row> {
