@@ -25,7 +25,9 @@ def test_what_was_proven_is_served_until_there_is_something_new(own_region):
         return answer.status == 200 and answer.json == {"version": version}
 
     def is_held():
-        return "tidegate_crash_loop 1" in raw.request(node["admin"], "GET", "/metrics").body.decode()
+        lines = raw.request(node["admin"], "GET", "/metrics").body.decode().splitlines()
+        [line] = [line for line in lines if line.startswith("tidegate_crash_loop")]
+        return float(line.rsplit(" ", 1)[1]) == 1
 
     api.deploy()
     wait_until(lambda: serves(1), "the first version")
