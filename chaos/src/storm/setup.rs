@@ -69,10 +69,15 @@ impl<'a> Caller<'a> {
         body: Value,
     ) -> Result<Value, StormError> {
         let (client, path) = (self.client.clone(), path.to_owned());
-        let call =
-            self.lab.space(self.site).spawn(async move { client.json::<Value>(method, &path, &body).await });
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let call = self.lab.space(self.site).spawn(async move { client.call(method, &path, body).await });
         let answered = call.await.map_err(|e| StormError::system(what)(std::io::Error::other(e)))?;
-        answered.map_err(|reason| StormError::Call { what: what.to_owned(), reason })
+        let answer = answered.map_err(|reason| StormError::Call { what: what.to_owned(), reason })?;
+        // Deletions are answered by nothing.
+        if answer.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&answer).map_err(|e| StormError::system(what)(std::io::Error::other(e)))
     }
 }
 
