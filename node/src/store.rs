@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use tidegate_cluster::{Error, Handle, group};
-use tidegate_control::{Store, StoreError};
+use tidegate_control::{Freshness, Store, StoreError};
 use tidegate_proto::{
     limits::{PROPOSE_TIMEOUT_MS, PROPOSE_TIMEOUT_MS_PER_MIB, READ_TIMEOUT_MS, TRANSACTION_BYTES_MAX},
     transaction::{OutcomeV1, TransactionV1},
@@ -54,6 +54,18 @@ impl Store for ConfigStore {
     fn barrier(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         let deadline = Duration::from_millis(READ_TIMEOUT_MS);
         async move { self.handle.barrier(group::CONFIG, deadline).await.map(|_| ()).map_err(store_error) }
+            .boxed()
+    }
+
+    fn approach(&self) -> BoxFuture<'_, Result<Freshness, StoreError>> {
+        let deadline = Duration::from_millis(READ_TIMEOUT_MS);
+        let found = async move { self.handle.recent(group::CONFIG, deadline).await };
+        found
+            .map_ok(|freshness| match freshness {
+                tidegate_cluster::Freshness::Confirmed => Freshness::Confirmed,
+                tidegate_cluster::Freshness::Recent => Freshness::Recent,
+            })
+            .map_err(store_error)
             .boxed()
     }
 

@@ -12,7 +12,7 @@ import pytest
 
 from support import raw
 from support.caching import Cached, own
-from support.region import wait_until
+from support.region import suspend, wait_until
 from test_eyes import logged, scrape, total
 
 OUTCOMES = ("hits", "misses", "stale", "coalesced", "bypassed")
@@ -151,7 +151,7 @@ def test_silent_nodes_are_named(own_region, origin):
     for node in region.nodes:
         api.ask("/a", node=node)
     first, _, last = region.nodes
-    os.kill(last["pid"], signal.SIGSTOP)
+    suspend(last["pid"])
     try:
         started = time.monotonic()
         status, found = own(region, "GET", f"/_tidegate/cache/entry?api={api.id}&stage=dev&path=%2Fa", node=first)

@@ -13,7 +13,7 @@ import pytest
 
 from support.caching import Cached, own, settle
 from support.raw import http
-from support.region import wait_until
+from support.region import suspend, wait_until
 
 # How long a node serves stored answers without hearing of the others, and what a flush adds to that, in seconds.
 CURRENT_SECONDS, MARGIN_SECONDS = 5, 0.5
@@ -212,7 +212,7 @@ def test_a_node_that_is_cut_off_stops_serving_what_it_cannot_vouch_for(own_regio
     assert not bypasses(api, "/f", left), "a healthy node goes on"
     started = time.monotonic()
     for node in others:
-        os.kill(node["pid"], signal.SIGSTOP)
+        suspend(node["pid"])
     try:
         assert not bypasses(api, "/f", left), "for a while it may"
         wait_until(lambda: bypasses(api, "/f", left), "stored answers are bypassed", seconds=CURRENT_SECONDS + 3, pause=0.1)
@@ -233,7 +233,7 @@ def test_a_flush_waits_for_a_node_that_is_slow(own_region, own_cached, origin):
     for _ in range(3):
         wait_until(lambda: not bypasses(api, "/f", slow), "stored answers are served")
         before = origin.count("/f")
-        os.kill(slow["pid"], signal.SIGSTOP)
+        suspend(slow["pid"])
         resume = threading.Timer(0.7, os.kill, (slow["pid"], signal.SIGCONT))
         resume.start()
         started = time.monotonic()
@@ -257,7 +257,7 @@ def test_a_flush_does_not_need_a_dead_node_and_does_not_trust_it(own_region, own
     if ends == signal.SIGKILL:
         region.tidegate("dev", "stop-az", dead["az"])
     else:
-        os.kill(dead["pid"], ends)
+        suspend(dead["pid"])
     try:
         before = origin.count("/f")
         started = time.monotonic()
@@ -293,7 +293,7 @@ def test_a_flush_without_a_majority_is_refused(own_region, own_cached):
     region, api = own_region, own_cached()
     alone, *others = region.nodes
     for node in others:
-        os.kill(node["pid"], signal.SIGSTOP)
+        suspend(node["pid"])
     try:
         status, problem = own(region, "POST", "/_tidegate/cache/purge", {"api": api.id, "stage": "dev"}, node=alone)
         assert status == 503, problem

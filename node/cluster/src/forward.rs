@@ -2,7 +2,7 @@
 //! happen; a proposal that may have arrived is reported as uncertain and never sent twice.
 
 use crate::{
-    Applied, Error, NodeId, limits,
+    Applied, Error, Freshness, NodeId, limits,
     node::Node,
     raft::{
         group::{Group, Miss},
@@ -56,14 +56,27 @@ fn leaderless(group: &Group, error: Error) -> Error {
 
 /// The index a linearizable read must see; already applied here when this returns.
 pub(crate) async fn barrier(node: &Node, group: &Group, time: Duration) -> Result<u64, Error> {
+    let (index, _) = fresh_barrier(node, group, Freshness::Confirmed, time).await?;
+    Ok(index)
+}
+
+/// As [`barrier`], as fresh as is asked for at least. The leader is asked for certainty by others, which costs them no more.
+pub(crate) async fn fresh_barrier(
+    node: &Node,
+    group: &Group,
+    freshness: Freshness,
+    time: Duration,
+) -> Result<(u64, Freshness), Error> {
     let until = runtime::now() + time;
     let at_leader = |to: Option<NodeId>, left: Duration| async move {
-        let Some(to) = to else { return group.read_point(left).await };
+        let Some(to) = to else {
+            return group.read_point(freshness, left).await.map(|index| (index, freshness));
+        };
         // A leader that died does not answer; a short try leaves time for its successor.
         let left = left.min(group.timing.election_min);
         let request = BarrierV1 { deadline_ms: millis(left) };
         match ask::<_, BarrierAtV1>(node, group, to, &request, left).await.map(|answer| answer.result) {
-            Ok(BarrierResultV1::At(index)) => Ok(index),
+            Ok(BarrierResultV1::At(index)) => Ok((index, Freshness::Confirmed)),
             Ok(BarrierResultV1::NotLeader { leader }) => Err(Miss::NotLeader(leader)),
             Ok(BarrierResultV1::Retry { reason }) => Err(Miss::Retry(reason)),
             Ok(BarrierResultV1::Fenced) => Err(Miss::Failed(Error::Fenced)),
@@ -71,9 +84,9 @@ pub(crate) async fn barrier(node: &Node, group: &Group, time: Duration) -> Resul
         }
     };
     let found = until_leader(node, group, time, at_leader).await;
-    let index = found.map_err(|error| leaderless(group, error))?;
+    let (index, freshness) = found.map_err(|error| leaderless(group, error))?;
     group.wait_applied(index, remaining(until)).await?;
-    Ok(index)
+    Ok((index, freshness))
 }
 
 /// Carries out a membership command at the leader; every one of them may be repeated.

@@ -31,6 +31,15 @@ pub struct Applied {
     pub outcome: Bytes,
 }
 
+/// When a majority confirmed that the leader who was asked for a read point leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// After it was asked: what is read is linearizable.
+    Confirmed,
+    /// At most two heartbeats before. Nobody else can have been elected since unless clocks ran apart.
+    Recent,
+}
+
 impl Handle {
     /// This node.
     pub fn node(&self) -> NodeId {
@@ -87,6 +96,16 @@ impl Handle {
     /// [`Error::NoLeader`] or [`Error::Deadline`]; nothing was changed.
     pub async fn barrier(&self, group: GroupId, deadline: Duration) -> Result<u64, Error> {
         forward::barrier(&self.0, self.0.group(group)?, deadline).await
+    }
+
+    /// As [`barrier`](Self::barrier), for deciding a change whose preconditions are checked again where it is applied: a leader does not
+    /// ask a majority that confirmed it a moment ago.
+    ///
+    /// # Errors
+    /// As [`barrier`](Self::barrier).
+    pub async fn recent(&self, group: GroupId, deadline: Duration) -> Result<Freshness, Error> {
+        let found = forward::fresh_barrier(&self.0, self.0.group(group)?, Freshness::Recent, deadline).await;
+        found.map(|(_, freshness)| freshness)
     }
 
     /// The leader as this node knows it; it may have been replaced already.

@@ -36,7 +36,7 @@ mod wire;
 pub use condition::DiskTrouble;
 pub use error::Error;
 pub use group::{GroupScope, GroupSpec};
-pub use handle::{Applied, Handle};
+pub use handle::{Applied, Freshness, Handle};
 pub use machine::{Encode, EnrollError, EnrollRequest, Enrolled, Enroller, Inbox, Machine, MachineError};
 pub use options::{Options, Profile, Tuning};
 pub use service::Service;

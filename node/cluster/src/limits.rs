@@ -21,7 +21,7 @@ pub(crate) const WRITE_QUEUE_MAX: usize = 4096;
 pub(crate) const PURGE_KEYS_PER_COMMIT: u64 = 256;
 /// While a purge is waiting, an idle writer takes its next step after this time.
 pub(crate) const PURGE_IDLE: Duration = Duration::from_millis(2);
-/// Unsynced writes (the commit mark) reach the disk after this much idle time.
+/// What waits for the next batch (the commit mark, purges) reaches the disk after this much idle time.
 pub(crate) const IDLE_SYNC: Duration = Duration::from_millis(20);
 /// Checkpoint files kept per group.
 pub(crate) const CHECKPOINTS_KEPT: usize = 2;

@@ -23,7 +23,7 @@ use crate::{
     query::Query,
     rest,
     stamps::Stamps,
-    store::{Store, StoreError},
+    store::{Freshness, Store, StoreError},
 };
 
 /// Backstop of [`barrier`] behind the store's own deadline.
@@ -97,13 +97,13 @@ pub(crate) async fn run_to(
     inputs: Inputs,
     is_read: bool,
 ) -> Result<(Reply, Option<u64>), ApiError> {
-    let stale = match barrier(store).await {
-        Ok(()) => false,
-        Err(_) if is_read => true,
-        Err(error) => return Err(error),
+    let (freshness, stale) = if is_read {
+        (Freshness::Confirmed, barrier(store).await.is_err())
+    } else {
+        (approach(store).await?, false)
     };
     let inputs = Arc::new(inputs);
-    let (answer, revision) = retry_to(store, || decide(store, operation, &inputs)).await?;
+    let (answer, revision) = retry_from(store, freshness, || decide(store, operation, &inputs)).await?;
     Ok((Reply { answer, stale }, revision))
 }
 
@@ -124,14 +124,36 @@ pub(crate) async fn retry_to<F>(
 where
     F: Future<Output = Outcome>,
 {
+    retry_from(store, Freshness::Confirmed, decide).await
+}
+
+/// As [`retry_to`], on a view that may not be current yet. What commits nothing is decided again on one that is.
+async fn retry_from<F>(
+    store: &Arc<dyn Store>,
+    mut freshness: Freshness,
+    decide: impl Fn() -> F,
+) -> Result<(Answer, Option<u64>), ApiError>
+where
+    F: Future<Output = Outcome>,
+{
     for _ in 0..COMMIT_ATTEMPTS_MAX {
-        let (transaction, answer) = decide().await?;
-        if transaction.is_empty() {
+        let decided = decide().await;
+        let commits = decided.as_ref().is_ok_and(|(transaction, _)| !transaction.is_empty());
+        if !commits && freshness == Freshness::Recent {
+            barrier(store).await?;
+            freshness = Freshness::Confirmed;
+            continue;
+        }
+        let (transaction, answer) = decided?;
+        if !commits {
             return Ok((answer, None));
         }
         match commit(store, transaction).await? {
             OutcomeV1::Committed { revision } => return Ok((answer, Some(revision))),
-            OutcomeV1::Conflict { .. } => barrier(store).await?,
+            OutcomeV1::Conflict { .. } => {
+                barrier(store).await?;
+                freshness = Freshness::Confirmed;
+            }
             OutcomeV1::Refused { reason } => return Err(ApiError::bad_request(reason)),
         }
     }
@@ -141,6 +163,14 @@ where
 /// Waits until the view is current. Nothing has been proposed yet, so running out of time is harmless.
 pub(crate) async fn barrier(store: &Arc<dyn Store>) -> Result<(), ApiError> {
     match timeout(BARRIER_TIMEOUT, store.barrier()).await {
+        Ok(result) => result.map_err(from_store),
+        Err(_) => Err(from_store(StoreError::NoQuorum)),
+    }
+}
+
+/// Waits until the view is good enough to decide a change on.
+async fn approach(store: &Arc<dyn Store>) -> Result<Freshness, ApiError> {
+    match timeout(BARRIER_TIMEOUT, store.approach()).await {
         Ok(result) => result.map_err(from_store),
         Err(_) => Err(from_store(StoreError::NoQuorum)),
     }

@@ -34,6 +34,6 @@ pub use core::Core;
 pub use options::{Error, Options};
 pub use service::{Handle, Service};
 pub use store::{
-    BoxFuture, CacheQuestion, CacheRequest, Caches, Cluster, ClusterError, DayUsage, KeyUsage, Limits,
-    StillServed, Store, StoreError, TopQuestion, Upstreams, Usage, UsageError,
+    BoxFuture, CacheQuestion, CacheRequest, Caches, Cluster, ClusterError, DayUsage, Freshness, KeyUsage,
+    Limits, StillServed, Store, StoreError, TopQuestion, Upstreams, Usage, UsageError,
 };

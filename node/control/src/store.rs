@@ -19,8 +19,21 @@ pub trait Store: Send + Sync + 'static {
     /// Waits until [`Store::view`] holds every change that was acknowledged before this call, anywhere in the cluster.
     fn barrier(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// As [`barrier`](Store::barrier), but enough for deciding a change only: a leader need not ask anybody for what a majority
+    /// confirmed a moment ago, because applying a change checks what it expects.
+    fn approach(&self) -> BoxFuture<'_, Result<Freshness, StoreError>>;
+
     /// Proposes a transaction and returns what applying it did.
     fn commit(&self, transaction: TransactionV1) -> BoxFuture<'_, Result<OutcomeV1, StoreError>>;
+}
+
+/// What [`Store::approach`] found out about the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// It is current.
+    Confirmed,
+    /// It is current unless another node has just begun to lead.
+    Recent,
 }
 
 /// Why the store has no outcome.

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 
 use super::Counters;
 
+/// Between the end of one write and the start of the next.
+const SNAPSHOT_PAUSE: Duration = Duration::from_millis(100);
 /// The newest snapshot.
 const NEWEST: &str = "serving.snapshot";
 /// The one that the node has run with for [`LOOP_S`].
@@ -44,7 +46,8 @@ fn read(path: &Path) -> Option<(Snapshot, LimitsV1)> {
     }
 }
 
-/// Writes the newest snapshot; ones that are overtaken meanwhile are skipped.
+/// Writes the newest snapshot; ones that are overtaken meanwhile are skipped. The log has every change already, and its own writes must
+/// not wait behind this one's, so a stream of changes is written now and then.
 pub(super) async fn keep(
     folder: PathBuf,
     mut newest: watch::Receiver<Option<Arc<Snapshot>>>,
@@ -53,6 +56,7 @@ pub(super) async fn keep(
     while newest.changed().await.is_ok() {
         let Some(snapshot) = newest.borrow_and_update().clone() else { continue };
         store(folder.join(NEWEST), snapshot, &counters).await;
+        tokio::time::sleep(SNAPSHOT_PAUSE).await;
     }
 }
 

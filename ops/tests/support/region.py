@@ -57,6 +57,17 @@ def wait_until(condition, what, seconds=20, pause=0.01):
         time.sleep(pause)
 
 
+def suspend(pid):
+    """Stops a process, and returns when none of its threads runs any more: a busy machine leaves them some time after the signal."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def stands():
+        states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return states and set(states) == {"T"}
+
+    wait_until(stands, f"process {pid} stands", pause=0.001)
+
+
 def is_free(port, kinds=(socket.SOCK_STREAM, socket.SOCK_DGRAM)):
     """Whether a port of the loopback address can be bound."""
     for kind in kinds:

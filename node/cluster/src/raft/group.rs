@@ -9,7 +9,7 @@ use super::{
 };
 use crate::runtime::watch;
 use crate::{
-    Error, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options,
+    Error, Freshness, GroupId, GroupScope, GroupSpec, NodeId, NodeMeta, Options,
     addresses::Addresses,
     condition::{DiskTrouble, Troubles},
     limits,
@@ -22,10 +22,11 @@ use crate::{
 };
 use bytes::Bytes;
 use openraft::{
-    ChangeMembers, ReadPolicy,
+    ChangeMembers,
     errors::{
         ChangeMembershipError, ClientWriteError, Fatal, InitializeError, LinearizableReadError, RaftError,
     },
+    raft::linearizable_read::LinearizerOption,
 };
 use openraft_rt::watch::WatchReceiver as _;
 use std::{
@@ -258,9 +259,15 @@ impl Group {
         }
     }
 
-    /// The position a read must see, confirmed by a majority.
-    pub(crate) async fn read_point(&self, time: Duration) -> Result<u64, Miss> {
-        match runtime::timeout(time, self.raft.get_read_linearizer(ReadPolicy::ReadIndex)).await {
+    /// The position a read must see, confirmed by a majority: now, or a moment ago.
+    pub(crate) async fn read_point(&self, freshness: Freshness, time: Duration) -> Result<u64, Miss> {
+        let age = match freshness {
+            Freshness::Confirmed => Duration::ZERO,
+            // Shorter than any election, by the rule that options are checked by.
+            Freshness::Recent => self.timing.heartbeat * 2,
+        };
+        let how = LinearizerOption::new(Some(age), true);
+        match runtime::timeout(time, self.raft.get_read_linearizer(how)).await {
             None => Err(Miss::Failed(Error::Deadline)),
             Some(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),
             Some(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to)))) => {

@@ -189,7 +189,7 @@ impl Log {
     }
 
     async fn set(&self, slot: Slot, record: Vec<u8>, note: Option<Note>) -> io::Result<()> {
-        self.queue.write(Op::Set { group: self.group, slot, record, durable: true, note }).await
+        self.queue.write(Op::Set { group: self.group, slot, record, note }).await
     }
 }
 
@@ -248,7 +248,7 @@ impl RaftLogStorage<Types> for Log {
             Some(id) => {
                 let record = record::encode(&convert::log_id_out(id));
                 let (group, slot) = (self.group, Slot::Committed);
-                let op = Op::Set { group, slot, record, durable: false, note: None };
+                let op = Op::Hint { group, slot, record };
                 self.queue.push(op, None).await
             }
             None => Ok(()),

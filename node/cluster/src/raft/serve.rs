@@ -6,7 +6,7 @@ use super::{
     types::{Snapshot, Types, Vote},
 };
 use crate::{
-    Error, limits, members,
+    Error, Freshness, limits, members,
     node::Node,
     raft::group::Group,
     transport::Serve,
@@ -209,7 +209,7 @@ async fn propose(node: &Node, group: &Group, request: &Frame) -> Answer {
 async fn barrier(node: &Node, group: &Group, request: &Frame) -> Answer {
     let asked: BarrierV1 = request.decode().map_err(text)?;
     let result = if group.admits(request.from) {
-        match group.read_point(time(asked.deadline_ms)).await {
+        match group.read_point(Freshness::Confirmed, time(asked.deadline_ms)).await {
             Ok(index) => BarrierResultV1::At(index),
             Err(Miss::NotLeader(leader)) => BarrierResultV1::NotLeader { leader },
             Err(Miss::Retry(reason)) => BarrierResultV1::Retry { reason },

@@ -2,7 +2,7 @@
 //! durable once, then answers all of them. Group size adapts to the load by itself.
 
 use super::{
-    Batch, LogBackend, Slot, key,
+    Batch, Key, LogBackend, Slot, key,
     marker::{Marker, Note},
 };
 use crate::{
@@ -10,15 +10,21 @@ use crate::{
     runtime::{self, Instant, watch},
     wire::v1::LogIdV1,
 };
-use std::{collections::VecDeque, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::Arc,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// One ordered write.
 pub(crate) enum Op {
     /// Log entries, as `(index, record)`; the log ends at `last` then.
     Append { group: GroupId, records: Vec<(u64, Vec<u8>)>, last: Option<LogIdV1> },
-    /// A single value; with `durable` it must be on disk before the answer.
-    Set { group: GroupId, slot: Slot, record: Vec<u8>, durable: bool, note: Option<Note> },
+    /// A single value.
+    Set { group: GroupId, slot: Slot, record: Vec<u8>, note: Option<Note> },
+    /// A single value that may be lost: it waits for the next batch, because a write of its own would be in the way of that.
+    Hint { group: GroupId, slot: Slot, record: Vec<u8> },
     /// Removes entries `from..=last`; the log ends at `kept` then.
     Truncate { group: GroupId, from: u64, last: u64, kept: Option<LogIdV1> },
     /// Changes values that [`Batch`] cannot: of a log that was found damaged, or is whole again.
@@ -64,6 +70,7 @@ pub(crate) struct Writer {
     ops: mpsc::Receiver<(Op, Option<Done>)>,
     health: watch::Sender<Health>,
     purges: VecDeque<(GroupId, u64, u64)>,
+    hints: BTreeMap<Key, Vec<u8>>,
     unsynced: bool,
     marker: Marker,
 }
@@ -89,8 +96,8 @@ impl Writer {
         let (sender, receiver) = mpsc::channel(limits::WRITE_QUEUE_MAX);
         let (health, watch) = watch::channel(Health::Idle);
         let marker = Marker::new(backend.clone());
-        let writer =
-            Self { backend, ops: receiver, health, purges: VecDeque::new(), unsynced: false, marker };
+        let (purges, hints) = (VecDeque::new(), BTreeMap::new());
+        let writer = Self { backend, ops: receiver, health, purges, hints, unsynced: false, marker };
         (writer, Queue { ops: sender }, watch)
     }
 
@@ -179,10 +186,14 @@ impl Writer {
                 notes.extend(last.map(|last| (group, Note::Reached(last))));
                 true
             }
-            Op::Set { group, slot, record, durable, note } => {
+            Op::Set { group, slot, record, note } => {
                 batch.changes.push((key(slot, group, 0), Some(record)));
                 notes.extend(note.map(|note| (group, note)));
-                durable
+                true
+            }
+            Op::Hint { group, slot, record } => {
+                self.hints.insert(key(slot, group, 0), record);
+                false
             }
             Op::Truncate { group, from, last, kept } => {
                 let removes = (from..=last).rev().map(|index| (key(Slot::Entry, group, index), None));
@@ -212,11 +223,14 @@ impl Writer {
                 self.purges.push_front((group, to + 1, last));
             }
         }
-        self.unsynced = !durable && (self.unsynced || !batch.changes.is_empty());
+        self.unsynced = !durable && (self.unsynced || !batch.changes.is_empty() || !self.hints.is_empty());
         if batch.changes.is_empty() && !durable {
             self.marker.save_when_due();
             return true;
         }
+        // They come first: what repairs a log in the same batch has the last word.
+        let hints = std::mem::take(&mut self.hints).into_iter().map(|(key, record)| (key, Some(record)));
+        batch.changes.splice(..0, hints);
         self.health.send_replace(Health::Busy(runtime::now()));
         let result = self.write(batch, durable, notes).await;
         self.health.send_replace(Health::Idle);

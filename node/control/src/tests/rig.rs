@@ -15,8 +15,8 @@ use tidegate_proto::{
 use tidegate_state::State;
 
 use crate::{
-    BoxFuture, CacheQuestion, CacheRequest, Caches, Cluster, ClusterError, Core, KeyUsage, Options,
-    StillServed, Store, StoreError, Usage, UsageError,
+    BoxFuture, CacheQuestion, CacheRequest, Caches, Cluster, ClusterError, Core, Freshness, KeyUsage,
+    Options, StillServed, Store, StoreError, Usage, UsageError,
 };
 
 pub(crate) const NOW_S: i64 = 1_700_000_000;
@@ -28,6 +28,8 @@ const KEY: Key<'static> =
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) state: Mutex<State>,
+    /// What the view shows until `barrier` is asked: the state of a leader that another one has replaced.
+    pub(crate) past: Mutex<Option<State>>,
     /// What `barrier` answers instead of success.
     pub(crate) barrier_fault: Mutex<Option<StoreError>>,
     /// What `commit` answers instead of an outcome.
@@ -42,10 +44,20 @@ pub(crate) struct Memory {
 
 impl Store for Memory {
     fn view(&self) -> State {
-        self.state.lock().unwrap().clone()
+        let past = self.past.lock().unwrap().clone();
+        past.unwrap_or_else(|| self.state.lock().unwrap().clone())
+    }
+
+    fn approach(&self) -> BoxFuture<'_, Result<Freshness, StoreError>> {
+        if self.past.lock().unwrap().is_some() {
+            return Box::pin(async { Ok(Freshness::Recent) });
+        }
+        let barrier = self.barrier();
+        Box::pin(async move { barrier.await.map(|()| Freshness::Confirmed) })
     }
 
     fn barrier(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        *self.past.lock().unwrap() = None;
         let fault = self.barrier_fault.lock().unwrap().clone();
         Box::pin(async move { fault.map_or(Ok(()), Err) })
     }

@@ -6,6 +6,7 @@ use tidegate_proto::{
     key,
     transaction::PutV1,
 };
+use tidegate_state::State;
 
 use super::rig::{Rig, replace};
 use crate::StoreError;
@@ -38,6 +39,55 @@ fn a_conflict_is_decided_again_on_the_newer_view() {
         409,
         "Unable to complete operation due to concurrent modification. Please try again later.",
     );
+}
+
+#[test]
+fn a_replaced_leader_does_not_answer_from_its_past() {
+    let rig = Rig::new();
+    let past = rig.store.state.lock().unwrap().clone();
+    let (api, root) = rig.api();
+    let made = rig.store.state.lock().unwrap().clone();
+    let named = || rig.expect(200, "GET", &format!("/restapis/{api}"), json!(null))["name"].clone();
+    let from = |past: &State| *rig.store.past.lock().unwrap() = Some(past.clone());
+
+    from(&past);
+    rig.expect(200, "PATCH", &format!("/restapis/{api}"), replace("/name", "found"));
+    assert_eq!(named(), "found");
+    from(&made);
+    rig.expect(200, "PATCH", &format!("/restapis/{api}"), replace("/name", "again"));
+    assert_eq!(named(), "again");
+    rig.expect(201, "POST", &format!("/restapis/{api}/resources/{root}"), json!({ "pathPart": "a" }));
+    from(&made);
+    let message = "Another resource with the same parent already has this name: a";
+    rig.refused(
+        "POST",
+        &format!("/restapis/{api}/resources/{root}"),
+        json!({ "pathPart": "a" }),
+        409,
+        message,
+    );
+    rig.expect(202, "DELETE", &format!("/restapis/{api}"), json!(null));
+    from(&made);
+    rig.refused(
+        "DELETE",
+        &format!("/restapis/{api}"),
+        json!(null),
+        404,
+        "Invalid API identifier specified …",
+    );
+}
+
+#[test]
+fn what_changes_nothing_is_not_answered_from_the_past() {
+    let rig = Rig::new();
+    let (api, _) = rig.api();
+    rig.expect(200, "PATCH", &format!("/restapis/{api}"), replace("/name", "old"));
+    let past = rig.store.state.lock().unwrap().clone();
+    rig.expect(200, "PATCH", &format!("/restapis/{api}"), replace("/name", "new"));
+    *rig.store.past.lock().unwrap() = Some(past.clone());
+    rig.expect(200, "PATCH", &format!("/restapis/{api}"), replace("/name", "old"));
+    let kept = rig.expect(200, "GET", &format!("/restapis/{api}"), json!(null));
+    assert_eq!(kept["name"], "old", "the change was not taken for none");
 }
 
 #[test]
