@@ -329,6 +329,7 @@ fn open_edge(
     let listener = |address| tidegate_listener::Options {
         address,
         connections_max: options.gateway.connections_max,
+        drain_idle_ms: options.gateway.drain_idle_ms,
         ..tidegate_listener::Options::default()
     };
     let settings = tidegate_edge::Options {

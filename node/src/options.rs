@@ -121,6 +121,10 @@ pub(crate) struct GatewayOptions {
     /// Time between a red readiness check and closing the listeners, in milliseconds.
     #[serde(default)]
     pub(crate) drain_delay_ms: u64,
+    /// Time that a connection without a request gets for one more once the listeners are closed, in milliseconds; the answer says that
+    /// the connection ends.
+    #[serde(default = "default_drain_idle_ms")]
+    pub(crate) drain_idle_ms: u64,
 }
 
 /// Metrics and health.
@@ -270,6 +274,10 @@ fn default_direct() -> bool {
 
 fn default_connections() -> usize {
     20_000
+}
+
+fn default_drain_idle_ms() -> u64 {
+    1_000
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(crate) const FRAME_BYTES_MAX: usize = 20 << 20;
 /// An append stops collecting entries once it holds this many bytes.
 pub(crate) const APPEND_BYTES_TARGET: usize = 1 << 20;
 /// Log entries kept in memory per group; older ones are read from disk.
-pub(crate) const LOG_CACHE_BYTES: usize = 2 << 20;
+pub(crate) const LOG_CACHE_BYTES: usize = 256 << 10;
 /// Operations that wait for the log writer.
 pub(crate) const WRITE_QUEUE_MAX: usize = 4096;
 /// Keys removed by one ride-along step of a purge; one large batch stalls commits for hundreds of ms.

@@ -187,6 +187,7 @@ impl Service {
             tasks.push(runtime::spawn_scoped(voice::run(self.node.clone(), group.clone())));
         }
         tasks.push(runtime::spawn_scoped(keep_addresses(self.node.clone())));
+        tasks.push(runtime::spawn_scoped(reach_all(self.node.clone())));
         tasks
     }
 
@@ -298,6 +299,13 @@ async fn core_failed(group: &Group) -> Error {
     let mut states = group.raft.server_metrics();
     while group.ended().is_none() && states.changed().await.is_ok() {}
     group.ended().unwrap_or(Error::Stopped)
+}
+
+/// Connects to all peers that are known: those that wait for this node need not find out by trying.
+async fn reach_all(node: Arc<Node>) {
+    let peers = node.addresses.all().into_keys().filter(|id| *id != node.id);
+    let targets: Vec<_> = peers.filter_map(|id| node.addresses.target(id)).collect();
+    join_all(targets.into_iter().map(|target| node.transport.reach(target))).await;
 }
 
 /// Saves the address book when it changes and forgets nodes that left every group.

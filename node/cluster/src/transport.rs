@@ -95,6 +95,8 @@ pub(crate) trait Transport: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Frames, SendError>>;
     /// A head and a large body, at the lowest importance; one answer.
     fn push(&self, to: Target, head: Frame, body: Bytes) -> BoxFuture<'static, Result<Frame, SendError>>;
+    /// Connects to a peer, so that it knows that this node is there and does not wait before it calls.
+    fn reach(&self, to: Target) -> BoxFuture<'static, ()>;
     /// Accepts and serves peers until closed.
     fn serve(&self, service: Arc<dyn Serve>) -> BoxFuture<'static, ()>;
     /// What is known about the links.

@@ -72,6 +72,8 @@ enum Verdict {
 enum Wait {
     Nothing,
     Head,
+    /// A head that is to be the last one, because draining has begun.
+    Leave,
     Rest,
 }
 
@@ -160,7 +162,7 @@ impl<S: Stream> Talk<S> {
                         desk.note_idle_close();
                         return Poll::Ready(Verdict::Gone);
                     }
-                    Poll::Pending if self.input.is_empty() && self.line.alarm.is_draining() => {
+                    Poll::Pending if wait == Wait::Leave && desk.options.drain_idle_ms == 0 => {
                         return Poll::Ready(Verdict::Gone);
                     }
                     Poll::Pending => return Poll::Pending,
@@ -209,12 +211,14 @@ impl<S: Stream> Talk<S> {
         Some(verdict)
     }
 
-    /// Sets the bound on waiting: for a head to begin, or, once it has, for its end, however slowly it comes.
+    /// Sets the bound on waiting: for a head to begin, shorter where it is to be the last one, or, once it has, for its end, however
+    /// slowly it comes.
     fn time(&self, wait: Wait) -> Wait {
         let options = &self.line.desk.options;
-        let (next, bound_ms) = match self.input.is_empty() {
-            true => (Wait::Head, options.keep_alive_timeout_ms),
-            false => (Wait::Rest, options.header_read_timeout_ms),
+        let (next, bound_ms) = match (self.input.is_empty(), self.line.alarm.is_draining()) {
+            (true, false) => (Wait::Head, options.keep_alive_timeout_ms),
+            (true, true) => (Wait::Leave, options.drain_idle_ms),
+            (false, _) => (Wait::Rest, options.header_read_timeout_ms),
         };
         if wait != next {
             self.line.alarm.set(bound_ms);

@@ -39,6 +39,9 @@ pub struct Options {
     pub write_stall_timeout_ms: u64,
     /// Time requests in flight get to finish once draining has begun.
     pub drain_timeout_ms: u64,
+    /// Time that an HTTP/1.1 connection without a request gets for one more once draining has begun; the answer says that it ends. A
+    /// client that sends a request at the moment in which its connection is closed cannot know whether it was carried out.
+    pub drain_idle_ms: u64,
     /// Settings of HTTP/2 connections (prior knowledge on a plain port).
     pub http2: Http2Options,
     /// Settings of TLS; a plain listener has no use for them.
@@ -112,6 +115,7 @@ impl Default for Options {
             body_stall_timeout_ms: 30_000,
             write_stall_timeout_ms: 30_000,
             drain_timeout_ms: 30_000,
+            drain_idle_ms: 1_000,
             http2: Http2Options::default(),
             tls: TlsOptions::default(),
         }
@@ -179,6 +183,7 @@ impl Options {
             within(field, value, 1, TIMEOUT_MS_CEILING)?;
         }
         within("drain_timeout_ms", self.drain_timeout_ms, 0, TIMEOUT_MS_CEILING)?;
+        within("drain_idle_ms", self.drain_idle_ms, 0, TIMEOUT_MS_CEILING)?;
         within("tls.handshakes_max", self.tls.handshakes_max as u64, 1, HANDSHAKES_CEILING as u64)?;
         self.http2.check()
     }

@@ -130,6 +130,7 @@ fn options(plan: &NodePlan, entry: Entry) -> NodeOptions {
             cache_disk_bytes_max: 0,
             connections_max: 20_000,
             drain_delay_ms: 0,
+            drain_idle_ms: 0,
         },
         upstream: UpstreamOptions::default(),
         admin: AdminOptions { listen: plan.admin },

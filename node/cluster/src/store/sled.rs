@@ -21,8 +21,11 @@ use std::{
 
 /// Pages that sled keeps in memory: entries are written once, and read by followers that lag behind.
 const CACHE_BYTES: u64 = 2 << 20;
-/// sled writes values and nodes over a quarter of a segment to files of their own; larger segments make that rare.
-const SEGMENT_BYTES: usize = 4 << 20;
+/// sled writes values and nodes over a quarter of a segment to files of their own; larger segments make that rare, and are held in
+/// memory while they are filled. A database keeps the size that it was made with.
+const SEGMENT_BYTES: usize = 1 << 20;
+/// What the engine takes for a size of segments.
+const SEGMENTS: std::ops::RangeInclusive<usize> = 256..=16 << 20;
 /// Directory times have the grain of the kernel's clock tick; a directory younger than this may have changed again.
 const TIME_GRAIN: Duration = Duration::from_millis(50);
 
@@ -154,12 +157,21 @@ fn open_whole(dir: &Path) -> Result<sled::Db, sled::Error> {
         .mode(sled::Mode::LowSpace)
         .flush_every_ms(None)
         .cache_capacity(CACHE_BYTES)
-        .segment_size(SEGMENT_BYTES)
+        .segment_size(segment_bytes(dir))
         .open()?;
     for pair in db.iter() {
         pair?;
     }
     Ok(db)
+}
+
+/// The size of segments that the database in `dir` was made with; the engine opens it with no other.
+fn segment_bytes(dir: &Path) -> usize {
+    let made = std::fs::read(dir.join("conf")).ok().and_then(|conf| {
+        let line = conf.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"segment_size: "))?;
+        std::str::from_utf8(line).ok()?.parse::<usize>().ok()
+    });
+    made.filter(|size| size.is_power_of_two() && SEGMENTS.contains(size)).unwrap_or(SEGMENT_BYTES)
 }
 
 /// Whether the content is wrong, rather than the disk out of reach or the directory in use.
@@ -197,5 +209,31 @@ fn to_io(error: sled::Error) -> io::Error {
     match error {
         sled::Error::Io(error) => error,
         other => io::Error::other(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_keeps_the_size_of_its_segments() {
+        for (made, then) in [(4 << 20, 4 << 20), (512 << 10, 512 << 10)] {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = folder.path().join("log");
+            drop(sled::Config::new().path(&dir).segment_size(made).open().unwrap());
+            assert_eq!(segment_bytes(&dir), then);
+            SledLog::open(&dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for conf in ["", "segment_size: ", "segment_size: 12345\n", "segment_size: 33554432\n", "\u{0}\n: 8"]
+        {
+            std::fs::write(folder.path().join("conf"), conf).unwrap();
+            assert_eq!(segment_bytes(folder.path()), SEGMENT_BYTES, "{conf:?}");
+        }
     }
 }

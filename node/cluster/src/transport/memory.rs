@@ -266,6 +266,11 @@ impl Transport for MemoryTransport {
         })
     }
 
+    /// Nobody waits for a connection here.
+    fn reach(&self, _to: Target) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+
     fn serve(&self, service: Arc<dyn Serve>) -> BoxFuture<'static, ()> {
         let mut wires = self.switch.lock();
         if wires.lives.get(&self.me) == Some(&self.life) {

@@ -26,7 +26,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 /// The QUIC transport of one node.
 pub(crate) struct QuicTransport {
@@ -50,6 +50,7 @@ struct Peer {
     address: String,
     slot: Arc<AsyncMutex<Option<Connection>>>,
     latest: Arc<Mutex<Option<Connection>>>,
+    arrived: Arc<Notify>,
 }
 
 impl QuicTransport {
@@ -154,11 +155,18 @@ impl Transport for QuicTransport {
         })
     }
 
+    fn reach(&self, to: Target) -> BoxFuture<'static, ()> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            if let Err(error) = shared.connection(&to).await {
+                tracing::debug!(peer = to.node, ?error, "a peer is not there yet");
+            }
+        })
+    }
+
     fn serve(&self, service: Arc<dyn Serve>) -> BoxFuture<'static, ()> {
-        let endpoint = self.shared.endpoint.clone();
-        let door =
-            accept::Door { cluster: self.shared.cluster.clone(), service, enroller: self.enroller.clone() };
-        Box::pin(accept::serve(endpoint, Arc::new(door)))
+        let (shared, enroller) = (self.shared.clone(), self.enroller.clone());
+        Box::pin(accept::serve(Arc::new(accept::Door { shared, service, enroller })))
     }
 
     fn links(&self) -> Vec<Link> {
@@ -181,6 +189,14 @@ impl Transport for QuicTransport {
 }
 
 impl Shared {
+    /// A peer has connected to this node, so it is there: a dial under way begins again.
+    fn arrived(&self, node: NodeId) {
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peer) = peers.get(&node) {
+            peer.arrived.notify_waiters();
+        }
+    }
+
     /// The connection to a peer; dials when there is none. A caller that gives up does not stop the dial.
     async fn connection(self: &Arc<Self>, to: &Target) -> Result<Connection, SendError> {
         let peer = {
@@ -207,7 +223,11 @@ impl Shared {
             if let Some(open) = slot.as_ref().filter(|c| c.close_reason().is_none()) {
                 return Ok(open.clone());
             }
-            let connection = shared.dial(&to).await?;
+            let connection = tokio::select! {
+                dialed = shared.dial(&to) => dialed,
+                // What was sent to a peer before it was there is sent again late, and later each time.
+                () = peer.arrived.notified() => shared.dial(&to).await,
+            }?;
             *slot = Some(connection.clone());
             *peer.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
             Ok(connection)

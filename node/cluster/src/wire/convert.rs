@@ -89,7 +89,7 @@ pub(crate) fn checkpoint_in(head: CheckpointV1) -> Result<SnapshotMeta, WireErro
 
 /// Rough size of an entry in memory and on the wire.
 pub(crate) fn entry_bytes(entry: &Entry) -> usize {
-    const SHELL: usize = 64;
+    const SHELL: usize = 192;
     match &entry.payload {
         EntryPayload::Blank => SHELL,
         EntryPayload::Normal(command) => SHELL + command.0.len(),

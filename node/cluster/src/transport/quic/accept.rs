@@ -2,6 +2,7 @@
 //! the certificate ends the connection.
 
 use super::{
+    Shared,
     codec::{self, CodecError, Mode},
     join, tls,
 };
@@ -13,7 +14,7 @@ use crate::{
     wire::Frame,
 };
 use futures_util::StreamExt;
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use rustls_pki_types::CertificateDer;
 use std::sync::Arc;
 use tokio::{sync::Semaphore, time::timeout};
@@ -21,17 +22,17 @@ use tokio::{sync::Semaphore, time::timeout};
 const REFUSED: VarInt = VarInt::from_u32(1);
 
 /// What stands behind the socket.
-pub(crate) struct Door {
-    pub(crate) cluster: String,
-    pub(crate) service: Arc<dyn Serve>,
-    pub(crate) enroller: Option<Arc<dyn Enroller>>,
+pub(super) struct Door {
+    pub(super) shared: Arc<Shared>,
+    pub(super) service: Arc<dyn Serve>,
+    pub(super) enroller: Option<Arc<dyn Enroller>>,
 }
 
 /// Accepts until the endpoint is closed.
-pub(crate) async fn serve(endpoint: Endpoint, door: Arc<Door>) {
+pub(super) async fn serve(door: Arc<Door>) {
     let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
     let joins = Arc::new(Semaphore::new(limits::JOINS_MAX));
-    while let Some(incoming) = endpoint.accept().await {
+    while let Some(incoming) = door.shared.endpoint.accept().await {
         let Ok(permit) = handshakes.clone().try_acquire_owned() else {
             incoming.refuse();
             continue;
@@ -70,8 +71,11 @@ async fn shake(incoming: Incoming) -> Option<Connection> {
 
 async fn greet(connection: Connection, door: Arc<Door>, joins: Arc<Semaphore>) {
     let from = connection.remote_address();
-    match (protocol(&connection).as_deref(), peer(&connection, &door.cluster), &door.enroller) {
-        (Some(tls::ALPN_RAFT), Some(peer), _) => streams(connection, peer, door).await,
+    match (protocol(&connection).as_deref(), peer(&connection, &door.shared.cluster), &door.enroller) {
+        (Some(tls::ALPN_RAFT), Some(peer), _) => {
+            door.shared.arrived(peer);
+            streams(connection, peer, door).await;
+        }
         (Some(tls::ALPN_JOIN), _, Some(enroller)) => {
             let Ok(_permit) = joins.try_acquire() else { return connection.close(REFUSED, b"busy") };
             join::serve(connection, &**enroller).await;
