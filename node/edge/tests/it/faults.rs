@@ -11,7 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::room::{Room, Upstream, eventually, integration, proxy, read_request};
+use tidegate_edge::Options;
+
+use crate::room::{Room, Upstream, eventually, integration, mock, proxy, read_request, snapshot};
 
 const INTERNAL: &str = r#"{"message":"Internal server error"}"#;
 const NETWORK: &str = r#"{"message":"Network error communicating with endpoint"}"#;
@@ -118,5 +120,28 @@ fn draining_lets_requests_finish() {
     room.handle.drain();
     assert!(!room.handle.is_ready());
     assert_eq!(client.read_to_end().body(), "done");
+    eventually("connections end", || room.handle.connections() == 0);
+}
+
+#[test]
+fn an_idle_connection_gets_one_more_request() {
+    let mut options = Options { shards: 1, ..Options::default() };
+    options.listener.drain_idle_ms = 1_500;
+    let room = Room::with(options, snapshot(1, &[("/", "GET", mock("done"))]));
+    let head = "GET /dev HTTP/1.1\r\nHost: api1.execute-api.local\r\n\r\n";
+    let (mut busy, mut idle) = (room.connect(), room.connect());
+    for client in [&mut busy, &mut idle] {
+        client.send(head);
+        assert_eq!(client.read_until("done").header("connection"), None);
+    }
+    room.handle.drain();
+    eventually("an answer says that the connection ends", || {
+        busy.send(head);
+        let answer = busy.read_until("done");
+        assert_eq!(answer.status(), 200);
+        answer.header("connection") == Some("close")
+    });
+    assert_eq!(busy.read_to_end().0, "");
+    eventually("only the other one is left", || room.handle.connections() == 1);
     eventually("connections end", || room.handle.connections() == 0);
 }

@@ -33,6 +33,7 @@ pub(crate) fn transport_config(timing: &Timing, bbr: bool) -> Result<Arc<Transpo
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(timing.keep_alive))
         .initial_rtt(timing.initial_rtt)
+        .packet_threshold(limits::REORDERING_PACKETS)
         .max_concurrent_bidi_streams(limits::STREAMS_PER_PEER.into())
         .max_concurrent_uni_streams(0u32.into())
         .datagram_receive_buffer_size(None)
