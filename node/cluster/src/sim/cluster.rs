@@ -5,7 +5,7 @@ use crate::{
     Error, GroupId, GroupScope, GroupSpec, Handle, Inbox, Machine, NodeId, NodeMeta, Options, Profile,
     Service, Tuning,
     addresses::Addresses,
-    runtime::{self, Task},
+    runtime::{self, Task, clock::Clock},
     service::Parts,
     store::{checkpoint::CheckpointMemory, memory::Disk},
     transport::memory::Switch,
@@ -60,6 +60,7 @@ struct Site {
     plan: Plan,
     switch: Switch,
     disks: BTreeMap<NodeId, (Disk, Arc<CheckpointMemory>)>,
+    clocks: BTreeMap<NodeId, Clock>,
     running: Mutex<BTreeMap<NodeId, (Handle, Task)>>,
     /// Nodes that ended by themselves since somebody asked.
     ended: Arc<Mutex<Vec<(NodeId, Error)>>>,
@@ -75,6 +76,7 @@ impl Cluster {
         Self(Arc::new(Site {
             switch: Switch::new(plan.seed),
             disks: plan.places.keys().map(disk).collect(),
+            clocks: plan.places.keys().map(|id| (*id, Clock::new())).collect(),
             running: Mutex::default(),
             ended: Arc::default(),
             plan,
@@ -89,6 +91,11 @@ impl Cluster {
     /// The disk of a node, which outlives the node.
     pub fn disk(&self, id: NodeId) -> Option<&Disk> {
         self.0.disks.get(&id).map(|(disk, _)| disk)
+    }
+
+    /// The monotonic clock of a node, on which everything in it runs; it outlives the node. A right one for nodes that do not exist.
+    pub fn clock(&self, id: NodeId) -> Clock {
+        self.0.clocks.get(&id).cloned().unwrap_or_default()
     }
 
     /// All nodes, running or not.
@@ -106,6 +113,10 @@ impl Cluster {
     /// # Errors
     /// What the node says about its log.
     pub async fn start(&self, id: NodeId) -> Result<(), Error> {
+        self.clock(id).run(self.start_here(id)).await
+    }
+
+    async fn start_here(&self, id: NodeId) -> Result<(), Error> {
         let Site { plan, switch, disks, .. } = &*self.0;
         let (Some(place), Some((disk, checkpoints))) = (plan.places.get(&id), disks.get(&id)) else {
             return Err(Error::UnknownNode(id));

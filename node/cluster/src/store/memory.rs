@@ -2,7 +2,7 @@
 //! the disk for tests and simulation; it can be told to lie about syncing, to prove that the checks notice.
 
 use super::{Batch, Key, LogBackend, Slot, index_of, mark::Marks};
-use crate::runtime;
+use crate::runtime::{self, clock::pass};
 use futures_util::future::BoxFuture;
 use std::{
     collections::BTreeMap,
@@ -156,13 +156,13 @@ impl LogBackend for MemoryLog {
             if lies {
                 let (disk, cuts) = (self.disk.clone(), self.cuts);
                 runtime::spawn(async move {
-                    runtime::sleep(time * 100).await;
+                    pass(time * 100).await;
                     let _after_the_cut = disk.sync(cuts, number);
                 });
                 return Ok(());
             }
             if !time.is_zero() {
-                runtime::sleep(time).await;
+                pass(time).await;
             }
             self.disk.sync(self.cuts, number)
         })
