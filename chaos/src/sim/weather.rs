@@ -22,6 +22,8 @@ const DELAY_MS: (u64, u64) = (1, 3);
 const LATE: Duration = Duration::from_millis(30);
 /// Longest sync of a good disk.
 const SYNC_MAX: Duration = Duration::from_millis(4);
+/// The rate of a clock that is right, in parts of a million.
+const RIGHT_PPM: u64 = 1_000_000;
 /// How often somebody looks after nodes that ended.
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks after everything is whole: a node notices within a second that its log has failed.
@@ -74,9 +76,9 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    /// Everything is whole again, and nodes that had ended or were about to are started.
+    /// Everything is whole again, but for clocks, which nobody mends; nodes that had ended or were about to are started.
     pub(crate) async fn heal(mut self) {
-        self.active.clear();
+        self.active.retain(|_, what| what.is_allowed_for());
         self.apply().await;
         for _ in 0..LOOKS {
             sim::sleep(LOOK).await;
@@ -110,6 +112,7 @@ impl<'a> Nemesis<'a> {
         let mut dark: BTreeSet<NodeId> = BTreeSet::new();
         let mut sync = BTreeMap::new();
         let (mut full, mut broken, mut off) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let mut rates_ppm = BTreeMap::new();
         let switch = world.cluster.switch();
         switch.heal();
         let mut weather = fair();
@@ -135,6 +138,10 @@ impl<'a> Nemesis<'a> {
                 What::FullDisk { node } => drop(full.insert(*node)),
                 What::BrokenDisk { node } => drop(broken.insert(*node)),
                 What::ClockJump { node, seconds } => drop(off.insert(*node, *seconds)),
+                What::ClockDrift { node, rate_ppm } => {
+                    let rate = rates_ppm.entry(*node).or_insert(RIGHT_PPM);
+                    *rate = *rate * rate_ppm / RIGHT_PPM;
+                }
                 What::MoveLeader { .. } => {}
             }
         }
@@ -149,6 +156,7 @@ impl<'a> Nemesis<'a> {
                 lock(kept).fill(full.contains(&id) || broken.contains(&id));
                 clock.set_off(off.get(&id).copied().unwrap_or(0));
             }
+            world.cluster.clock(id).set_rate_ppm(rates_ppm.get(&id).copied().unwrap_or(RIGHT_PPM));
             if dark.contains(&id) {
                 world.cut_power(id);
             } else if !broken.contains(&id) {

@@ -122,15 +122,22 @@ impl World {
         if let Err(error) = self.cluster.start(id).await {
             return self.watch.ended(id, &error.to_string());
         }
-        let Some(handle) = self.cluster.handle(id) else { return };
+        if let Some(handle) = self.cluster.handle(id) {
+            self.cluster.clock(id).with(|| self.work(seat, &life, &handle));
+        }
+    }
+
+    /// Starts what a node does besides consensus.
+    fn work(&self, seat: &Seat, life: &Arc<Life>, handle: &Handle) {
         life.keep(sim::spawn_scoped(life.desk.clone().run(handle.clone())));
         for number in 0..life.desk.shards.len() {
             let (desk, watch) = (life.desk.clone(), self.watch.clone());
             life.keep(sim::spawn_scoped(lead::run(desk, handle.clone(), watch, number)));
         }
-        life.keep(sim::spawn_scoped(lead::look(id, group::CONFIG, handle.clone(), self.watch.clone())));
+        let look = lead::look(life.node, group::CONFIG, handle.clone(), self.watch.clone());
+        life.keep(sim::spawn_scoped(look));
         let (kept, watch) = (seat.kept.clone(), self.watch.clone());
-        life.keep(sim::spawn_scoped(publisher::run(life.clone(), handle, kept, watch, self.defect)));
+        life.keep(sim::spawn_scoped(publisher::run(life.clone(), handle.clone(), kept, watch, self.defect)));
     }
 
     /// Takes a node's power.
