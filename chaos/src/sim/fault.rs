@@ -83,6 +83,17 @@ pub(crate) enum What {
         /// Whose.
         node: NodeId,
     },
+    /// The power of a node is cut, and when it comes back a part of what its disk had kept is lost. Nothing is, while another node lacks
+    /// something: what no undamaged node has is gone, whatever a cluster does.
+    DamagedDisk {
+        /// Whose.
+        node: NodeId,
+    },
+    /// The power of a node is cut in the midst of the next checkpoint that it writes, and is back a moment later.
+    TornCheckpoint {
+        /// Whose.
+        node: NodeId,
+    },
     /// The wall clock of a node is wrong by this much.
     ClockJump {
         /// Whose.
@@ -118,6 +129,8 @@ impl What {
             Self::SlowDisk { .. } => "slow-disk",
             Self::FullDisk { .. } => "full-disk",
             Self::BrokenDisk { .. } => "broken-disk",
+            Self::DamagedDisk { .. } => "damaged-disk",
+            Self::TornCheckpoint { .. } => "torn-checkpoint",
             Self::ClockJump { .. } => "clock-jump",
             Self::ClockDrift { .. } => "clock-drift",
             Self::MoveLeader { .. } => "move-leader",
@@ -179,7 +192,7 @@ impl Draft {
     }
 
     fn what(&mut self) -> What {
-        match self.chance.below(17) {
+        match self.chance.below(19) {
             0..=2 => What::PowerCut { nodes: self.some() },
             3 => What::ZoneLoss { zone: self.zones[self.chance.below(self.zones.len())].clone() },
             4..=5 => self.isolation(true),
@@ -199,6 +212,8 @@ impl Draft {
                 seconds: self.chance.between(-100_000.0, 100_000.0) as i64,
             },
             15 => What::ClockDrift { node: self.one(), rate_ppm: self.rate_ppm(WILD_PPM) },
+            16 => What::DamagedDisk { node: self.one() },
+            17 => What::TornCheckpoint { node: self.one() },
             _ => What::MoveLeader { group: self.chance.below(16), node: self.one() },
         }
     }
@@ -256,6 +271,6 @@ mod tests {
             let case = Case { faults: Some(faults), ..Case::of(seed, 20) };
             assert_eq!(toml::from_str::<Case>(&case.text()).unwrap(), case, "{}", case.text());
         }
-        assert_eq!(names.len(), 11, "{names:?}");
+        assert_eq!(names.len(), 13, "{names:?}");
     }
 }

@@ -67,8 +67,10 @@ impl World {
             }),
         });
         for id in cluster.nodes() {
+            cluster.write_checkpoints_in_place(id, defect == Some(Defect::CheckpointInPlace));
             if let Some(disk) = cluster.disk(id) {
                 disk.lie(defect == Some(Defect::LyingDisk));
+                disk.forget_marks(defect == Some(Defect::ForgottenMarks));
             }
         }
         let world = Self { seed, land, cluster, watch, defect, seats, timing: timing(defect) };
@@ -152,6 +154,23 @@ impl World {
     pub(crate) fn handle(&self, id: NodeId) -> Option<Handle> {
         self.life(id)?;
         self.cluster.handle(id)
+    }
+
+    /// Whether a node runs and lacks nothing that it had acknowledged.
+    pub(crate) fn is_whole(&self, id: NodeId) -> bool {
+        let Some(handle) = self.handle(id) else { return false };
+        self.land.groups(id).all(|group| handle.status(group).is_ok_and(|status| !status.is_damaged))
+    }
+
+    /// Has the disk of a node that is off lose something, where other voters can bring it back; whether something was lost.
+    pub(crate) fn damage(&self, id: NodeId) -> bool {
+        let ids = self.land.ids();
+        let others = ids.into_iter().filter(|other| *other != id).filter_map(|other| self.handle(other));
+        let others: Vec<Handle> = others.collect();
+        let has_voters =
+            |group| others.iter().any(|one| one.status(group).is_ok_and(|known| known.voters.len() >= 3));
+        let is_safe = self.life(id).is_none() && self.land.groups(id).all(has_voters);
+        is_safe && self.cluster.disk(id).is_some_and(|disk| disk.damage() > 0)
     }
 
     /// A node's present life.
