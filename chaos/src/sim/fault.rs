@@ -20,6 +20,9 @@ const WILD_PPM: (f64, f64) = (200_000.0, 5_000_000.0);
 /// Share of seeds whose clocks drift from beginning to end.
 const DRIFTING: f64 = 0.6;
 
+/// A checkpoint that is to be torn is waited for at least so long, in milliseconds.
+const TEAR_MS: u64 = 8_000;
+
 /// Something that breaks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fault {
@@ -151,8 +154,10 @@ pub(crate) fn draw(seed: u64, length_ms: u64, land: &Land) -> Vec<Fault> {
     let mut faults = draft.drifts(length_ms);
     let mut at_ms = CALM_MS as f64 + draft.chance.exponential(pause_ms);
     while (at_ms as u64) < length_ms {
-        let for_ms = draft.length_ms();
-        faults.push(Fault { at_ms: at_ms as u64, for_ms, what: draft.what() });
+        let (for_ms, what) = (draft.length_ms(), draft.what());
+        // Nothing happens before a checkpoint is due.
+        let for_ms = if matches!(what, What::TornCheckpoint { .. }) { TEAR_MS + for_ms } else { for_ms };
+        faults.push(Fault { at_ms: at_ms as u64, for_ms, what });
         at_ms += 20.0 + draft.chance.exponential(pause_ms);
     }
     faults

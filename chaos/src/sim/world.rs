@@ -24,6 +24,7 @@ use super::{
     oracle::Watch,
     publisher::{self, Kept},
 };
+use crate::flood::Chance;
 
 /// A cluster under test; cheap to clone.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ impl World {
             seed,
             places: land.places(),
             profile: land.profile(),
-            tuning: Tuning { checkpoint_entries: Some(100), log_entries_kept: Some(20), ..Tuning::default() },
+            tuning: tuning(seed),
             machines: Arc::new(move |id, group| machine(&of_machines, &saw, defect, (id, group))),
             inboxes: Arc::new(move |id| match of_inboxes.get(&id).and_then(Seat::life) {
                 Some(life) => life.desk.clone(),
@@ -198,6 +199,12 @@ impl Seat {
     fn life(&self) -> Option<Arc<Life>> {
         lock(&self.life).1.clone()
     }
+}
+
+/// In half of the seeds checkpoints are so frequent that a run is full of them.
+fn tuning(seed: u64) -> Tuning {
+    let entries = if Chance::new(seed, "checkpoints").happens(0.5) { 30 } else { 100 };
+    Tuning { checkpoint_entries: Some(entries), log_entries_kept: Some(20), ..Tuning::default() }
 }
 
 /// The machine of a group for a life that has just begun.
