@@ -98,10 +98,11 @@ impl Client {
             let (node, number) = (self.any(), self.chance.below(config::REGISTERS));
             let Some((handle, life)) = self.world.handle(node).zip(self.world.life(node)) else { continue };
             let from_us = self.world.watch.lock().now_us();
-            if self.world.defect != Some(Defect::StaleRead)
-                && handle.barrier(group::CONFIG, PATIENCE).await.is_err()
-            {
-                continue;
+            if self.world.defect != Some(Defect::StaleRead) {
+                let clock = self.world.cluster.clock(node);
+                if clock.run(handle.barrier(group::CONFIG, PATIENCE)).await.is_err() {
+                    continue;
+                }
             }
             let applied = life.replica.load();
             let name = config::register(number);
@@ -132,7 +133,8 @@ impl Client {
 pub(crate) async fn commit(world: &World, node: NodeId, transaction: &TransactionV1) -> Option<Written> {
     let handle = world.handle(node)?;
     let bytes = Bytes::from(transaction.encode().ok()?);
-    let answer = handle.propose(group::CONFIG, bytes.clone(), PATIENCE).await;
+    let clock = world.cluster.clock(node);
+    let answer = clock.run(handle.propose(group::CONFIG, bytes.clone(), PATIENCE)).await;
     let mut oracle = world.watch.lock();
     match answer {
         Ok(applied) => {

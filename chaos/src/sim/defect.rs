@@ -8,6 +8,10 @@ use super::invariants::Invariant;
 pub(crate) enum Defect {
     /// Disks say that they have synced long before they have
     LyingDisk,
+    /// Nothing is marked beside a log, so that nobody knows that it has lost something
+    ForgottenMarks,
+    /// Checkpoints are written under their final names, so that a power cut leaves a part of one
+    CheckpointInPlace,
     /// Linearizable reads skip the barrier
     StaleRead,
     /// What an entry means depends on the node that applies it
@@ -25,7 +29,8 @@ impl Defect {
     /// What must notice.
     pub(crate) fn invariant(self) -> Invariant {
         match self {
-            Self::LyingDisk => Invariant::Acknowledged,
+            Self::LyingDisk | Self::ForgottenMarks => Invariant::Acknowledged,
+            Self::CheckpointInPlace => Invariant::Endurance,
             Self::StaleRead => Invariant::Linearizable,
             Self::NodeInApply => Invariant::StateHash,
             Self::LossyRestore => Invariant::Restore,

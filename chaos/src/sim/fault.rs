@@ -12,6 +12,17 @@ const CALM_MS: u64 = 500;
 /// Mean pause between faults, from the wildest seed to the calmest, in milliseconds.
 const PAUSE_MS: (f64, f64) = (250.0, 2_500.0);
 
+/// Clocks that drift for a whole run, in parts of a million of the right rate: what the timing of the consensus allows for, so that
+/// everything must work with them once all else is healed.
+const DRIFT_PPM: (f64, f64) = (800_000.0, 1_250_000.0);
+/// Clocks that run wild for a while: nothing that is promised may depend on them.
+const WILD_PPM: (f64, f64) = (200_000.0, 5_000_000.0);
+/// Share of seeds whose clocks drift from beginning to end.
+const DRIFTING: f64 = 0.6;
+
+/// A checkpoint that is to be torn is waited for at least so long, in milliseconds.
+const TEAR_MS: u64 = 8_000;
+
 /// Something that breaks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fault {
@@ -75,12 +86,30 @@ pub(crate) enum What {
         /// Whose.
         node: NodeId,
     },
+    /// The power of a node is cut, and when it comes back a part of what its disk had kept is lost. Nothing is, while another node lacks
+    /// something: what no undamaged node has is gone, whatever a cluster does.
+    DamagedDisk {
+        /// Whose.
+        node: NodeId,
+    },
+    /// The power of a node is cut in the midst of the next checkpoint that it writes, and is back a moment later.
+    TornCheckpoint {
+        /// Whose.
+        node: NodeId,
+    },
     /// The wall clock of a node is wrong by this much.
     ClockJump {
         /// Whose.
         node: NodeId,
         /// Seconds.
         seconds: i64,
+    },
+    /// The monotonic clock of a node, by which its elections, leases and deadlines go, counts so many seconds in a million.
+    ClockDrift {
+        /// Whose.
+        node: NodeId,
+        /// Parts of a million.
+        rate_ppm: u64,
     },
     /// Leadership of a group is asked to move.
     MoveLeader {
@@ -103,9 +132,18 @@ impl What {
             Self::SlowDisk { .. } => "slow-disk",
             Self::FullDisk { .. } => "full-disk",
             Self::BrokenDisk { .. } => "broken-disk",
+            Self::DamagedDisk { .. } => "damaged-disk",
+            Self::TornCheckpoint { .. } => "torn-checkpoint",
             Self::ClockJump { .. } => "clock-jump",
+            Self::ClockDrift { .. } => "clock-drift",
             Self::MoveLeader { .. } => "move-leader",
         }
+    }
+
+    /// Whether the cluster has to work in spite of it, so that it stays when all else is healed.
+    pub(crate) fn is_allowed_for(&self) -> bool {
+        matches!(self, Self::ClockDrift { rate_ppm, .. }
+            if (DRIFT_PPM.0..=DRIFT_PPM.1).contains(&(*rate_ppm as f64)))
     }
 }
 
@@ -113,11 +151,13 @@ impl What {
 pub(crate) fn draw(seed: u64, length_ms: u64, land: &Land) -> Vec<Fault> {
     let mut draft = Draft { chance: Chance::new(seed, "faults"), ids: land.ids(), zones: land.zones() };
     let pause_ms = PAUSE_MS.0 * (PAUSE_MS.1 / PAUSE_MS.0).powf(draft.chance.fraction());
-    let mut faults = Vec::new();
+    let mut faults = draft.drifts(length_ms);
     let mut at_ms = CALM_MS as f64 + draft.chance.exponential(pause_ms);
     while (at_ms as u64) < length_ms {
-        let for_ms = draft.length_ms();
-        faults.push(Fault { at_ms: at_ms as u64, for_ms, what: draft.what() });
+        let (for_ms, what) = (draft.length_ms(), draft.what());
+        // Nothing happens before a checkpoint is due.
+        let for_ms = if matches!(what, What::TornCheckpoint { .. }) { TEAR_MS + for_ms } else { for_ms };
+        faults.push(Fault { at_ms: at_ms as u64, for_ms, what });
         at_ms += 20.0 + draft.chance.exponential(pause_ms);
     }
     faults
@@ -138,8 +178,26 @@ impl Draft {
         }
     }
 
+    /// Clocks that run apart for as long as the run lasts.
+    fn drifts(&mut self, length_ms: u64) -> Vec<Fault> {
+        if !self.chance.happens(DRIFTING) {
+            return Vec::new();
+        }
+        let ids = self.ids.clone();
+        let drift = |node: NodeId| {
+            let what = What::ClockDrift { node, rate_ppm: self.rate_ppm(DRIFT_PPM) };
+            Fault { at_ms: 0, for_ms: length_ms + 1, what }
+        };
+        ids.into_iter().map(drift).collect()
+    }
+
+    /// As often too fast as too slow, by as much.
+    fn rate_ppm(&mut self, (slowest, fastest): (f64, f64)) -> u64 {
+        (slowest * (fastest / slowest).powf(self.chance.fraction())) as u64
+    }
+
     fn what(&mut self) -> What {
-        match self.chance.below(16) {
+        match self.chance.below(19) {
             0..=2 => What::PowerCut { nodes: self.some() },
             3 => What::ZoneLoss { zone: self.zones[self.chance.below(self.zones.len())].clone() },
             4..=5 => self.isolation(true),
@@ -158,6 +216,9 @@ impl Draft {
                 node: self.one(),
                 seconds: self.chance.between(-100_000.0, 100_000.0) as i64,
             },
+            15 => What::ClockDrift { node: self.one(), rate_ppm: self.rate_ppm(WILD_PPM) },
+            16 => What::DamagedDisk { node: self.one() },
+            17 => What::TornCheckpoint { node: self.one() },
             _ => What::MoveLeader { group: self.chance.below(16), node: self.one() },
         }
     }
@@ -215,6 +276,6 @@ mod tests {
             let case = Case { faults: Some(faults), ..Case::of(seed, 20) };
             assert_eq!(toml::from_str::<Case>(&case.text()).unwrap(), case, "{}", case.text());
         }
-        assert_eq!(names.len(), 10, "{names:?}");
+        assert_eq!(names.len(), 13, "{names:?}");
     }
 }

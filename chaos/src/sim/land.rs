@@ -68,6 +68,11 @@ impl Land {
         self.nodes.values().filter(|(region, _)| *region == wanted).count()
     }
 
+    /// The groups of a node.
+    pub(crate) fn groups(&self, id: NodeId) -> impl Iterator<Item = GroupId> {
+        groups(self.region(id)).into_iter().map(|(group, _)| group)
+    }
+
     /// Whether there is a second region.
     pub(crate) fn is_wide(&self) -> bool {
         self.nodes_in(REGIONS[1]) > 0

@@ -44,8 +44,12 @@ impl Shelf {
     }
 }
 
-/// Follows the replica for as long as the node lives.
+/// Follows the replica for as long as the node lives, once its log is whole: one that lost entries leads to an older configuration than the
+/// one that is served from disk.
 pub(crate) async fn run(life: Arc<Life>, handle: Handle, kept: Kept, watch: Watch, defect: Option<Defect>) {
+    if handle.whole(group::CONFIG).await.is_err() {
+        return;
+    }
     let first = life.served().unwrap_or_else(|| Arc::new(Snapshot::empty(life.region, "1")));
     let mut composer = Composer::new(&first, &life.zone);
     let mut changes = life.replica.changes();

@@ -47,6 +47,8 @@ fn kept_cases_break_no_promise_any_more() {
 #[test]
 fn every_defect_of_the_world_is_found() {
     is_found(Defect::LyingDisk, 40);
+    is_found(Defect::ForgottenMarks, 60);
+    is_found(Defect::CheckpointInPlace, 60);
     is_found(Defect::StaleRead, 40);
     is_found(Defect::NodeInApply, 10);
     is_found(Defect::LossyRestore, 20);

@@ -22,6 +22,10 @@ const DELAY_MS: (u64, u64) = (1, 3);
 const LATE: Duration = Duration::from_millis(30);
 /// Longest sync of a good disk.
 const SYNC_MAX: Duration = Duration::from_millis(4);
+/// The rate of a clock that is right, in parts of a million.
+const RIGHT_PPM: u64 = 1_000_000;
+/// What a power cut in the midst of a checkpoint is counted as.
+const TORN: &str = "torn-checkpoint";
 /// How often somebody looks after nodes that ended.
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks after everything is whole: a node notices within a second that its log has failed.
@@ -34,12 +38,14 @@ pub(crate) struct Nemesis<'a> {
     active: BTreeMap<(u64, usize), What>,
     /// Nodes whose disk was broken and that must be expected to end.
     doomed: BTreeSet<NodeId>,
+    /// The node whose disk was damaged last; it may be whole again.
+    damaged: Option<NodeId>,
 }
 
 impl<'a> Nemesis<'a> {
     /// Nothing is broken yet.
     pub(crate) fn new(world: &'a World) -> Self {
-        Self { world, active: BTreeMap::new(), doomed: BTreeSet::new() }
+        Self { world, active: BTreeMap::new(), doomed: BTreeSet::new(), damaged: None }
     }
 
     /// Lets a schedule happen for `length_ms`, or until something does not hold.
@@ -55,10 +61,12 @@ impl<'a> Nemesis<'a> {
             while let Some((end, number)) =
                 self.active.keys().next().copied().filter(|(end, _)| *end <= now_ms)
             {
-                has_changed |= self.active.remove(&(end, number)).is_some();
+                if let Some(what) = self.active.remove(&(end, number)) {
+                    self.end(&what);
+                }
+                has_changed = true;
             }
             while let Some((number, fault)) = next.next_if(|(_, fault)| fault.at_ms <= now_ms) {
-                *self.world.watch.lock().counts.faults.entry(fault.what.name()).or_default() += 1;
                 self.begin(&fault.what);
                 self.active.insert((fault.at_ms + fault.for_ms.max(1), number), fault.what.clone());
                 has_changed = true;
@@ -74,9 +82,13 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    /// Everything is whole again, and nodes that had ended or were about to are started.
+    /// Everything is whole again, but for clocks, which nobody mends; nodes that had ended or were about to are started.
     pub(crate) async fn heal(mut self) {
-        self.active.clear();
+        let (stay, end) =
+            std::mem::take(&mut self.active).into_iter().partition(|(_, what)| what.is_allowed_for());
+        self.active = stay;
+        let end: BTreeMap<_, _> = end;
+        end.values().for_each(|what| self.end(what));
         self.apply().await;
         for _ in 0..LOOKS {
             sim::sleep(LOOK).await;
@@ -88,10 +100,34 @@ impl<'a> Nemesis<'a> {
         self.world.watch.lock().now_us() / 1_000
     }
 
+    fn count(&self, name: &'static str) {
+        *self.world.watch.lock().counts.faults.entry(name).or_default() += 1;
+    }
+
+    /// What happens when it is over.
+    fn end(&mut self, what: &What) {
+        match what {
+            What::DamagedDisk { node } => {
+                let is_first = self.damaged.is_none_or(|other| other == *node || self.world.is_whole(other));
+                if is_first && self.world.damage(*node) {
+                    self.damaged = Some(*node);
+                    self.count(what.name());
+                }
+            }
+            What::TornCheckpoint { node } => self.world.cluster.tear_checkpoint(*node, false),
+            _ => {}
+        }
+    }
+
     /// What happens once.
     fn begin(&mut self, what: &What) {
+        // Whether these come about is seen later: a disk may keep everything after all, a node may write no checkpoint.
+        if !matches!(what, What::DamagedDisk { .. } | What::TornCheckpoint { .. }) {
+            self.count(what.name());
+        }
         match what {
             What::BrokenDisk { node } => drop(self.doomed.insert(*node)),
+            What::TornCheckpoint { node } => self.world.cluster.tear_checkpoint(*node, true),
             What::MoveLeader { group, node } => {
                 let groups: Vec<_> = self.world.land.founders().into_keys().collect();
                 let Some(handle) = self.world.handle(*node) else { return };
@@ -110,12 +146,14 @@ impl<'a> Nemesis<'a> {
         let mut dark: BTreeSet<NodeId> = BTreeSet::new();
         let mut sync = BTreeMap::new();
         let (mut full, mut broken, mut off) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let mut rates_ppm = BTreeMap::new();
         let switch = world.cluster.switch();
         switch.heal();
         let mut weather = fair();
         for what in self.active.values() {
             match what {
                 What::PowerCut { nodes } => dark.extend(nodes),
+                What::DamagedDisk { node } => drop(dark.insert(*node)),
                 What::ZoneLoss { zone } => dark.extend(world.land.in_zone(zone)),
                 What::Cut { from, to, mutual } => {
                     for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))) {
@@ -135,7 +173,11 @@ impl<'a> Nemesis<'a> {
                 What::FullDisk { node } => drop(full.insert(*node)),
                 What::BrokenDisk { node } => drop(broken.insert(*node)),
                 What::ClockJump { node, seconds } => drop(off.insert(*node, *seconds)),
-                What::MoveLeader { .. } => {}
+                What::ClockDrift { node, rate_ppm } => {
+                    let rate = rates_ppm.entry(*node).or_insert(RIGHT_PPM);
+                    *rate = *rate * rate_ppm / RIGHT_PPM;
+                }
+                What::MoveLeader { .. } | What::TornCheckpoint { .. } => {}
             }
         }
         switch.weather(weather);
@@ -149,6 +191,7 @@ impl<'a> Nemesis<'a> {
                 lock(kept).fill(full.contains(&id) || broken.contains(&id));
                 clock.set_off(off.get(&id).copied().unwrap_or(0));
             }
+            world.cluster.clock(id).set_rate_ppm(rates_ppm.get(&id).copied().unwrap_or(RIGHT_PPM));
             if dark.contains(&id) {
                 world.cut_power(id);
             } else if !broken.contains(&id) {
@@ -157,17 +200,31 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    /// Nodes that ended lie where they are until their disk is well; only a broken disk explains it.
+    /// Nodes that ended lie where they are until their disk is well; only a broken disk explains it, or a checkpoint during which they lost
+    /// their power.
     async fn bury(&mut self) {
-        for (id, error) in self.world.cluster.ended() {
-            self.world.cut_power(id);
-            if !self.doomed.contains(&id) {
-                self.world.watch.ended(id, &error.to_string());
+        let (torn, ended) = (self.world.cluster.torn(), self.world.cluster.ended());
+        torn.iter().for_each(|_| self.count(TORN));
+        for (id, error) in &ended {
+            if !self.doomed.contains(id) && !torn.contains(id) {
+                self.world.watch.ended(*id, &error.to_string());
             }
-            let is_broken = |what: &What| matches!(what, What::BrokenDisk { node } if *node == id);
-            if !self.active.values().any(is_broken) {
+        }
+        for id in torn.into_iter().chain(ended.into_iter().map(|(id, _)| id)) {
+            self.world.cut_power(id);
+            if !self.active.values().any(|what| self.keeps_off(what, id)) {
                 self.world.start(id).await;
             }
+        }
+    }
+
+    /// Whether a node does not run while this is so.
+    fn keeps_off(&self, what: &What, id: NodeId) -> bool {
+        match what {
+            What::PowerCut { nodes } => nodes.contains(&id),
+            What::ZoneLoss { zone } => self.world.land.zone(id) == zone,
+            What::DamagedDisk { node } | What::BrokenDisk { node } => *node == id,
+            _ => false,
         }
     }
 }

@@ -24,6 +24,7 @@ use super::{
     oracle::Watch,
     publisher::{self, Kept},
 };
+use crate::flood::Chance;
 
 /// A cluster under test; cheap to clone.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ impl World {
             seed,
             places: land.places(),
             profile: land.profile(),
-            tuning: Tuning { checkpoint_entries: Some(100), log_entries_kept: Some(20), ..Tuning::default() },
+            tuning: tuning(seed),
             machines: Arc::new(move |id, group| machine(&of_machines, &saw, defect, (id, group))),
             inboxes: Arc::new(move |id| match of_inboxes.get(&id).and_then(Seat::life) {
                 Some(life) => life.desk.clone(),
@@ -67,8 +68,10 @@ impl World {
             }),
         });
         for id in cluster.nodes() {
+            cluster.write_checkpoints_in_place(id, defect == Some(Defect::CheckpointInPlace));
             if let Some(disk) = cluster.disk(id) {
                 disk.lie(defect == Some(Defect::LyingDisk));
+                disk.forget_marks(defect == Some(Defect::ForgottenMarks));
             }
         }
         let world = Self { seed, land, cluster, watch, defect, seats, timing: timing(defect) };
@@ -122,15 +125,22 @@ impl World {
         if let Err(error) = self.cluster.start(id).await {
             return self.watch.ended(id, &error.to_string());
         }
-        let Some(handle) = self.cluster.handle(id) else { return };
+        if let Some(handle) = self.cluster.handle(id) {
+            self.cluster.clock(id).with(|| self.work(seat, &life, &handle));
+        }
+    }
+
+    /// Starts what a node does besides consensus.
+    fn work(&self, seat: &Seat, life: &Arc<Life>, handle: &Handle) {
         life.keep(sim::spawn_scoped(life.desk.clone().run(handle.clone())));
         for number in 0..life.desk.shards.len() {
             let (desk, watch) = (life.desk.clone(), self.watch.clone());
             life.keep(sim::spawn_scoped(lead::run(desk, handle.clone(), watch, number)));
         }
-        life.keep(sim::spawn_scoped(lead::look(id, group::CONFIG, handle.clone(), self.watch.clone())));
+        let look = lead::look(life.node, group::CONFIG, handle.clone(), self.watch.clone());
+        life.keep(sim::spawn_scoped(look));
         let (kept, watch) = (seat.kept.clone(), self.watch.clone());
-        life.keep(sim::spawn_scoped(publisher::run(life.clone(), handle, kept, watch, self.defect)));
+        life.keep(sim::spawn_scoped(publisher::run(life.clone(), handle.clone(), kept, watch, self.defect)));
     }
 
     /// Takes a node's power.
@@ -145,6 +155,23 @@ impl World {
     pub(crate) fn handle(&self, id: NodeId) -> Option<Handle> {
         self.life(id)?;
         self.cluster.handle(id)
+    }
+
+    /// Whether a node runs and lacks nothing that it had acknowledged.
+    pub(crate) fn is_whole(&self, id: NodeId) -> bool {
+        let Some(handle) = self.handle(id) else { return false };
+        self.land.groups(id).all(|group| handle.status(group).is_ok_and(|status| !status.is_damaged))
+    }
+
+    /// Has the disk of a node that is off lose something, where other voters can bring it back; whether something was lost.
+    pub(crate) fn damage(&self, id: NodeId) -> bool {
+        let ids = self.land.ids();
+        let others = ids.into_iter().filter(|other| *other != id).filter_map(|other| self.handle(other));
+        let others: Vec<Handle> = others.collect();
+        let has_voters =
+            |group| others.iter().any(|one| one.status(group).is_ok_and(|known| known.voters.len() >= 3));
+        let is_safe = self.life(id).is_none() && self.land.groups(id).all(has_voters);
+        is_safe && self.cluster.disk(id).is_some_and(|disk| disk.damage() > 0)
     }
 
     /// A node's present life.
@@ -172,6 +199,12 @@ impl Seat {
     fn life(&self) -> Option<Arc<Life>> {
         lock(&self.life).1.clone()
     }
+}
+
+/// In half of the seeds checkpoints are so frequent that a run is full of them.
+fn tuning(seed: u64) -> Tuning {
+    let entries = if Chance::new(seed, "checkpoints").happens(0.5) { 30 } else { 100 };
+    Tuning { checkpoint_entries: Some(entries), log_entries_kept: Some(20), ..Tuning::default() }
 }
 
 /// The machine of a group for a life that has just begun.

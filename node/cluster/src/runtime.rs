@@ -7,10 +7,12 @@ use std::{future::Future, time::Duration};
 /// The executor: tokio in production.
 #[cfg(not(feature = "sim"))]
 pub(crate) type Rt = openraft_rt_tokio::TokioRuntime;
-/// The executor: virtual time, one thread, seeded.
+/// The executor: virtual time, one thread, seeded, a clock for each node.
 #[cfg(feature = "sim")]
-pub(crate) type Rt = openraft_rt_sim::SimRuntime;
+pub(crate) type Rt = clock::Executor;
 
+#[cfg(feature = "sim")]
+pub(crate) mod clock;
 #[cfg(feature = "sim")]
 pub mod watch;
 /// Values that others follow.

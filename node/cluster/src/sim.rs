@@ -6,14 +6,14 @@ mod cluster;
 mod tests;
 
 pub use crate::{
-    runtime::watch,
+    runtime::{clock::Clock, watch},
     store::memory::Disk,
     transport::memory::{Switch, Weather},
 };
 pub use cluster::{Cluster, Inboxes, Machines, Place, Plan};
 
 use crate::runtime::{self, Rt};
-use openraft_rt::{AsyncRuntime as _, Instant as _};
+use openraft_rt::AsyncRuntime as _;
 use std::time::Duration;
 
 /// Runs `work` to its end on a fresh virtual clock of this thread; what was spawned and still runs then is dropped.
@@ -21,12 +21,12 @@ pub fn block_on<T>(seed: u64, work: impl Future<Output = T>) -> T {
     Rt::with_seed(seed).block_on(work)
 }
 
-/// Sleeps on the virtual clock.
+/// Sleeps, by the clock of the task.
 pub async fn sleep(time: Duration) {
     runtime::sleep(time).await;
 }
 
-/// Waits for `future`, at most for `time` of the virtual clock; `None` when the time is over.
+/// Waits for `future`, at most for `time` by the clock of the task; `None` when the time is over.
 pub async fn timeout<T>(time: Duration, future: impl Future<Output = T> + Send) -> Option<T> {
     runtime::timeout(time, future).await
 }
@@ -45,7 +45,7 @@ pub fn spawn_scoped(future: impl Future<Output = ()> + Send + 'static) -> Task {
 #[must_use]
 pub struct Task(#[expect(dead_code, reason = "its drop is what counts")] runtime::Task);
 
-/// A stopwatch of the virtual clock, started when it is made.
+/// A stopwatch of virtual time, whatever clock a task runs on; started when it is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(runtime::Instant);
 
@@ -57,6 +57,6 @@ impl Stopwatch {
 
     /// Since the start, in nanoseconds.
     pub fn ns(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.0.passed().as_nanos()).unwrap_or(u64::MAX)
     }
 }

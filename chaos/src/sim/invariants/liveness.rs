@@ -1,4 +1,4 @@
-//! Once everything is healed, everything works and agrees within seconds: every group writes, every node has the same state and serves it,
+//! Once everything is healed, everything works and agrees within seconds: every log is whole, every group writes, every node has the same state and serves it,
 //! and limits that are not used up admit.
 
 use std::time::Duration;
@@ -19,6 +19,11 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Waits for each of them in turn; the oracle learns of what does not come about.
 pub(crate) async fn converge(world: &World) {
+    for id in world.land.ids() {
+        if !until(|| world.is_whole(id)).await {
+            return complain(world, format!("the log of node {id} is not whole within {WITHIN:?}"));
+        }
+    }
     for id in world.land.ids() {
         if !writes(world, id).await {
             let status = world.handle(id).map(|handle| handle.status(group::CONFIG));

@@ -5,13 +5,16 @@ use crate::{
     Error, GroupId, GroupScope, GroupSpec, Handle, Inbox, Machine, NodeId, NodeMeta, Options, Profile,
     Service, Tuning,
     addresses::Addresses,
-    runtime::{self, Task},
+    runtime::{self, Task, clock::Clock},
     service::Parts,
-    store::{checkpoint::CheckpointMemory, memory::Disk},
+    store::{
+        checkpoint::memory::{Cut, Directory},
+        memory::Disk,
+    },
     transport::memory::Switch,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -59,10 +62,13 @@ pub struct Cluster(Arc<Site>);
 struct Site {
     plan: Plan,
     switch: Switch,
-    disks: BTreeMap<NodeId, (Disk, Arc<CheckpointMemory>)>,
+    disks: BTreeMap<NodeId, (Disk, Directory)>,
+    clocks: BTreeMap<NodeId, Clock>,
     running: Mutex<BTreeMap<NodeId, (Handle, Task)>>,
     /// Nodes that ended by themselves since somebody asked.
     ended: Arc<Mutex<Vec<(NodeId, Error)>>>,
+    /// Nodes whose power was cut while they wrote a checkpoint since somebody asked.
+    torn: Arc<Mutex<BTreeSet<NodeId>>>,
 }
 
 impl Cluster {
@@ -70,13 +76,15 @@ impl Cluster {
     pub fn new(plan: Plan) -> Self {
         let disk = |id: &NodeId| {
             let disk = Disk::new(plan.seed ^ (id << 32), SYNC_MAX);
-            (*id, (disk, Arc::new(CheckpointMemory::default())))
+            (*id, (disk, Directory::new(!plan.seed ^ (id << 32))))
         };
         Self(Arc::new(Site {
             switch: Switch::new(plan.seed),
             disks: plan.places.keys().map(disk).collect(),
+            clocks: plan.places.keys().map(|id| (*id, Clock::new())).collect(),
             running: Mutex::default(),
             ended: Arc::default(),
+            torn: Arc::default(),
             plan,
         }))
     }
@@ -89,6 +97,11 @@ impl Cluster {
     /// The disk of a node, which outlives the node.
     pub fn disk(&self, id: NodeId) -> Option<&Disk> {
         self.0.disks.get(&id).map(|(disk, _)| disk)
+    }
+
+    /// The monotonic clock of a node, on which everything in it runs; it outlives the node. A right one for nodes that do not exist.
+    pub fn clock(&self, id: NodeId) -> Clock {
+        self.0.clocks.get(&id).cloned().unwrap_or_default()
     }
 
     /// All nodes, running or not.
@@ -106,6 +119,10 @@ impl Cluster {
     /// # Errors
     /// What the node says about its log.
     pub async fn start(&self, id: NodeId) -> Result<(), Error> {
+        self.clock(id).run(self.start_here(id)).await
+    }
+
+    async fn start_here(&self, id: NodeId) -> Result<(), Error> {
         let Site { plan, switch, disks, .. } = &*self.0;
         let (Some(place), Some((disk, checkpoints))) = (plan.places.get(&id), disks.get(&id)) else {
             return Err(Error::UnknownNode(id));
@@ -117,7 +134,7 @@ impl Cluster {
             advertise: address(id),
             transport: Arc::new(switch.attach(id)),
             backend: Arc::new(disk.open()),
-            checkpoints: checkpoints.clone(),
+            checkpoints: Arc::new(checkpoints.open()),
             addresses,
         };
         let spec = |(group, scope): &(GroupId, GroupScope)| GroupSpec {
@@ -142,9 +159,37 @@ impl Cluster {
     pub fn cut_power(&self, id: NodeId) {
         self.0.switch.detach(id);
         drop(lock(&self.0.running).remove(&id));
-        if let Some(disk) = self.disk(id) {
+        if let Some((disk, checkpoints)) = self.0.disks.get(&id) {
             disk.cut();
+            checkpoints.cut();
         }
+    }
+
+    /// Cuts the power of a node in the midst of the next checkpoint that it writes, or not after all.
+    pub fn tear_checkpoint(&self, id: NodeId, tears: bool) {
+        let Some((disk, checkpoints)) = self.0.disks.get(&id) else { return };
+        let (switch, disk, directory) = (self.0.switch.clone(), disk.clone(), checkpoints.clone());
+        let torn = self.0.torn.clone();
+        let cut: Cut = Box::new(move || {
+            switch.detach(id);
+            disk.cut();
+            directory.cut();
+            lock(&torn).insert(id);
+        });
+        checkpoints.cut_next(tears.then_some(cut));
+    }
+
+    /// From now on a node writes checkpoints under their final names, so that a power cut leaves a part of one.
+    pub fn write_checkpoints_in_place(&self, id: NodeId, in_place: bool) {
+        if let Some((_, checkpoints)) = self.0.disks.get(&id) {
+            checkpoints.write_in_place(in_place);
+        }
+    }
+
+    /// Nodes whose power was cut while they wrote a checkpoint, since this was asked last. They do nothing any more, but hold on to their
+    /// memory until [`Self::cut_power`].
+    pub fn torn(&self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut *lock(&self.0.torn))
     }
 
     /// Nodes that ended by themselves, and why, since this was asked last.

@@ -4,6 +4,7 @@
 mod agreement;
 mod clients;
 mod damage;
+mod drift;
 mod faults;
 mod keepers;
 mod regions;

@@ -1,17 +1,15 @@
 //! Checkpoints of machines: plain files `checkpoint-<group>-<index>`, head record then data, both checksummed. A file is
 //! durable under its final name before anyone is told, because the log below it is deleted afterwards.
 
+#[cfg(feature = "sim")]
+pub(crate) mod memory;
+
 use super::damage;
 use crate::{
     GroupId, limits,
     wire::{record, v1::CheckpointV1},
 };
 use bytes::Bytes;
-#[cfg(feature = "sim")]
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
 use std::{
     fs::File,
     io::{self, Write},
@@ -30,11 +28,6 @@ pub(crate) trait CheckpointStore: Send + Sync + 'static {
 pub(crate) struct CheckpointFiles {
     dir: PathBuf,
 }
-
-/// Checkpoints in memory; every one is durable at once.
-#[cfg(feature = "sim")]
-#[derive(Default)]
-pub(crate) struct CheckpointMemory(Mutex<BTreeMap<GroupId, (CheckpointV1, Bytes)>>);
 
 impl CheckpointFiles {
     /// Uses `dir`, which is created.
@@ -74,33 +67,26 @@ impl CheckpointStore for CheckpointFiles {
     }
 
     fn load(&self, group: GroupId) -> io::Result<Option<(CheckpointV1, Bytes)>> {
-        let mut first_error = None;
-        for path in self.files(group)? {
-            match read(&path) {
-                Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(error) => {
-                    damage::note();
-                    tracing::error!(path = %path.display(), %error, "a checkpoint cannot be read; trying the one before");
-                    first_error
-                        .get_or_insert(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
-                }
-            }
-        }
-        first_error.map_or(Ok(None), Err)
+        newest_good(self.files(group)?.into_iter().map(|path| (path.display().to_string(), read(&path))))
     }
 }
 
-#[cfg(feature = "sim")]
-impl CheckpointStore for CheckpointMemory {
-    fn save(&self, group: GroupId, head: &CheckpointV1, data: &[u8]) -> io::Result<()> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(group, (head.clone(), Bytes::copy_from_slice(data)));
-        Ok(())
+/// The first of these, from the newest to the oldest, that is good.
+fn newest_good(
+    found: impl Iterator<Item = (String, io::Result<(CheckpointV1, Bytes)>)>,
+) -> io::Result<Option<(CheckpointV1, Bytes)>> {
+    let mut first_error = None;
+    for (path, checkpoint) in found {
+        match checkpoint {
+            Ok(checkpoint) => return Ok(Some(checkpoint)),
+            Err(error) => {
+                damage::note();
+                tracing::error!(path, %error, "a checkpoint cannot be read; trying the one before");
+                first_error.get_or_insert(io::Error::new(error.kind(), format!("{path}: {error}")));
+            }
+        }
     }
-
-    fn load(&self, group: GroupId) -> io::Result<Option<(CheckpointV1, Bytes)>> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&group).cloned())
-    }
+    first_error.map_or(Ok(None), Err)
 }
 
 /// Writes a file so that after a power cut either the old or the whole new content is there.
@@ -128,10 +114,14 @@ pub(crate) fn read(path: &Path) -> io::Result<(CheckpointV1, Bytes)> {
     if std::fs::metadata(path)?.len() > limits::CHECKPOINT_BYTES_MAX + (1 << 20) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is over the size limit"));
     }
-    let bytes = Bytes::from(std::fs::read(path)?);
+    parse(&Bytes::from(std::fs::read(path)?))
+}
+
+/// Checks the content of a checkpoint file.
+fn parse(bytes: &Bytes) -> io::Result<(CheckpointV1, Bytes)> {
     let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
     let (head, head_bytes) =
-        record::decode_prefix::<CheckpointV1>(&bytes).map_err(|e| invalid(e.to_string()))?;
+        record::decode_prefix::<CheckpointV1>(bytes).map_err(|e| invalid(e.to_string()))?;
     let data = bytes.slice(head_bytes..);
     if data.len() as u64 != head.bytes || crc32c::crc32c(&data) != head.crc {
         return Err(invalid("the data does not match its checksum".to_owned()));

@@ -1,11 +1,15 @@
 //! The log in memory with a power switch: writes are volatile until synced, a cut drops some or all of the rest. Twin of
 //! the disk for tests and simulation; it can be told to lie about syncing, to prove that the checks notice.
 
-use super::{Batch, Key, LogBackend, Slot, index_of, mark::Marks};
-use crate::runtime;
+use super::{Batch, Key, LogBackend, Slot, index_of, key, mark::Marks};
+use crate::{
+    GroupId,
+    runtime::{self, clock::pass},
+    wire::{record, v1::LogIdV1},
+};
 use futures_util::future::BoxFuture;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -30,6 +34,7 @@ struct State {
     /// Bytes that are left; `None` is plenty.
     room: Option<u64>,
     lies: bool,
+    forgets: bool,
     marks: Marks,
 }
 
@@ -64,27 +69,10 @@ impl Disk {
 
     /// Loses a random part of what is durable, as an engine does that drops what follows a damaged place: of each group the newest entries,
     /// and sometimes vote and commit. To be called while nobody has the disk open. Returns the number of lost values.
-    pub(crate) fn damage(&self) -> usize {
+    pub fn damage(&self) -> usize {
         let mut state = self.lock();
-        let keys: Vec<Key> = state.durable.keys().copied().collect();
-        let (mut cut_from, mut lost) = (BTreeMap::new(), 0);
-        for key in keys.iter().rev() {
-            let group = key[1..9].to_vec();
-            let gone = if key[0] == Slot::Entry as u8 {
-                // About ten of the newest entries, now and then many more.
-                let newest = *cut_from.entry(group).or_insert_with(|| {
-                    let most = if next(&mut state.random).is_multiple_of(4) { 200 } else { 20 };
-                    index_of(key).saturating_sub(next(&mut state.random) % most)
-                });
-                index_of(key) > newest
-            } else {
-                key[0] != Slot::Purged as u8 && next(&mut state.random).is_multiple_of(3)
-            };
-            if gone {
-                state.durable.remove(key);
-                lost += 1;
-            }
-        }
+        let groups: BTreeSet<GroupId> = state.durable.keys().map(group_of).collect();
+        let lost = groups.into_iter().map(|group| state.damage(group)).sum();
         state.volatile = state.durable.clone();
         lost
     }
@@ -102,6 +90,13 @@ impl Disk {
     /// From now on syncs take up to so long.
     pub fn slow(&self, sync_max: Duration) {
         self.lock().sync_max = sync_max;
+    }
+
+    /// From now on marks are not kept, so that nothing tells what was lost.
+    pub fn forget_marks(&self, forgets: bool) {
+        let mut state = self.lock();
+        state.forgets = forgets;
+        state.marks.clear();
     }
 
     /// From now on syncs are acknowledged long before they happen.
@@ -146,6 +141,35 @@ impl Disk {
     }
 }
 
+impl State {
+    /// Loses a part of a group's log. What was acknowledged in the last moment before the power was cut is not marked yet, and nobody
+    /// promises that its loss is noticed: the vote is lost with it.
+    fn damage(&mut self, group: GroupId) -> usize {
+        let newest = key(Slot::Entry, group, u64::MAX);
+        let last = self.durable.range(key(Slot::Entry, group, 0)..=newest).next_back();
+        let last = last.map_or(0, |(key, _)| index_of(key));
+        // About ten of the newest entries, now and then many more.
+        let most = if next(&mut self.random).is_multiple_of(4) { 200 } else { 20 };
+        let kept = last.saturating_sub(next(&mut self.random) % most);
+        let lost = self.durable.range(key(Slot::Entry, group, kept + 1)..=newest);
+        let mut lost: Vec<Key> = lost.map(|(key, _)| *key).collect();
+        let marked = self.marks.get(&group).and_then(|mark| mark.last.as_ref()).map_or(0, |last| last.index);
+        let is_noticed = lost.is_empty() || marked > kept.max(self.purged(group));
+        for (slot, has_to) in [(Slot::Vote, !is_noticed), (Slot::Committed, false)] {
+            if next(&mut self.random).is_multiple_of(3) || has_to {
+                lost.push(key(slot, group, 0));
+            }
+        }
+        lost.into_iter().filter(|key| self.durable.remove(key).is_some()).count()
+    }
+
+    /// What the log of a group begins after.
+    fn purged(&self, group: GroupId) -> u64 {
+        let bytes = self.durable.get(&key(Slot::Purged, group, 0));
+        bytes.and_then(|bytes| record::decode::<LogIdV1>(bytes).ok()).map_or(0, |purged| purged.index)
+    }
+}
+
 impl LogBackend for MemoryLog {
     fn commit(&self, batch: Batch, durable: bool) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(async move {
@@ -156,13 +180,13 @@ impl LogBackend for MemoryLog {
             if lies {
                 let (disk, cuts) = (self.disk.clone(), self.cuts);
                 runtime::spawn(async move {
-                    runtime::sleep(time * 100).await;
+                    pass(time * 100).await;
                     let _after_the_cut = disk.sync(cuts, number);
                 });
                 return Ok(());
             }
             if !time.is_zero() {
-                runtime::sleep(time).await;
+                pass(time).await;
             }
             self.disk.sync(self.cuts, number)
         })
@@ -193,7 +217,7 @@ impl LogBackend for MemoryLog {
             return Err(cut_off());
         }
         // What lies about the log keeps no marks that would tell.
-        if !state.lies {
+        if !state.lies && !state.forgets {
             state.marks = marks.clone();
         }
         Ok(())
@@ -217,12 +241,16 @@ fn apply(image: &mut Image, batch: Batch) {
     }
 }
 
+fn group_of(key: &Key) -> GroupId {
+    GroupId::from_be_bytes(std::array::from_fn(|at| key[1 + at]))
+}
+
 fn cut_off() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the power was cut")
 }
 
 /// splitmix64: enough for faults, and reproducible.
-fn next(state: &mut u64) -> u64 {
+pub(super) fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -4,7 +4,10 @@
 use super::{Frames, Lane, Link, SendError, Serve, Target, Transport};
 use crate::{
     NodeId, limits,
-    runtime::{self, Task},
+    runtime::{
+        self, Task,
+        clock::{Clock, pass},
+    },
     wire::{Frame, Kind, frame::Header},
 };
 use bytes::Bytes;
@@ -27,7 +30,7 @@ const RESEND: Duration = Duration::from_millis(10);
 pub struct Switch(Arc<Mutex<Wires>>);
 
 struct Wires {
-    serving: BTreeMap<NodeId, (u64, Arc<dyn Serve>)>,
+    serving: BTreeMap<NodeId, (u64, Arc<OnOwnClock>)>,
     lives: BTreeMap<NodeId, u64>,
     cut: BTreeSet<(NodeId, NodeId)>,
     weather: Weather,
@@ -50,6 +53,31 @@ pub struct Weather {
     pub late_permille: u64,
     /// By how much those are late.
     pub late: Duration,
+}
+
+/// A service that answers on the clock of its node, whoever asks.
+struct OnOwnClock {
+    clock: Clock,
+    service: Arc<dyn Serve>,
+}
+
+impl OnOwnClock {
+    async fn call(&self, request: Frame) -> Frame {
+        self.clock.run(async { self.service.call(request).await }).await
+    }
+
+    fn stream(&self, requests: BoxStream<'static, Frame>) -> BoxStream<'static, Frame> {
+        let (clock, mut answers) = (self.clock.clone(), self.clock.with(|| self.service.stream(requests)));
+        futures_util::stream::poll_fn(move |task| clock.with(|| answers.poll_next_unpin(task))).boxed()
+    }
+
+    async fn push(&self, head: Frame, body: Bytes) -> Frame {
+        self.clock.run(async { self.service.push(head, body).await }).await
+    }
+
+    fn push_bytes(&self, head: &Frame) -> Option<u64> {
+        self.service.push_bytes(head)
+    }
 }
 
 /// One node's end of the network; dead once the node is attached again or detached.
@@ -141,7 +169,7 @@ impl Switch {
         self.lock().cut.contains(&(from, to))
     }
 
-    fn serving(&self, node: NodeId) -> Option<(u64, Arc<dyn Serve>)> {
+    fn serving(&self, node: NodeId) -> Option<(u64, Arc<OnOwnClock>)> {
         self.lock().serving.get(&node).cloned()
     }
 
@@ -149,7 +177,7 @@ impl Switch {
     async fn travel(&self, from: NodeId, to: NodeId, bytes: usize) -> bool {
         let (delay, lost, doubled) = self.fate(from, to, bytes);
         if !delay.is_zero() {
-            runtime::sleep(delay).await;
+            pass(delay).await;
         }
         if lost || self.is_cut(from, to) {
             std::future::pending::<()>().await;
@@ -166,21 +194,21 @@ impl Switch {
     ) -> Result<(), SendError> {
         loop {
             let (delay, lost, _) = self.fate(from, to, bytes);
-            runtime::sleep(delay).await;
+            pass(delay).await;
             if self.is_cut(from, to) || !self.is_alive(peer, life) {
-                runtime::sleep(IDLE).await;
+                pass(IDLE).await;
                 return Err(SendError::Unanswered("the connection broke".to_owned()));
             }
             if !lost {
                 return Ok(());
             }
-            runtime::sleep(RESEND).await;
+            pass(RESEND).await;
         }
     }
 }
 
 impl MemoryTransport {
-    fn peer(&self, to: NodeId) -> Result<(u64, Arc<dyn Serve>), SendError> {
+    fn peer(&self, to: NodeId) -> Result<(u64, Arc<OnOwnClock>), SendError> {
         if !self.switch.is_alive(self.me, self.life) {
             return Err(SendError::NotSent("this end is dead".to_owned()));
         }
@@ -242,7 +270,7 @@ impl Transport for MemoryTransport {
                         Some(None) => return None,
                         None => {}
                     }
-                    runtime::sleep(IDLE).await;
+                    pass(IDLE).await;
                     Some((Err(SendError::Unanswered("the stream broke".to_owned())), (here, None)))
                 });
             Ok(answers.boxed())
@@ -274,7 +302,8 @@ impl Transport for MemoryTransport {
     fn serve(&self, service: Arc<dyn Serve>) -> BoxFuture<'static, ()> {
         let mut wires = self.switch.lock();
         if wires.lives.get(&self.me) == Some(&self.life) {
-            wires.serving.insert(self.me, (self.life, service));
+            let served = OnOwnClock { clock: Clock::current(), service };
+            wires.serving.insert(self.me, (self.life, Arc::new(served)));
         }
         Box::pin(std::future::pending())
     }
@@ -312,14 +341,14 @@ fn pipe(
         while let Some(frame) = frames.next().await {
             loop {
                 let (delay, lost, _) = switch.fate(from, to, frame.body.len());
-                runtime::sleep(delay).await;
+                pass(delay).await;
                 if switch.is_cut(from, to) || !switch.is_alive(peer, life) {
                     return;
                 }
                 if !lost {
                     break;
                 }
-                runtime::sleep(RESEND).await;
+                pass(RESEND).await;
             }
             let Ok(frame) = through_wire(&frame) else { return };
             if sender.send(Some(frame)).await.is_err() {

@@ -215,6 +215,11 @@ impl World {
         self.cluster.handle(id)
     }
 
+    /// The clock of a node.
+    pub(super) fn clock(&self, id: NodeId) -> crate::sim::Clock {
+        self.cluster.clock(id)
+    }
+
     fn disk(&self, id: NodeId) -> &crate::sim::Disk {
         self.cluster.disk(id).expect("every node has a disk")
     }
