@@ -267,7 +267,8 @@ fn memory_growth_percent(evidence: &Evidence) -> Option<f64> {
     let growth = |sights: &Vec<Sight>| {
         let before =
             sights.iter().rfind(|s| s.answers && s.memory > 0 && s.at_us <= evidence.trouble.from_us)?;
-        let after = sights.iter().rfind(|s| s.answers && s.memory > 0)?;
+        // What reads everything back afterwards is no part of what was rehearsed.
+        let after = sights.iter().rfind(|s| s.answers && s.memory > 0 && s.at_us <= evidence.span.to_us)?;
         Some((after.memory as f64 / before.memory as f64 - 1.0) * 100.0)
     };
     evidence.seen.history.values().filter_map(growth).reduce(f64::max)

@@ -77,8 +77,8 @@ fn connections_are_reused_and_a_stale_one_is_replaced_unnoticed() {
         read_request(stream);
     });
     let room = Room::with(
-        tidegate_edge::Options { shards: 1, ..Default::default() },
-        crate::room::snapshot(1, &[("/", "ANY", proxy(upstream.address, "/"))]),
+        Options { shards: 1, ..Default::default() },
+        snapshot(1, &[("/", "ANY", proxy(upstream.address, "/"))]),
     );
     let codes: Vec<u16> = (0..8).map(|_| room.ask("GET /dev", "").status()).collect();
     assert_eq!(codes, [200; 8]);
