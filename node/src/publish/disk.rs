@@ -10,12 +10,14 @@ use std::{
 use tidegate_gateway::Snapshot;
 use tidegate_proto::compiled::limits::LimitsV1;
 use tidegate_publish::LOOP_S;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::Counters;
 
-/// Between the end of one write and the start of the next.
-const SNAPSHOT_PAUSE: Duration = Duration::from_millis(100);
+/// Writes that a stream of changes gets, one in so much time, once it has had [`BURST`] of them.
+const PACE: Duration = Duration::from_millis(100);
+/// Writes that follow each other at once.
+const BURST: u32 = 20;
 /// The newest snapshot.
 const NEWEST: &str = "serving.snapshot";
 /// The one that the node has run with for [`LOOP_S`].
@@ -46,17 +48,20 @@ fn read(path: &Path) -> Option<(Snapshot, LimitsV1)> {
     }
 }
 
-/// Writes the newest snapshot; ones that are overtaken meanwhile are skipped. The log has every change already, and its own writes must
-/// not wait behind this one's, so a stream of changes is written now and then.
+/// Writes the newest snapshot; ones that are overtaken meanwhile are skipped. Changes now and then are written at once; those of a stream
+/// of them are not all, because the log has them already, and its writes must not wait behind these.
 pub(super) async fn keep(
     folder: PathBuf,
     mut newest: watch::Receiver<Option<Arc<Snapshot>>>,
     counters: Arc<Counters>,
 ) {
+    let mut paid_until = Instant::now();
     while newest.changed().await.is_ok() {
         let Some(snapshot) = newest.borrow_and_update().clone() else { continue };
         store(folder.join(NEWEST), snapshot, &counters).await;
-        tokio::time::sleep(SNAPSHOT_PAUSE).await;
+        let now = Instant::now();
+        paid_until = paid_until.max(now) + PACE;
+        tokio::time::sleep((paid_until - now).saturating_sub(PACE * BURST)).await;
     }
 }
 
@@ -107,6 +112,27 @@ fn write(path: &Path, snapshot: &Snapshot) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_stream_of_changes_is_not_all_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, counters) = (watch::Sender::new(None), Arc::new(Counters::default()));
+        let keeping = tokio::spawn(keep(folder.path().to_owned(), sender.subscribe(), counters));
+        let (kept, began) = (|| load(folder.path()).map(|(snapshot, _)| snapshot.revision()), Instant::now());
+        tokio::task::yield_now().await;
+        let writes = 2 * u64::from(BURST);
+        for revision in 1..=writes {
+            sender.send_replace(Some(Arc::new(Snapshot::new(revision, 1, "r", "a", Vec::new()))));
+            while kept() != Some(revision) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            if revision == u64::from(BURST) {
+                assert!(began.elapsed() < PACE * BURST, "the first ones follow each other");
+            }
+        }
+        assert!(began.elapsed() > PACE * (BURST - 2), "the others do not");
+        keeping.abort();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_served_for_a_while_is_proven() {
