@@ -83,11 +83,17 @@ impl Client {
             let value = self.values.fetch_add(1, Relaxed) + 1;
             let (world, transaction) = (self.world.clone(), config::set(number, value, revision));
             sim::spawn(async move {
-                let from_us = world.watch.lock().now_us();
-                let Some(written) = commit(&world, node, &transaction).await else { return };
+                let key = config::register(number);
+                {
+                    let mut oracle = world.watch.lock();
+                    let from_us = oracle.now_us();
+                    oracle.linearizable.begins(&key, value, from_us);
+                }
+                // A node that does not run is asked nothing.
+                let written = commit(&world, node, &transaction).await.unwrap_or(Written::No);
                 let mut oracle = world.watch.lock();
-                let span = (from_us, oracle.now_us());
-                oracle.linearizable.wrote(&config::register(number), value, span, written);
+                let to_us = oracle.now_us();
+                oracle.linearizable.wrote(&key, value, to_us, written);
             });
         }
     }

@@ -14,7 +14,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream::BoxStream};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -165,6 +168,16 @@ impl Switch {
         self.lock().lives.get(&node) == Some(&life)
     }
 
+    /// What a node does for a peer, for as long as it lives: without power nothing goes on.
+    async fn powered<T>(&self, (node, life): (NodeId, u64), work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|task| match self.is_alive(node, life) {
+            true => work.as_mut().poll(task).map(Some),
+            false => Poll::Ready(None),
+        })
+        .await
+    }
+
     fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
         self.lock().cut.contains(&(from, to))
     }
@@ -228,14 +241,20 @@ impl Transport for MemoryTransport {
             if !switch.is_alive(to, their_life) {
                 return Err(SendError::Unanswered("the peer died".to_owned()));
             }
+            let peer = (to, their_life);
             if doubled && matches!(request.kind, Kind::Append | Kind::Vote) {
-                let (serve, copy) = (serve.clone(), through_wire(&request)?);
-                runtime::spawn(async move { drop(serve.call(copy).await) });
+                let (switch, serve, copy) = (switch.clone(), serve.clone(), through_wire(&request)?);
+                runtime::spawn(async move { drop(switch.powered(peer, serve.call(copy)).await) });
             }
             let (answer, answered) = oneshot::channel();
             let request = through_wire(&request)?;
             // The peer finishes its work even when the caller stops waiting.
-            runtime::spawn(async move { drop(answer.send(serve.call(request).await)) });
+            let power = switch.clone();
+            runtime::spawn(async move {
+                if let Some(answered) = power.powered(peer, serve.call(request)).await {
+                    drop(answer.send(answered));
+                }
+            });
             let answer = answered.await.map_err(|_| SendError::Unanswered("the peer died".to_owned()))?;
             switch.travel(to, me, answer.body.len()).await;
             if !switch.is_alive(to, their_life) || !switch.is_alive(me, life) {
@@ -287,7 +306,12 @@ impl Transport for MemoryTransport {
                 return Err(SendError::Unanswered("refused".to_owned()));
             }
             let (answer, answered) = oneshot::channel();
-            runtime::spawn(async move { drop(answer.send(serve.push(head, body).await)) });
+            let power = switch.clone();
+            runtime::spawn(async move {
+                if let Some(answered) = power.powered((to, their_life), serve.push(head, body)).await {
+                    drop(answer.send(answered));
+                }
+            });
             let answer = answered.await.map_err(|_| SendError::Unanswered("the peer died".to_owned()))?;
             switch.convey((to, me), (to, their_life), answer.body.len()).await?;
             through_wire(&answer)
