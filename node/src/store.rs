@@ -13,6 +13,10 @@ use tidegate_state::State;
 
 use crate::replica::Replica;
 
+/// What a caller has waited before a change is proposed, for a view to decide it on: a round trip between regions, and one more of the
+/// leader's. It counts towards the time within which a caller is told something.
+const DECISION_MS: u64 = 200;
+
 /// The configuration group, as `control` sees it.
 #[derive(Clone)]
 pub(crate) struct ConfigStore {
@@ -35,7 +39,8 @@ impl ConfigStore {
                 bytes.len()
             )));
         }
-        let deadline_ms = PROPOSE_TIMEOUT_MS + PROPOSE_TIMEOUT_MS_PER_MIB * (bytes.len() as u64 >> 20);
+        let size_ms = PROPOSE_TIMEOUT_MS_PER_MIB * (bytes.len() as u64 >> 20);
+        let deadline_ms = PROPOSE_TIMEOUT_MS - DECISION_MS + size_ms;
         let deadline = Duration::from_millis(deadline_ms);
         let applied =
             self.handle.propose(group::CONFIG, bytes.into(), deadline).await.map_err(store_error)?;
