@@ -15,6 +15,7 @@ mod level;
 mod limiter;
 mod moment;
 mod network;
+mod parallel;
 mod places;
 mod race;
 mod scale;
@@ -26,7 +27,7 @@ mod world;
 
 pub(crate) use chance::Chance;
 pub(crate) use level::{Level, Limit};
-pub(crate) use table::in_parallel;
+pub(crate) use parallel::in_parallel;
 pub(crate) use verbs::{Verb, run};
 
 #[cfg(test)]

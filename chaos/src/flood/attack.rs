@@ -7,7 +7,7 @@ use super::{
     contestant::Contestant,
     course::{Course, Mix},
     judge::Ending,
-    table::in_parallel,
+    parallel::in_parallel,
 };
 
 /// Requests per second of each limit.

@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::{judge::Figure, race::Outcome, table::in_parallel, tidegate::Settings};
+use super::{judge::Figure, parallel::in_parallel, race::Outcome, tidegate::Settings};
 pub(crate) use case::{Case, Mode};
 
 /// Runs spent on making a case small.

@@ -1,15 +1,11 @@
 //! Runs scenarios over several seeds and shows the figures side by side. Owns the layout; decides nothing about figures.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    sync::mpsc,
-    thread,
-};
-
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::{contestant::Contestant, course::Course, judge::Figures, scenario::Scenario};
+use super::{
+    contestant::Contestant, course::Course, judge::Figures, parallel::in_parallel, scenario::Scenario,
+};
 
 /// How a table is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,39 +99,6 @@ pub(crate) fn show(rows: &[Row], layout: Layout) -> String {
         text += &format!("{heading}{title}\n\n{}\n\n", body.join("\n"));
     }
     text
-}
-
-/// Works on all jobs, `threads` at a time; results are in the order of the jobs.
-pub(crate) fn in_parallel<J: Sync, R: Send>(
-    threads: usize,
-    jobs: &[J],
-    work: impl Fn(&J) -> R + Sync,
-) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let (send, receive) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
-            let (send, next, work) = (send.clone(), &next, &work);
-            scope.spawn(move || {
-                while let Some((at, job)) = next_job(next, jobs) {
-                    eprint!("\r{}/{}\x1b[K", at + 1, jobs.len());
-                    if send.send((at, work(job))).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    drop(send);
-    eprintln!("\r\x1b[K");
-    let mut results: Vec<(usize, R)> = receive.into_iter().collect();
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
-fn next_job<'j, J>(next: &AtomicUsize, jobs: &'j [J]) -> Option<(usize, &'j J)> {
-    let at = next.fetch_add(1, Relaxed);
-    jobs.get(at).map(|job| (at, job))
 }
 
 fn scaled(mut course: Course, scale: f64) -> Course {
