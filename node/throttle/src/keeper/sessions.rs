@@ -171,7 +171,11 @@ pub(super) fn tend(watches: &mut BTreeMap<u64, Watch>, allotment: Allotment, ben
         let uneven: Vec<SessionV1> =
             bench.ledger.sessions.values().filter(|session| is_uneven(session)).copied().collect();
         for session in uneven {
-            bench.mail(session.holder).reopen.get_or_insert(session.epoch);
+            let mail = bench.mail(session.holder);
+            // A holder that does not know its session yet has to be told of it first: it would not know what to give back.
+            if !mail.is_open {
+                mail.reopen.get_or_insert(session.epoch);
+            }
         }
     }
     watches.retain(|holder, watch| {

@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod global;
+mod sessions;
 mod terms;
 
 const STRICT: Policy = Policy { strict: true, isolated: Isolated::Closed, scope: Scope::Region };
