@@ -13,7 +13,7 @@ pub struct Standing {
     pub local: u64,
     /// Those that calls should go to: in panic mode all usable ones.
     pub healthy: u64,
-    /// Too few are healthy, so health is not looked at.
+    /// Too few are healthy, also in the zone of this node, so health is not looked at.
     pub is_panic: bool,
     /// This node's zone has targets, whether they are usable or not.
     pub has_local: bool,
@@ -62,13 +62,15 @@ impl Standing {
         let kept = everyone & !avoided;
         let usable = if kept == 0 { everyone } else { kept };
         let healthy = usable & !out;
-        let is_panic =
-            healthy != usable && healthy.count_ones() * 100 < usable.count_ones() * HEALTHY_PERCENT_MIN;
-        let healthy = if is_panic { usable } else { healthy };
         let local = usable & local_zone;
         let (well, total) = ((local & healthy).count_ones(), local.count_ones());
         let share = (well * 256 * LOCAL_OVERPROVISION_PERCENT).checked_div(total * 100).unwrap_or_default();
         let local_share = share.min(256) as u16;
+        // A zone that takes all calls of its nodes needs no others, which may only be out of this node's sight.
+        let is_panic = local_share < 256
+            && healthy != usable
+            && healthy.count_ones() * 100 < usable.count_ones() * HEALTHY_PERCENT_MIN;
+        let healthy = if is_panic { usable } else { healthy };
         Self { usable, local, healthy, is_panic, has_local: local_zone != 0, local_share }
     }
 

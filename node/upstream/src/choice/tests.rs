@@ -51,6 +51,10 @@ fn same_zone_first_and_spill_over_when_it_is_short() {
         // Less than half are healthy: all are taken.
         ("aABBCC", "", [33, 33, 33]),
         ("AABBCC", "", [33, 33, 33]),
+        // A node that sees only its own zone stays there.
+        ("aaBBCC", "", [100, 0, 0]),
+        ("aBBBBCCCC", "", [100, 0, 0]),
+        ("aaBBCC", "a", [0, 50, 50]),
         ("A", "", [100, 0, 0]),
         ("Ab", "", [0, 100, 0]),
     ] {
@@ -129,7 +133,7 @@ proptest! {
         prop_assert!(standing.healthy & chosen != 0);
         prop_assert!(everyone & !avoided == 0 || chosen & avoided == 0);
         let healthy = standing.usable & !out;
-        if healthy.count_ones() * 2 >= standing.usable.count_ones() {
+        if standing.local_share == 256 || healthy.count_ones() * 2 >= standing.usable.count_ones() {
             prop_assert!(!standing.is_panic && chosen & out == 0);
         } else {
             prop_assert!(standing.is_panic);
