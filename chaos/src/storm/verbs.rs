@@ -119,6 +119,9 @@ fn all(arguments: &StormArguments) -> Result<ExitCode, StormError> {
             Err(error) => {
                 eprintln!("{}: {error}", scenario.name);
                 failed += 1;
+                if matches!(error, StormError::Interrupted(_)) {
+                    break;
+                }
             }
         }
         if let Some(path) = &arguments.html {
