@@ -4,7 +4,7 @@
 use tidegate_proto::{
     document::{
         ApiDefinition, ApiKey, ApiStage, Deployment, Integration, Map, Method, MethodSetting, QuotaPeriod,
-        QuotaSettings, Resource, RestApi, Stage, UsagePlan, UsagePlanKey,
+        QuotaSettings, Resource, RestApi, Stage, UsagePlan, UsagePlanKey, policy,
     },
     key,
     transaction::{PutV1, TransactionV1},
@@ -19,6 +19,9 @@ pub(crate) const OPEN: (&str, &str) = ("open", "s");
 const STRICT: (&str, &str) = ("strict", "s");
 /// With a quota per API key.
 const PAID: (&str, &str) = ("paid", "s");
+/// The same two over all regions.
+const WIDE: (&str, &str) = ("wide", "s");
+const WIDE_PAID: (&str, &str) = ("wide-paid", "s");
 /// Value of the API key.
 pub(crate) const API_KEY: &str = "key-of-the-simulation";
 /// Deployments that the stage of [`OPEN`] moves between.
@@ -29,12 +32,18 @@ pub(crate) const REGISTERS: usize = 5;
 /// The numbers of the limits of a seed: large ones are cut among nodes, small ones counted or handed out one by one.
 pub(crate) fn numbers(seed: u64) -> Numbers {
     let mut chance = Chance::new(seed, "limits");
-    let mut rate = || match chance.below(2) {
+    let rate = |chance: &mut Chance| match chance.below(2) {
         0 => Limit { rate: 10.0, burst: 80.0 },
         _ => Limit { rate: 4.0, burst: 4.0 },
     };
-    let (open, strict) = (rate(), rate());
-    Numbers { open, strict, quota: 30 + chance.below(200) as u32 }
+    let quota = |chance: &mut Chance| 30 + chance.below(200) as u32;
+    Numbers {
+        open: rate(&mut chance),
+        strict: rate(&mut chance),
+        quota: quota(&mut chance),
+        wide_strict: rate(&mut chance),
+        wide_quota: quota(&mut chance),
+    }
 }
 
 /// API and stage of a limit.
@@ -43,6 +52,8 @@ pub(crate) fn stage_of(limited: Limited) -> (&'static str, &'static str) {
         Limited::Open => OPEN,
         Limited::Strict => STRICT,
         Limited::Quota => PAID,
+        Limited::WideStrict => WIDE,
+        Limited::WideQuota => WIDE_PAID,
     }
 }
 
@@ -76,33 +87,51 @@ pub(crate) fn value(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
-/// Everything that is there at the beginning.
-pub(crate) fn founding(seed: u64) -> TransactionV1 {
+/// Everything that is there at the beginning; limits over regions only where there are two.
+pub(crate) fn founding(seed: u64, is_wide: bool) -> TransactionV1 {
     let numbers = numbers(seed);
     let mut all = TransactionV1::default();
     for number in 0..DEPLOYMENTS {
         all.put(key::deployment(OPEN.0, &deployment(number)), &api(OPEN.0, &deployment(number), false));
     }
     all.put(key::stage(OPEN.0, OPEN.1), &open_stage(seed, &deployment(0)));
-    let mut strict = stage(STRICT.1, "d", Some(numbers.strict));
-    strict.tags.insert("tidegate:strict".into(), "true".into());
-    all.put(key::deployment(STRICT.0, "d"), &api(STRICT.0, "d", false));
-    all.put(key::stage(STRICT.0, STRICT.1), &strict);
-    all.put(key::deployment(PAID.0, "d"), &api(PAID.0, "d", true));
-    all.put(key::stage(PAID.0, PAID.1), &stage(PAID.1, "d", None));
-    let plan = UsagePlan {
-        id: "plan".into(),
-        api_stages: vec![ApiStage { api_id: PAID.0.into(), stage: PAID.1.into(), ..ApiStage::default() }],
-        quota: Some(QuotaSettings { limit: numbers.quota.into(), offset: 0, period: QuotaPeriod::Day }),
-        quota_since_s: Some(0),
-        ..UsagePlan::default()
-    };
     let digest = tidegate_iam::sigv4::payload_sha256_hex(API_KEY.as_bytes());
     let own = ApiKey { id: "key".into(), enabled: true, value_sha256: digest, ..ApiKey::default() };
-    let member = UsagePlanKey { key_id: "key".into(), plan_id: "plan".into(), ..UsagePlanKey::default() };
-    all.put(key::usage_plan("plan"), &plan).put(key::api_key("key"), &own);
-    all.put(key::usage_plan_key("plan", "key"), &member);
+    all.put(key::api_key("key"), &own);
+    limit(&mut all, STRICT, numbers.strict, tags(false, true));
+    pay(&mut all, PAID, numbers.quota, tags(false, false));
+    if is_wide {
+        limit(&mut all, WIDE, numbers.wide_strict, tags(true, true));
+        pay(&mut all, WIDE_PAID, numbers.wide_quota, tags(true, false));
+    }
     all
+}
+
+fn tags(is_wide: bool, is_strict: bool) -> Map<String> {
+    let scope = is_wide.then(|| (policy::SCOPE.to_owned(), "global".to_owned()));
+    let strict = is_strict.then(|| (policy::STRICT.to_owned(), "true".to_owned()));
+    scope.into_iter().chain(strict).collect()
+}
+
+/// An API with a rate.
+fn limit(all: &mut TransactionV1, (id, name): (&str, &str), limit: Limit, tags: Map<String>) {
+    let stage = Stage { tags, ..stage(name, "d", Some(limit)) };
+    all.put(key::deployment(id, "d"), &api(id, "d", false)).put(key::stage(id, name), &stage);
+}
+
+/// An API whose callers have a quota, by the key of all.
+fn pay(all: &mut TransactionV1, (id, name): (&str, &str), quota: u32, tags: Map<String>) {
+    all.put(key::deployment(id, "d"), &api(id, "d", true)).put(key::stage(id, name), &stage(name, "d", None));
+    let plan = UsagePlan {
+        id: id.into(),
+        api_stages: vec![ApiStage { api_id: id.into(), stage: name.into(), ..ApiStage::default() }],
+        quota: Some(QuotaSettings { limit: quota.into(), offset: 0, period: QuotaPeriod::Day }),
+        quota_since_s: Some(0),
+        tags,
+        ..UsagePlan::default()
+    };
+    let member = UsagePlanKey { key_id: "key".into(), plan_id: id.into(), ..UsagePlanKey::default() };
+    all.put(key::usage_plan(id), &plan).put(key::usage_plan_key(id, "key"), &member);
 }
 
 fn stage(name: &str, deployment: &str, limit: Option<Limit>) -> Stage {

@@ -14,7 +14,10 @@ use tidegate_proto::{
     compiled::limits::LimitsV1,
     ledger::{GrantV1, MessageV1, ReportV1},
 };
-use tidegate_throttle::{Agent, Bank, Identity, Index, Keeper, Ledger, LimitRef, SHARDS, Timing, Verdict};
+use tidegate_throttle::{
+    Agent, Bank, GLOBAL, Identity, Index, Keeper, LEDGERS, Ledger, LimitRef, PART, Region, Timing, Verdict,
+    region_holder,
+};
 use tokio::sync::Notify;
 
 use super::clock::Clock;
@@ -30,14 +33,16 @@ pub(crate) struct Desk {
     pub(crate) node: NodeId,
     pub(crate) clock: Arc<Clock>,
     pub(crate) timing: Timing,
+    /// The region, when this node speaks for it.
+    pub(crate) region: Region,
     bank: Arc<Bank>,
     agent: Mutex<Agent>,
     index: Mutex<Arc<Index>>,
-    pub(crate) shards: [Shard; SHARDS],
+    pub(crate) shards: [Shard; LEDGERS],
     news: Notify,
 }
 
-/// A shard of the region's ledger, as this node has it.
+/// A shard of the region's ledger, its part of what spans regions, or the ledger of all regions, as this node has it.
 pub(crate) struct Shard {
     pub(crate) group: GroupId,
     pub(crate) ledger: Arc<Mutex<Ledger>>,
@@ -54,8 +59,8 @@ impl Desk {
         let bank = Arc::new(Bank::new());
         let identity = Identity { holder: node, incarnation: life, has_lived: life > 1 };
         let shard = |number: usize| Shard {
-            group: group::ledger(region, number as u8),
-            ledger: Arc::default(),
+            group: if number == GLOBAL { group::GLOBAL_LEDGER } else { group::ledger(region, number as u8) },
+            ledger: Arc::new(Mutex::new(if number == PART { Ledger::part() } else { Ledger::default() })),
             keeper: Mutex::new(None),
             reported: Notify::new(),
             levels_ns: Arc::new(AtomicU64::new(u64::MAX)),
@@ -64,6 +69,7 @@ impl Desk {
             node,
             clock,
             timing,
+            region: Region { holder: region_holder(region), node },
             agent: Mutex::new(Agent::new(identity, timing, bank.clone())),
             bank,
             index: Mutex::default(),
@@ -104,13 +110,20 @@ impl Desk {
                 (reports, if agent.is_busy() { BUSY } else { CALM })
             };
             for (number, report) in reports {
-                self.send_report(&handle, number, report);
+                self.send_report(&handle, number, report, move |desk| lock(&desk.agent).lost(number));
             }
             let _news = sim::timeout(pause, self.news.notified()).await;
         }
     }
 
-    fn send_report(self: &Arc<Self>, handle: &Handle, number: usize, report: ReportV1) {
+    /// Sends a report to the leader of a ledger; `lost` is called when it did not arrive.
+    pub(crate) fn send_report(
+        self: &Arc<Self>,
+        handle: &Handle,
+        number: usize,
+        report: ReportV1,
+        lost: impl FnOnce(&Self) + Send + 'static,
+    ) {
         let Some(shard) = self.shards.get(number) else { return };
         match handle.leader(shard.group) {
             Ok(Some(leader)) if leader == self.node => self.take_report(shard, &report),
@@ -119,11 +132,11 @@ impl Desk {
                 let message = MessageV1::Report { group: shard.group, report };
                 send(handle.clone(), leader, &message, move |arrived| {
                     if !arrived {
-                        lock(&desk.agent).lost(number);
+                        lost(&desk);
                     }
                 });
             }
-            Ok(None) | Err(_) => lock(&self.agent).lost(number),
+            Ok(None) | Err(_) => lost(self),
         }
     }
 
@@ -145,7 +158,16 @@ impl Desk {
         }
     }
 
+    /// A grant for this node, or for the region that it speaks for.
     fn take_grant(&self, number: usize, grant: &GrantV1) {
+        if grant.rank > 0 {
+            let Some(part) = self.shards.get(PART) else { return };
+            if let Some(keeper) = lock(&part.keeper).as_mut() {
+                keeper.take_grant(self.clock.now().boot_ns, grant, &lock(&part.ledger));
+                part.reported.notify_one();
+            }
+            return;
+        }
         lock(&self.agent).take_in(self.clock.now(), number, grant);
         self.news.notify_one();
     }

@@ -15,7 +15,7 @@ pub(crate) use leaders::Leaders;
 pub(crate) use linearizable::{Linearizable, Written};
 pub(crate) use restore::Restore;
 pub(crate) use state_hash::StateHash;
-pub(crate) use throttle_bounds::{Limited, Numbers, ThrottleBounds};
+pub(crate) use throttle_bounds::{EVERYWHERE, Limited, Numbers, ThrottleBounds};
 
 use serde::{Deserialize, Serialize};
 

@@ -70,7 +70,7 @@ impl Land {
 
     /// The groups of a node.
     pub(crate) fn groups(&self, id: NodeId) -> impl Iterator<Item = GroupId> {
-        groups(self.region(id)).into_iter().map(|(group, _)| group)
+        groups(self.region(id), self.is_wide()).into_iter().map(|(group, _)| group)
     }
 
     /// Whether there is a second region.
@@ -86,7 +86,8 @@ impl Land {
     /// What the harness has to know of every node.
     pub(crate) fn places(&self) -> BTreeMap<NodeId, Place> {
         let place = |(id, (region, zone)): (&NodeId, &(&'static str, String))| {
-            (*id, Place { region: (*region).to_owned(), az: zone.clone(), groups: groups(region) })
+            let groups = groups(region, self.is_wide());
+            (*id, Place { region: (*region).to_owned(), az: zone.clone(), groups })
         };
         self.nodes.iter().map(place).collect()
     }
@@ -95,7 +96,7 @@ impl Land {
     pub(crate) fn founders(&self) -> BTreeMap<GroupId, NodeId> {
         let mut founders = BTreeMap::new();
         for (id, (region, _)) in &self.nodes {
-            for (group, _) in groups(region) {
+            for (group, _) in groups(region, self.is_wide()) {
                 founders.entry(group).or_insert(*id);
             }
         }
@@ -103,8 +104,12 @@ impl Land {
     }
 }
 
-/// The groups of a region's nodes: the configuration, and the shards of the region's ledger.
-fn groups(region: &str) -> Vec<(GroupId, GroupScope)> {
+/// The groups of a region's nodes: the configuration, and the shards of the region's ledger. Where there are two regions, also the region's
+/// part of the limits that span them, and the ledger of all regions.
+fn groups(region: &str, is_wide: bool) -> Vec<(GroupId, GroupScope)> {
     let shard = |shard: u8| (group::ledger(region, shard), GroupScope::Region { spread: usize::from(shard) });
-    [(group::CONFIG, GroupScope::Cluster)].into_iter().chain((0..group::LEDGER_SHARDS).map(shard)).collect()
+    let config = [(group::CONFIG, GroupScope::Cluster)];
+    let wide = [shard(group::LEDGER_PART), (group::GLOBAL_LEDGER, GroupScope::Cluster)];
+    let wide = wide.into_iter().filter(|_| is_wide);
+    config.into_iter().chain((0..group::LEDGER_SHARDS).map(shard)).chain(wide).collect()
 }

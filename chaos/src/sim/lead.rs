@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use tidegate_cluster_sim::{Error, GroupId, Handle, NodeId, sim};
 use tidegate_proto::ledger::CommandV1;
-use tidegate_throttle::{Keeper, Tick};
+use tidegate_throttle::{GLOBAL, Keeper, PART, Tick};
 
 use super::{
     desk::{Desk, Shard, lock},
@@ -96,8 +96,12 @@ impl Office<'_> {
         self.propose(&CommandV1::default()).await?;
         let keeper = {
             let (ledger, now_ns) = (lock(&self.shard.ledger), self.boot_ns());
-            Keeper::new(self.number, self.term, &ledger, now_ns, self.desk.timing)
-                .with_levels_since(self.shard.levels_ns.load(Relaxed))
+            let (term, timing) = (self.term, self.desk.timing);
+            match self.number {
+                PART => Keeper::of_part(self.desk.region, term, &ledger, now_ns, timing),
+                number => Keeper::new(number, term, &ledger, now_ns, timing)
+                    .with_levels_since(self.shard.levels_ns.load(Relaxed)),
+            }
         };
         *lock(&self.shard.keeper) = Some(match earlier.take() {
             Some(mut earlier) => keeper.after(&mut earlier),
@@ -112,6 +116,9 @@ impl Office<'_> {
             }
             if is_agreed_on {
                 self.answer();
+            }
+            if self.number == PART {
+                self.speak();
             }
             self.rest().await;
         }
@@ -156,6 +163,24 @@ impl Office<'_> {
         for (holder, grant) in answers {
             self.desk.send_grant(self.handle, self.number, holder, grant);
         }
+    }
+
+    /// Tells the ledger of all regions what the region needs.
+    fn speak(&self) {
+        let index = self.desk.index();
+        let report = {
+            let mut keeper = lock(&self.shard.keeper);
+            let ledger = lock(&self.shard.ledger);
+            keeper.as_mut().and_then(|keeper| keeper.report(self.boot_ns(), &ledger, &index))
+        };
+        let Some(report) = report else { return };
+        self.desk.send_report(self.handle, GLOBAL, report, |desk| {
+            if let Some(part) = desk.shards.get(PART)
+                && let Some(keeper) = lock(&part.keeper).as_mut()
+            {
+                keeper.lost();
+            }
+        });
     }
 
     /// Until the next tick. A shard that nobody reports to sleeps.

@@ -93,11 +93,12 @@ fn agree(oracle: &mut Oracle, state: &State) {
     }
 }
 
-/// A node's copy of a shard of its region's ledger.
+/// A node's copy of a shard of its region's ledger, of the region's part of what spans regions, or of the ledger of all.
 pub(crate) struct LedgerMachine {
     pub(crate) node: NodeId,
     pub(crate) group: GroupId,
-    pub(crate) region: &'static str,
+    /// Where quotas are counted by its day.
+    pub(crate) days_of: Option<&'static str>,
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) levels_ns: Arc<AtomicU64>,
@@ -128,7 +129,9 @@ impl Machine for LedgerMachine {
         let mut oracle = self.watch.lock();
         let complaint = oracle.acknowledged.applied(self.group, self.node, index, command);
         oracle.note(Invariant::Acknowledged, complaint);
-        oracle.throttle.day(self.region, day);
+        if let Some(place) = self.days_of {
+            oracle.throttle.day(place, day);
+        }
         oracle.note(Invariant::ThrottleBounds, check.err());
         let complaint = oracle.states.see(self.group, self.node, index, hash);
         oracle.note(Invariant::StateHash, complaint);

@@ -36,6 +36,7 @@ pub(crate) fn start(world: &World) -> Vec<Task> {
 }
 
 async fn visit(world: World, node: NodeId, mut chance: Chance) {
+    let kinds = Limited::kinds(world.land.is_wide());
     let mut mean_ms = QUIET_MS;
     for number in 0_usize.. {
         if number.is_multiple_of(STRETCH) {
@@ -43,7 +44,7 @@ async fn visit(world: World, node: NodeId, mut chance: Chance) {
         }
         sim::sleep(Duration::from_micros((chance.exponential(mean_ms) * 1e3) as u64)).await;
         look(&world, node);
-        let limited = [Limited::Open, Limited::Strict, Limited::Quota][chance.below(3)];
+        let Some(limited) = kinds.get(chance.below(kinds.len())).copied() else { return };
         let first = world.life(node).and_then(|life| ask(&world, &life, limited));
         if first == Some(Answer::Starved) {
             let world = world.clone();

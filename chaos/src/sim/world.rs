@@ -17,6 +17,7 @@ use super::{
     config,
     defect::Defect,
     desk::lock,
+    invariants::EVERYWHERE,
     land::{APART_MS, Land},
     lead,
     machine::{LedgerMachine, Watched},
@@ -105,7 +106,9 @@ impl World {
             let meta = self.handle(id).ok_or(Error::Stopped)?.meta().clone();
             first.add_node(group::CONFIG, id, meta).await?;
         }
-        let bytes = config::founding(self.seed).encode().map_err(|error| Error::Change(error.to_string()))?;
+        let bytes = config::founding(self.seed, self.land.is_wide())
+            .encode()
+            .map_err(|error| Error::Change(error.to_string()))?;
         first.propose(group::CONFIG, bytes.into(), std::time::Duration::from_secs(5)).await?;
         Ok(())
     }
@@ -223,7 +226,11 @@ fn machine(
         return Box::new(LedgerMachine {
             node,
             group,
-            region: life.region,
+            days_of: match group {
+                group::GLOBAL_LEDGER => Some(EVERYWHERE),
+                _ if group == group::ledger(life.region, group::LEDGER_PART) => None,
+                _ => Some(life.region),
+            },
             ledger: shard.ledger.clone(),
             clock: life.desk.clock.clone(),
             levels_ns: shard.levels_ns.clone(),

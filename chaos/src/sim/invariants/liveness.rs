@@ -42,10 +42,11 @@ pub(crate) async fn converge(world: &World) {
         requests::look(world, id);
     }
     for id in world.land.ids() {
-        let open = || admits(world, id, Limited::Open);
-        let strict = || admits(world, id, Limited::Strict);
-        if !until(open).await || !until(strict).await {
-            return complain(world, format!("limits admit nothing on node {id} although nobody uses them"));
+        for limited in Limited::kinds(world.land.is_wide()).iter().filter(|limited| !limited.is_quota()) {
+            if !until(|| admits(world, id, *limited)).await {
+                let text = format!("{limited:?} limits admit nothing on node {id} although nobody uses them");
+                return complain(world, text);
+            }
         }
     }
 }

@@ -17,7 +17,29 @@ pub(crate) enum Limited {
     Strict,
     /// A quota per day.
     Quota,
+    /// One rate over all regions that is never exceeded.
+    WideStrict,
+    /// One quota per day over all regions.
+    WideQuota,
 }
+
+impl Limited {
+    /// The kinds that a cluster has.
+    pub(crate) fn kinds(is_wide: bool) -> &'static [Self] {
+        match is_wide {
+            true => &[Self::Open, Self::Strict, Self::Quota, Self::WideStrict, Self::WideQuota],
+            false => &[Self::Open, Self::Strict, Self::Quota],
+        }
+    }
+
+    /// Whether it is used up for the day once it is.
+    pub(crate) fn is_quota(self) -> bool {
+        matches!(self, Self::Quota | Self::WideQuota)
+    }
+}
+
+/// Where what spans regions is counted.
+pub(crate) const EVERYWHERE: &str = "all";
 
 /// The numbers that requests are held against.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +48,8 @@ pub(crate) struct Numbers {
     pub(crate) strict: Limit,
     /// Requests per day.
     pub(crate) quota: u32,
+    pub(crate) wide_strict: Limit,
+    pub(crate) wide_quota: u32,
 }
 
 /// The books of every region.
@@ -45,17 +69,20 @@ impl ThrottleBounds {
         Self { numbers, clock, debts: BTreeMap::new(), days: BTreeMap::new(), nodes }
     }
 
-    /// The ledgers of a region count quotas of this day.
+    /// The ledgers of a region, or that of [`EVERYWHERE`], count quotas of this day.
     pub(crate) fn day(&mut self, region: &'static str, day: u32) {
         self.days.entry(region).or_default().insert(day);
     }
 
     /// A request was admitted somewhere in a region.
     pub(crate) fn admitted(&mut self, region: &'static str, limited: Limited, now_ns: u64) -> Option<String> {
-        let limit = match limited {
-            Limited::Open => self.numbers.open,
-            Limited::Strict => self.numbers.strict,
-            Limited::Quota => Limit { rate: 0.0, burst: 0.0 },
+        let nothing = Limit { rate: 0.0, burst: 0.0 };
+        let (limit, region) = match limited {
+            Limited::Open => (self.numbers.open, region),
+            Limited::Strict => (self.numbers.strict, region),
+            Limited::Quota => (nothing, region),
+            Limited::WideStrict => (self.numbers.wide_strict, EVERYWHERE),
+            Limited::WideQuota => (nothing, EVERYWHERE),
         };
         let fast = Limit { rate: limit.rate * self.clock, ..limit };
         let full = || (Level::of(limit.burst), 0);
@@ -63,11 +90,13 @@ impl ThrottleBounds {
         let debt = level.owe(fast, now_ns);
         *count += 1;
         let (excess, bound) = match limited {
-            Limited::Strict => (debt, ROUNDING),
+            Limited::Strict | Limited::WideStrict => (debt, ROUNDING),
             Limited::Open => (debt, loosest(limit, self.nodes.get(region).copied().unwrap_or(1), now_ns)),
-            Limited::Quota => {
+            Limited::Quota | Limited::WideQuota => {
                 let days = self.days.get(region).map_or(1, |days| days.len().max(1)) as u64;
-                ((*count).saturating_sub(days * u64::from(self.numbers.quota)) as f64, ROUNDING)
+                let quota =
+                    if limited == Limited::Quota { self.numbers.quota } else { self.numbers.wide_quota };
+                ((*count).saturating_sub(days * u64::from(quota)) as f64, ROUNDING)
             }
         };
         let text = || {
@@ -99,6 +128,8 @@ mod tests {
             open: Limit { rate: 1.0, burst: 1.0 },
             strict: Limit { rate: 1.0, burst: 2.0 },
             quota: 2,
+            wide_strict: Limit { rate: 1.0, burst: 3.0 },
+            wide_quota: 1,
         };
         let mut books = ThrottleBounds::new(numbers, 1.0, BTreeMap::from([("r", 1)]));
         let admit = |books: &mut ThrottleBounds, limited, count| {
@@ -115,5 +146,9 @@ mod tests {
         books.day("r", 2);
         assert_eq!(admit(&mut books, Limited::Quota, 2), 1);
         assert_eq!(books.count(), 14);
+        let mut admit = |region, limited| books.admitted(region, limited, 0).is_some();
+        let strict = ["r", "s", "r", "s"].map(|region| admit(region, Limited::WideStrict));
+        assert_eq!(strict, [false, false, false, true], "one bucket for all");
+        assert_eq!(["r", "s"].map(|region| admit(region, Limited::WideQuota)), [false, true]);
     }
 }
