@@ -97,8 +97,9 @@ class Region:
     def __init__(self, data, azs=3):
         self.data = Path(data)
         self.azs = azs
-        self.port = free_block(CONTROL_SPAN)
-        self.gateway_port = free_block(GATEWAY_SPAN)
+        # One block, so that the two never overlap.
+        self.port = free_block(CONTROL_SPAN + GATEWAY_SPAN)
+        self.gateway_port = self.port + CONTROL_SPAN
         self.process = None
         self.ready_seconds = None
         self.output = self.data.parent / f"{self.data.name}.out"
