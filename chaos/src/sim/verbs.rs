@@ -135,12 +135,12 @@ thread_local! {
     static REPEAT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Where a panic ends the process, the run that met it is known all the same.
+/// A panic ends its task alone, as in a node: what comes of it is judged like everything else. The run that met it is named.
 fn name_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         before(panic);
-        REPEAT.with_borrow(|repeat| eprintln!("BROKEN  Endurance: a panic\n        repeat it: {repeat}"));
+        REPEAT.with_borrow(|repeat| eprintln!("a panic; repeat it: {repeat}"));
     }));
 }
 
