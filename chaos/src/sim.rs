@@ -15,6 +15,7 @@ mod machine;
 mod minimize;
 mod node;
 mod oracle;
+mod panics;
 mod publisher;
 #[path = "../../node/src/replica.rs"]
 #[allow(dead_code, reason = "the node's own file; a run has no use for founding")]

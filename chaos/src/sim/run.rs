@@ -12,7 +12,7 @@ use super::{
     fault::Fault,
     invariants::{Invariant, liveness},
     oracle::{Counts, Violation},
-    requests,
+    panics, requests,
     weather::Nemesis,
     world::World,
 };
@@ -53,9 +53,11 @@ pub(crate) fn run(case: &Case, defect: Option<Defect>) -> Outcome {
     let work = AssertUnwindSafe(|| {
         sim::block_on(case.seed, async {
             let world = World::new(case.seed, defect);
+            panics::watch();
             live(&world, &schedule, length_ms).await;
             let digest = world.cluster.switch().digest();
             let mut oracle = world.watch.lock();
+            oracle.note(Invariant::Endurance, panics::first().map(|text| format!("a task: {text}")));
             let (counts, violations) = oracle.finish();
             let digest = digest ^ oracle.states.digest() ^ counts.requests.rotate_left(17) ^ counts.served;
             let cluster_ms = oracle.now_us() / 1_000;

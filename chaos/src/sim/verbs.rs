@@ -135,7 +135,7 @@ thread_local! {
     static REPEAT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// A panic ends its task alone, as in a node: what comes of it is judged like everything else. The run that met it is named.
+/// Where a panic ends the process, the run that met it is known all the same.
 fn name_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
