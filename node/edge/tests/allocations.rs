@@ -19,9 +19,10 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Requests of one window, and windows: a window may meet a tick of the clock, the quietest one does not.
-const REQUESTS: usize = 200;
-const WINDOWS: usize = 25;
+/// Requests that are counted, in windows of so many: a window may meet a tick of the clock or of the upstreams' keeper (100 ms), the
+/// quietest one does not, and is short enough for that where other programs have the processors.
+const REQUESTS: usize = 5_000;
+const WINDOW: usize = 20;
 
 /// Allocations of the quietest window of requests over HTTP/1; every answer but the first has all of `parts`, and that one the first
 /// of them.
@@ -41,7 +42,7 @@ fn fewest(gateway: SocketAddr, path: &str, line: &str, parts: &[&str]) -> usize 
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     };
     ask(&parts[..1]);
-    quietest(1, || ask(parts))
+    quietest(WINDOW, 1, || ask(parts))
 }
 
 /// Reads one whole answer, which may come in pieces.
@@ -59,18 +60,18 @@ fn answer(client: &mut TcpStream, buffer: &mut [u8]) -> usize {
     }
 }
 
-/// Allocations of the quietest window, when `ask` asks so many times at once.
-fn quietest(at_once: usize, mut ask: impl FnMut()) -> usize {
-    let rounds = REQUESTS / at_once;
+/// Allocations of the quietest window of so many requests, when `ask` asks so many times at once.
+fn quietest(window: usize, at_once: usize, mut ask: impl FnMut()) -> usize {
+    let rounds = window / at_once;
     // Pools, buffers and the log find their sizes.
-    (0..20 * rounds).for_each(|_| ask());
-    let window = || {
+    (0..REQUESTS / at_once).for_each(|_| ask());
+    let count = || {
         let region = Region::new(ALLOCATOR);
         (0..rounds).for_each(|_| ask());
         let change = region.change();
         change.allocations + change.reallocations
     };
-    std::iter::repeat_with(window).take(WINDOWS).min().unwrap()
+    std::iter::repeat_with(count).take(REQUESTS / window).min().unwrap()
 }
 
 /// One test at a time: the allocator counts for the whole process.
