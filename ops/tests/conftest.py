@@ -143,7 +143,7 @@ def make_api(client):
 def everywhere(region):
     """Waits until every node answers a call with the expected status and body, and returns the answers."""
 
-    def wait(api, stage, path="/", expect=None, status=200, nodes=None, **more):
+    def wait(api, stage, path="/", expect=None, status=200, nodes=None, seconds=5, **more):
         def right(answer):
             return answer.status == status and (expect is None or answer.json == expect)
 
@@ -152,7 +152,7 @@ def everywhere(region):
             wait.last = answers
             return answers if all(map(right, answers)) else None
 
-        return wait_until(ask, lambda: f"{status} {expect} for {path} on every node, last: {wait.last}", seconds=5, pause=0.002)
+        return wait_until(ask, lambda: f"{status} {expect} for {path} on every node, last: {wait.last}", seconds=seconds, pause=0.002)
 
     return wait
 
