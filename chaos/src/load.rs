@@ -109,7 +109,13 @@ impl Clients {
             self.clone().send(due_us);
             index += 1;
         }
-        lock(&self.tally).ended_us = Some(self.clock.now_us());
+        let ended_us = self.clock.now_us();
+        // A sender that was late when it was stopped still owes these.
+        while schedule.due_us(index) < ended_us {
+            self.clone().send(schedule.due_us(index));
+            index += 1;
+        }
+        lock(&self.tally).ended_us = Some(ended_us);
         while self.in_flight.load(Ordering::Acquire) > 0 {
             sleep(POLL).await;
         }

@@ -55,6 +55,24 @@ fn requests_are_due_evenly() {
 }
 
 #[tokio::test]
+async fn what_is_due_is_sent_though_the_sender_was_late() {
+    let target = Target {
+        address: server(Duration::ZERO, 1_000).await,
+        path: "/".into(),
+        answer: "ok".into(),
+        reconnects: false,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let mut stream = Stream::start(target, Clock::start(), 200, stopped);
+    // Nothing else runs on this thread meanwhile.
+    std::thread::sleep(Duration::from_millis(100));
+    stop.send_replace(true);
+    stream.finish().await;
+    let tally = stream.tally();
+    assert!(tally.due() >= 20 && tally.total() == tally.due(), "{} of {}", tally.total(), tally.due());
+}
+
+#[tokio::test]
 async fn a_slow_server_does_not_slow_the_clients() {
     let stream =
         run(server(Duration::from_millis(150), 1_000).await, "ok", false, Duration::from_millis(400)).await;

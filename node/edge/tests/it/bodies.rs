@@ -102,13 +102,13 @@ fn an_expectation_is_met_before_the_body() {
 fn a_slow_client_is_not_the_upstreams_fault() {
     let upstream = Upstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let mut quick = proxy(upstream.address, "/");
-    quick.timeout_in_millis = 100;
+    quick.timeout_in_millis = 500;
     let room = Room::serve(&[("/", "POST", quick)]);
     let mut client = room.connect();
     client.send("POST /dev HTTP/1.1\r\nHost: api1.execute-api.local\r\nContent-Length: 4\r\nConnection: close\r\n\r\n");
     let started = Instant::now();
-    for byte in ["s", "l", "o", "w"] {
-        eventually("a pause", || started.elapsed() > Duration::from_millis(250));
+    for (byte, pause_ms) in [("s", 400), ("l", 600), ("o", 800), ("w", 1_000)] {
+        eventually("a pause", || started.elapsed() > Duration::from_millis(pause_ms));
         client.send(byte);
     }
     assert_eq!(client.read_to_end().body(), "ok");
