@@ -9,6 +9,7 @@ import pytest
 
 from support import apis, raw
 from support.caching import Cached
+from support.careful import careful
 from support.origin import Origin
 from support.region import Region, clean_environment, wait_until
 from support.upstream import Upstream
@@ -67,8 +68,17 @@ def own_region(scratch, request):
 
 
 @pytest.fixture(scope="session")
-def client(region):
-    return region.client()
+def uncertain(measured):
+    """The operations whose outcome was unknown for a while, which are told at the end."""
+    seen = []
+    yield seen
+    if seen:
+        measured(f"writes of unknown outcome that were settled: {', '.join(seen)}")
+
+
+@pytest.fixture(scope="session")
+def client(region, uncertain):
+    return careful(region.client(), uncertain)
 
 
 @pytest.fixture(scope="session")

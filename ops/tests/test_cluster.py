@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from support import raw
 from support.apis import Api
+from support.careful import careful
 from support.region import Region, binary, clean_environment, free_block, wait_until
 
 
@@ -24,9 +25,9 @@ def members(scratch):
 
 
 @pytest.fixture
-def served(members):
+def served(members, uncertain):
     """A deployed API with one method."""
-    api = Api(members.client()).mock("/m", body={"up": True})
+    api = Api(careful(members.client(), uncertain)).mock("/m", body={"up": True})
     api.deploy()
     settle(members)
     yield api
