@@ -140,18 +140,17 @@ fn isolated_share(row: &Row) -> f64 {
 }
 
 /// What nodes may admit beyond one limit, in requests. Where they cut the bucket, a debt of a quarter of the burst and one
-/// request each. Where they count, another bucket for each further node before they have heard of each other and when they no longer
-/// do, and a second of the rate whenever another leader begins to count. And the share of a zone that is cut off, until it is heard
-/// again.
+/// request each. Where they count, another bucket for each further node before they have heard of each other, and a second of
+/// the rate whenever another leader begins to count, or a zone is cut off that led nothing: that long goes unnoticed. And the share
+/// of a zone that is cut off, until it is heard again.
 fn lent(row: &Row) -> f64 {
     let (nodes, burst) = (AZS as f64, f64::from(row.rate.burst));
     let is_cut = burst >= 8.0 * (AZS.next_power_of_two() as f64);
-    let led_anew = f64::from(row.rate.per_s) * row.elections as f64;
+    let unnoticed_s = if row.stage == Stage::Cut { row.elections.max(1) } else { row.elections };
     let lent = match (is_cut, row.stage) {
         (true, _) => (burst / 4.0).max(nodes) + nodes,
         (false, Stage::Cold) => (nodes - 1.0) * burst,
-        (false, Stage::Cut) => (nodes - 1.0) * burst + led_anew,
-        (false, _) => led_anew,
+        (false, _) => f64::from(row.rate.per_s) * unnoticed_s as f64,
     };
     match row.stage {
         Stage::Cut => lent + isolated_share(row),
