@@ -67,7 +67,7 @@ pub(super) struct Times {
     pub(super) down_leader: Duration,
     /// The same for a zone.
     pub(super) down_az: Duration,
-    /// After a cut.
+    /// After a cut; as long as the promise of what is admitted afterwards.
     pub(super) mended: Duration,
 }
 
@@ -85,7 +85,7 @@ impl Times {
     /// With calm phases of so many seconds.
     pub(super) fn new(calm_s: u64) -> Self {
         let s = Duration::from_secs;
-        Self { cold: s(3), calm: s(calm_s), loss: s(20), down_leader: s(2), down_az: s(6), mended: s(8) }
+        Self { cold: s(3), calm: s(calm_s), loss: s(20), down_leader: s(2), down_az: s(6), mended: s(20) }
     }
 
     /// All phases of a run of so many rounds.
