@@ -13,7 +13,7 @@ pub struct Case {
     pub name: String,
     /// The lower decile must be below this, in nanoseconds.
     pub bound_ns: Option<f64>,
-    /// Or below what these cases of the group take together, measured before it in the same run: for what has to visit memory that is
+    /// Or below what these cases before it in the group take together, measured beside it: for what has to visit memory that is
     /// in no near cache, which takes several times as long where the machine's memory is busy.
     pub sum_of: &'static [&'static str],
     /// The operation.
