@@ -273,14 +273,13 @@ impl SliceDesk {
         let needed: f64 = rows.all.iter().map(need).sum();
         let asked: f64 = rows.all.iter().map(|row| (need(row) - part(row.slice.target)).max(0.0)).sum();
         let (pool, surplus) = (rows.pool(), rows.surplus());
-        self.judge(needed > 0.95 * whole, needed < 0.8 * whole, bench.now_ns);
+        let is_short = needed > 0.95 * whole;
+        self.judge(is_short, needed < 0.8 * whole, bench.now_ns);
         let scale = Scale { least, whole };
         for row in &mut rows.all {
             let need = need(row);
             row.wanted = match () {
-                () if needed > 0.95 * whole => {
-                    least + (whole - count * least) * row.demand / demand.max(1e-9)
-                }
+                () if is_short => least + (whole - count * least) * row.demand / demand.max(1e-9),
                 () if surplus == 0 && asked <= part(pool) => need.max(part(row.slice.target)),
                 () => need + (whole - needed) * (0.4 * need / needed + 0.3 / count),
             };
@@ -295,6 +294,9 @@ impl SliceDesk {
         let grown = self.grow(rows, scale, bench);
         let missing = growth(&rows.all, scale, bench) - part(rows.pool());
         if missing <= 1e-6 && surplus == 0 {
+            if is_short {
+                self.leave_nothing(rows, scale, bench);
+            }
             return grown;
         }
         if may_shrink && bench.now_ns.saturating_sub(self.shrunk_ns) >= bench.timing.shrink_ns {
@@ -321,8 +323,28 @@ impl SliceDesk {
             return wanted > 1e-6;
         }
         let scale = (part(pool) / wanted).min(1.0);
-        let mut left = pool;
-        for row in rows.all.iter_mut().filter(|row| is_growing(row, of, bench)) {
+        self.pay(rows, scale, |row| is_growing(row, of, bench));
+        scale < 0.98
+    }
+
+    /// Where all needs do not fit and every share is near enough to what its holder should have, something may be over that nobody
+    /// holds: it goes to those who should have more.
+    fn leave_nothing(&mut self, rows: &mut Rows, of: Scale, bench: &Bench<'_>) {
+        let pool = part(rows.pool());
+        let is_settled = rows.all.iter().all(|row| row.is_confirmed && !row.is_changed);
+        if !is_settled || pool <= STEP_MIN * of.whole || growth(&rows.all, of, bench) > 1e-6 {
+            return;
+        }
+        let missing: f64 = rows.all.iter().map(|row| (row.wanted - part(row.slice.target)).max(0.0)).sum();
+        if missing > 0.0 {
+            self.pay(rows, (pool / missing).min(1.0), |row| row.wanted > part(row.slice.target));
+        }
+    }
+
+    /// Gives those who `grow` this part of what they miss, with the tokens that go along, out of what nobody holds.
+    fn pay(&mut self, rows: &mut Rows, scale: f64, grow: impl Fn(&Row) -> bool) {
+        let mut left = rows.pool();
+        for row in rows.all.iter_mut().filter(|row| grow(row)) {
             let more = (((row.wanted - part(row.slice.target)) * scale * f64::from(WHOLE)) as u32).min(left);
             if more < 16 {
                 continue;
@@ -336,7 +358,6 @@ impl SliceDesk {
             row.slice.implicit = false;
             row.change();
         }
-        scale < 0.98
     }
 
     /// Brings every share back to the default; whether that goes on.

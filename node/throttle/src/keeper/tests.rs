@@ -52,6 +52,28 @@ fn a_limit_is_filled_wherever_its_requests_arrive() {
 }
 
 #[test]
+fn what_nobody_holds_of_a_short_limit_is_given_to_those_who_ask() {
+    // Demand that moves a little leaves everybody near what they should have, and something over.
+    for policy in [Policy::default(), STRICT] {
+        for loads in [
+            [[10, 20, 5], [11, 20, 5], [11, 21, 6]],
+            [[50, 30, 20], [48, 32, 21], [52, 30, 20]],
+            [[30, 20, 50], [31, 22, 50], [30, 21, 47]],
+            [[25, 25, 25], [25, 25, 27], [24, 26, 27]],
+        ] {
+            let (mut rig, limits) = rig(Spec::rate(1_000.0, 500.0, policy, 3));
+            for load in loads {
+                rig.load(&limits, 3_000, &load);
+            }
+            let before = rig.commits;
+            let admitted: usize = rig.load(&limits, 10_000, &loads[2]).iter().sum();
+            let what = format!("{loads:?} {}: {admitted}, {} commits", policy.strict, rig.commits - before);
+            assert!((9_970..=10_030).contains(&admitted) && rig.commits - before <= 10, "{what}");
+        }
+    }
+}
+
+#[test]
 fn a_quota_is_used_up_exactly() {
     for (quota, load) in [(3, [1, 0, 0]), (3, [1, 1, 1]), (100, [1, 2, 0]), (5_000, [20, 3, 9])] {
         let mut rig = Rig::new(3);
