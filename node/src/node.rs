@@ -107,15 +107,15 @@ async fn serve(
     let fence = Fence::new(edge.handle(), limit_desk.clone());
     let (swaps, edge_handle, asked_edge, resting_edge) =
         (fence.clone(), edge.handle(), edge.handle(), edge.handle());
-    // From here on a restarted node answers, while its log is still being opened.
-    let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
-    services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
-
     let disk = Opening::new(&registry);
     let vitals =
         Arc::new(Vitals::new(&options, node, replica.clone(), edge_handle, counters.clone(), disk.clone()));
     let admin = admin::Service::new(options.admin.listen, registry.clone(), vitals.checks())?;
     services.spawn("admin", admin.run(shutdown.asked()));
+    // From here on a restarted node answers, while its log is still being opened. Whoever gets an answer can ask for its health.
+    let (served, serving) = (Shutdown::new(), counters.serving.subscribe());
+    services.spawn("gateway", serve_edge(edge, serving, shutdown.asked(), served.clone()));
+
     let inbox = inbox(&vitals, &asked_edge, &limit_desk, &counters);
     let opening =
         open_cluster((&options, &disk), identity, machine, &replica, inbox, &limit_desk, &asked_edge);
