@@ -11,6 +11,7 @@ mod command;
 mod layout;
 mod prepare;
 mod sample;
+mod settle;
 mod supervisor;
 mod upstream;
 

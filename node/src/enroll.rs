@@ -56,7 +56,7 @@ impl Enroller for EnrollDesk {
 impl Desk {
     async fn enroll(&self, request: EnrollRequest) -> Result<Enrolled, EnrollError> {
         self.store.barrier().await.map_err(unavailable)?;
-        let node = self.spend_token(&request.secret).await?;
+        let node = self.spend_token(&request.secret, &payload_sha256_hex(&request.csr_der)).await?;
         let authority = self.authority()?;
         let cert_der =
             authority.issue(&request.csr_der, node).map_err(|e| EnrollError::Request(e.to_string()))?;
@@ -77,21 +77,23 @@ impl Desk {
         })
     }
 
-    /// Deletes the token and draws the next node id in one transaction, so that a token admits exactly one node.
-    async fn spend_token(&self, secret: &[u8]) -> Result<NodeId, EnrollError> {
+    /// Notes in one transaction for whom the token is spent and which node id that one gets, so that a token admits exactly one node, and
+    /// that node may ask again when it got no answer.
+    async fn spend_token(&self, secret: &[u8], holder: &str) -> Result<NodeId, EnrollError> {
         let token_key = key::join_token(&payload_sha256_hex(secret));
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let view = self.store.view();
             let token = view.read::<JoinTokenRecord>(&token_key).ok().flatten().ok_or(EnrollError::Secret)?;
-            if token.document.expires < epoch_s() {
-                return Err(EnrollError::Secret);
+            if let Some(node) = spent(&token.document, holder, epoch_s())? {
+                return Ok(node);
             }
             let counter = view.read::<NodeCounter>(key::NODE_COUNTER).ok().flatten();
             let node = counter.as_ref().map_or(1, |c| c.document.last) + 1;
             let mut transaction = TransactionV1::default();
             transaction.compare(token_key.as_str(), token.revision);
             transaction.compare(key::NODE_COUNTER, counter.map_or(0, |c| c.revision));
-            transaction.delete(token_key.as_str());
+            let holder = holder.to_owned();
+            transaction.put(token_key.as_str(), &JoinTokenRecord { holder, node, ..token.document });
             transaction.put(key::NODE_COUNTER, &NodeCounter { last: node });
             if let OutcomeV1::Committed { .. } = self.store.commit(transaction).await.map_err(unavailable)? {
                 return Ok(node);
@@ -111,6 +113,33 @@ impl Desk {
     }
 }
 
+/// The node that a token has let in for `holder`; `None` when it is unused.
+fn spent(token: &JoinTokenRecord, holder: &str, now_s: i64) -> Result<Option<NodeId>, EnrollError> {
+    if token.expires < now_s || !(token.holder.is_empty() || token.holder == holder) {
+        return Err(EnrollError::Secret);
+    }
+    Ok((token.node > 0).then_some(token.node))
+}
+
 fn unavailable(error: StoreError) -> EnrollError {
     EnrollError::Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_for_one_holder_and_for_a_time() {
+        let token = |holder: &str, node| JoinTokenRecord { expires: 100, holder: holder.into(), node };
+        for (token, now_s, expected) in [
+            (token("", 0), 100, Ok(None)),
+            (token("mine", 7), 100, Ok(Some(7))),
+            (token("another's", 7), 100, Err(EnrollError::Secret)),
+            (token("", 0), 101, Err(EnrollError::Secret)),
+            (token("mine", 7), 101, Err(EnrollError::Secret)),
+        ] {
+            assert_eq!(spent(&token, "mine", now_s), expected, "{token:?} at {now_s}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::{node::NodeError, options::NodeOptions, store::ConfigStore};
 pub(crate) const IDENTITY_FOLDER: &str = "identity";
 /// Node id of the founder of a cluster.
 const FOUNDER: u64 = 1;
-/// How long a joining node keeps trying while no member answers.
+/// How long a joining node keeps trying while no member lets it in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -38,9 +38,9 @@ pub(crate) async fn join(options: &NodeOptions) -> Result<u64, NodeError> {
         region: options.node.region.clone(),
         az: options.node.az.clone(),
     };
-    let deadline = Instant::now() + JOIN_TIMEOUT;
+    let (applicant, deadline) = (identity::Applicant::new()?, Instant::now() + JOIN_TIMEOUT);
     loop {
-        match identity::enroll(&token, meta.clone()).await {
+        match applicant.enroll(&token, &meta).await {
             Ok(joined) => {
                 joined.identity.save(&folder)?;
                 return Ok(joined.identity.node);

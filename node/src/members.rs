@@ -110,11 +110,10 @@ impl Members {
         let mut transaction = TransactionV1::default();
         let mut unused = 0;
         for (name, record) in view.prefix(key::JOIN_TOKEN_PREFIX) {
-            let expires =
-                serde_json::from_slice::<JoinTokenRecord>(&record.bytes).map_or(0, |token| token.expires);
-            match expires < now {
+            let token = serde_json::from_slice::<JoinTokenRecord>(&record.bytes).unwrap_or_default();
+            match token.expires < now {
                 true => drop(transaction.delete(name)),
-                false => unused += 1,
+                false => unused += usize::from(token.holder.is_empty()),
             }
         }
         if unused >= JOIN_TOKENS_MAX {
@@ -126,7 +125,7 @@ impl Members {
         rand::rng().fill_bytes(&mut secret);
         transaction.put(
             key::join_token(&payload_sha256_hex(&secret)),
-            &JoinTokenRecord { expires: now + JOIN_TOKEN_TTL_S },
+            &JoinTokenRecord { expires: now + JOIN_TOKEN_TTL_S, ..Default::default() },
         );
         self.commit(transaction).await?;
         let addresses = self.addresses()?;
@@ -174,8 +173,7 @@ impl Members {
                 Err(ClusterError::Refused(format!("{key} changed meanwhile; try again")))
             }
             Ok(OutcomeV1::Refused { reason }) => Err(ClusterError::Refused(reason)),
-            Err(StoreError::NoQuorum) => Err(ClusterError::NoQuorum),
-            Err(error) => Err(ClusterError::Refused(error.to_string())),
+            Err(error) => Err(ClusterError::Store(error)),
         }
     }
 }
@@ -241,7 +239,10 @@ fn node_status(
 
 fn cluster_error(error: Error) -> ClusterError {
     match error {
-        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline => ClusterError::NoQuorum,
+        Error::NoLeader { .. } | Error::Unreachable { .. } | Error::Deadline => {
+            ClusterError::Store(StoreError::NoQuorum)
+        }
+        Error::Uncertain { .. } => ClusterError::Store(StoreError::Uncertain),
         Error::UnknownNode(node) => ClusterError::NoSuchNode { node },
         other => ClusterError::Refused(other.to_string()),
     }

@@ -9,7 +9,7 @@ import pytest
 
 from support import apis, raw
 from support.caching import Cached
-from support.careful import careful
+from support.careful import SEEN
 from support.origin import Origin
 from support.region import Region, clean_environment, wait_until
 from support.upstream import Upstream
@@ -24,6 +24,8 @@ def pytest_configure():
 
 
 def pytest_terminal_summary(terminalreporter):
+    if SEEN:
+        MEASURED.append(f"writes of unknown outcome that were settled: {', '.join(SEEN)}")
     if MEASURED:
         terminalreporter.section("measured")
         for line in MEASURED:
@@ -68,17 +70,8 @@ def own_region(scratch, request):
 
 
 @pytest.fixture(scope="session")
-def uncertain(measured):
-    """The operations whose outcome was unknown for a while, which are told at the end."""
-    seen = []
-    yield seen
-    if seen:
-        measured(f"writes of unknown outcome that were settled: {', '.join(seen)}")
-
-
-@pytest.fixture(scope="session")
-def client(region, uncertain):
-    return careful(region.client(), uncertain)
+def client(region):
+    return region.client()
 
 
 @pytest.fixture(scope="session")

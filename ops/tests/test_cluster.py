@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 
 from support import raw
 from support.apis import Api
-from support.careful import careful
 from support.region import Region, binary, clean_environment, free_block, wait_until
 
 
@@ -25,9 +24,9 @@ def members(scratch):
 
 
 @pytest.fixture
-def served(members, uncertain):
+def served(members):
     """A deployed API with one method."""
-    api = Api(careful(members.client(), uncertain)).mock("/m", body={"up": True})
+    api = Api(members.client()).mock("/m", body={"up": True})
     api.deploy()
     settle(members)
     yield api

@@ -5,9 +5,11 @@ import resource
 import signal
 import subprocess
 
+import pytest
+
 from support import raw
 from support.apis import Api
-from support.region import binary, clean_environment, wait_until
+from support.region import Region, binary, clean_environment, wait_until
 
 
 def readiness(node):
@@ -101,3 +103,19 @@ def test_flipped_bits(own_region, measured):
         assert region.call(api.id, "dev", "/m", node=node).json == {"v": 1}
     measured(f"damaged logs found in 6 starts: {damages:.0f}")
     assert damages > 0
+
+
+@pytest.mark.parametrize("every", [8, 13, 21])
+def test_a_region_begins_on_disks_that_stand_still_now_and_then(tmp_path, every):
+    """Longer than a write waits for its outcome: joins, the sample and the certificate are made nevertheless, each once."""
+    region = Region(tmp_path / "slow")
+    shim = binary().parent / "libtidegate_chaos_shim.so"
+    try:
+        region.start(environment={"LD_PRELOAD": str(shim), "TIDEGATE_SYNC_STALL": f"{every}:1200"})
+        assert sorted(node["node_id"] for node in region.nodes) == [1, 2, 3]
+        assert [member["node"] for member in region.status()["nodes"]] == [1, 2, 3], "nobody was let in twice"
+        assert [item["name"] for item in region.client().get_rest_apis()["items"]] == ["PetStore"]
+        path = region.dev["sample"]["url"].removeprefix(region.dev["gateway"])
+        wait_until(lambda: raw.request(region.dev["gateway"], "GET", path).status == 200, "the sample")
+    finally:
+        region.stop()

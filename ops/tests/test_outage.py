@@ -37,13 +37,14 @@ def test_writes_and_reads_go_on_without_an_az(own_region, measured):
     served_by(region, api, region.nodes, {"v": 1})
     leader = region.status()["leader"]
     az = next(node["az"] for node in region.nodes if node["node_id"] == leader)
+    impatient = region.client(settles=False)
     started = time.monotonic()
     assert f"{az} is killed" in region.tidegate("dev", "stop-az", az).stdout
     assert region.node(az)["pid"] == 0
 
     def written():
         try:
-            write(client, api, "after the loss")
+            write(impatient, api, "after the loss")
             return True
         except (ClientError, BotoCoreError):
             return False
@@ -127,7 +128,7 @@ def test_a_power_cut_loses_no_acknowledged_write(own_region):
     acknowledged = []
 
     def load():
-        own = region.client()
+        own = region.client(settles=False)
         for number in range(100_000):
             try:
                 own.create_resource(restApiId=api.id, parentId=api.paths["/"], pathPart=f"r{number}")
@@ -162,7 +163,7 @@ def test_a_node_without_quorum_serves_on_even_after_a_restart(own_region):
     for az in ("local-1b", "local-1c"):
         region.tidegate("dev", "stop-az", az)
     assert region.call(api.id, "dev", "/m", node=alone).json == {"v": 1}
-    direct = region.client(endpoint_url=alone["control"])
+    direct = region.client(settles=False, endpoint_url=alone["control"])
     with pytest.raises(ClientError) as error:
         write(direct, api, "without quorum")
     assert (error.value.response["Error"]["Code"], error.value.response["ResponseMetadata"]["HTTPStatusCode"]) == ("ServiceUnavailableException", 503)

@@ -1,4 +1,5 @@
-//! Preloaded into a process under test (`LD_PRELOAD`): shifts its wall clock by an offset that a storm writes into a file.
+//! Preloaded into a process under test (`LD_PRELOAD`): shifts its wall clock by an offset that a storm writes into a file, and lets its
+//! disk stand still now and then ([`disk`]).
 //!
 //! `CLOCK_REALTIME`, `gettimeofday` and `time` are shifted; monotonic clocks are left alone. Without the file, or while it is empty,
 //! every clock is right.
@@ -6,6 +7,8 @@
 //! JUSTIFICATION: a process has one wall clock, the system's, and the system's belongs to everybody on the machine. Replacing the C
 //! library's entry points is the one way to give a single process another one, and they speak raw pointers.
 #![allow(unsafe_code)]
+
+pub mod disk;
 
 use std::{
     ffi::{CStr, CString},

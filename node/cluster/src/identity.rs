@@ -9,7 +9,7 @@ mod token;
 
 pub use authority::{Authority, sign_request};
 #[cfg(not(feature = "sim"))]
-pub use enroll::{Joined, enroll};
+pub use enroll::{Applicant, Joined};
 pub use token::JoinToken;
 
 use crate::NodeId;

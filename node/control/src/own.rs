@@ -232,6 +232,6 @@ fn from_cluster(error: ClusterError) -> ApiError {
     match error {
         ClusterError::NoSuchNode { .. } => ApiError::not_found(error.to_string()),
         ClusterError::Refused(reason) => ApiError::conflict(reason),
-        ClusterError::NoQuorum => from_store(StoreError::NoQuorum),
+        ClusterError::Store(error) => from_store(error),
     }
 }

@@ -204,7 +204,7 @@ pub enum ClusterError {
     /// The verb would do harm; the text says which.
     #[error("{0}")]
     Refused(String),
-    /// The cluster has no quorum: nothing was changed.
-    #[error("the cluster has no quorum")]
-    NoQuorum,
+    /// The store has no outcome.
+    #[error(transparent)]
+    Store(StoreError),
 }

@@ -26,7 +26,9 @@ use super::{
     child::{Entry, NodeProcess, has_identity},
     command::{self, Asked, Order, Reply, SOCKET},
     layout::{Layout, NodePlan},
-    prepare, sample, upstream,
+    prepare, sample,
+    settle::settled,
+    upstream,
 };
 
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -100,8 +102,10 @@ impl Supervisor {
         let client = self.client();
         self.wait("ready", |_, status| status.leader.is_some()).await?;
         for plan in &fresh {
-            let issued: JoinTokenIssued =
-                client.json(Method::POST, "/_tidegate/cluster/token", &serde_json::json!({})).await?;
+            // A token that nobody has heard of ends unused.
+            let issue =
+                async || client.json(Method::POST, "/_tidegate/cluster/token", &serde_json::json!({})).await;
+            let issued: JoinTokenIssued = settled(READY_TIMEOUT, issue).await?;
             self.spawn(plan, Entry::Join { token: issued.token })?;
             // One after the other, so that node ids follow the zones.
             let address = plan.address().to_string();
@@ -111,17 +115,20 @@ impl Supervisor {
         }
         match &self.region.sample {
             Some(old) => {
-                if let Err(error) = sample::repoint(&client, old, self.layout.upstream).await {
+                let repoint = async || sample::repoint(&client, old, self.layout.upstream).await;
+                if let Err(error) = settled(READY_TIMEOUT, repoint).await {
                     eprintln!("the sample is not updated: {error}");
                 }
             }
             None if !fresh.is_empty() || known.is_empty() => {
-                self.region.sample =
-                    Some(sample::import(&client, &self.region.gateway, self.layout.upstream).await?);
+                let mut import = sample::Import::default();
+                let attempt =
+                    async || import.attempt(&client, &self.region.gateway, self.layout.upstream).await;
+                self.region.sample = Some(settled(READY_TIMEOUT, attempt).await?);
             }
             None => {}
         }
-        certificate::ensure(&client, &self.layout).await?;
+        settled(READY_TIMEOUT, async || certificate::ensure(&client, &self.layout).await).await?;
         let expected = self.layout.nodes().count();
         let voters = expected_voters(&self.layout);
         let serving = |node: &tidegate_proto::status::NodeStatus, revision| {

@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 
 from . import raw
+from .careful import careful
 
 ROOT = Path(__file__).resolve().parents[3]
 READY_SECONDS = 60
@@ -110,13 +111,14 @@ class Region:
         ports = ["--port", self.port, "--gateway-port", self.gateway_port, "--azs", self.azs]
         return [str(part) for part in [binary(), "dev", "--data", self.data, *ports, *more]]
 
-    def start(self, *more, seconds=READY_SECONDS):
+    def start(self, *more, seconds=READY_SECONDS, environment=None):
         """Starts the region and waits until it says that it is ready; measures how long that took."""
         self.output.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
-                self.command(*more), stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=clean_environment()
+                self.command(*more), stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env=clean_environment() | (environment or {}),
             )
         while "Ready in" not in self.said():
             if self.process.poll() is not None:
@@ -174,8 +176,8 @@ class Region:
 
     # Clients
 
-    def client(self, service="apigateway", **given):
-        """A boto3 client without retries, so that one call is one request."""
+    def client(self, service="apigateway", settles=True, **given):
+        """A boto3 client without retries, so that one call is one request; with `settles` but for a write of unknown outcome."""
         dev = self.dev
         settings = {
             "endpoint_url": dev["control"],
@@ -184,7 +186,8 @@ class Region:
             "aws_secret_access_key": dev["secret_access_key"],
         } | given
         config = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=40).merge(settings.pop("config", Config()))
-        return boto3.session.Session().client(service, config=config, **settings)
+        client = boto3.session.Session().client(service, config=config, **settings)
+        return careful(client) if settles else client
 
     def tidegate(self, *words, check=True, seconds=60, stdin=None):
         """Runs a verb of the binary against this region."""

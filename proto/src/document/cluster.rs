@@ -24,12 +24,16 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// An unused join token; its key carries the hash of the secret.
+/// A join token; its key carries the hash of the secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JoinTokenRecord {
     /// Seconds since the Unix epoch after which the token is refused.
     pub expires: i64,
+    /// Hash of the certificate request that the token was spent on; empty while it is unused.
+    pub holder: String,
+    /// Id of the node that was let in, 0 while the token is unused.
+    pub node: u64,
 }
 
 impl Document for JoinTokenRecord {

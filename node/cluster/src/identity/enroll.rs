@@ -29,22 +29,41 @@ pub struct Joined {
     pub welcome: Vec<u8>,
 }
 
-/// Joins the cluster of `token`; `meta` says where this node will listen and stand.
-///
-/// # Errors
-/// [`IdentityError::Refused`] is final; [`IdentityError::Unreachable`] may be tried again.
-pub async fn enroll(token: &JoinToken, meta: NodeMeta) -> Result<Joined, IdentityError> {
-    let (csr, key) = sign_request()?;
-    let mut reasons = Vec::new();
-    for address in &token.addresses {
-        let attempt = ask(token, address, &csr, &meta);
-        match tokio::time::timeout(limits::JOIN_TIMEOUT, attempt).await {
-            Ok(Ok(result)) => return accept(token, result, key),
-            Ok(Err(reason)) => reasons.push(format!("{address}: {reason}")),
-            Err(_) => reasons.push(format!("{address}: no answer in time")),
-        }
+/// A node that wants to join: its key and its request for a certificate. A cluster that has let it in lets the same one in again, so an
+/// answer that was lost costs no token.
+pub struct Applicant {
+    csr: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Applicant {
+    /// With a fresh key.
+    ///
+    /// # Errors
+    /// [`IdentityError::Certificate`] when no key can be made.
+    pub fn new() -> Result<Self, IdentityError> {
+        let (csr, key) = sign_request()?;
+        Ok(Self { csr, key })
     }
-    Err(IdentityError::Unreachable(reasons.join("; ")))
+
+    /// Joins the cluster of `token`; `meta` says where this node will listen and stand.
+    ///
+    /// # Errors
+    /// [`IdentityError::Refused`] is final; [`IdentityError::Unreachable`] may be tried again by the same applicant.
+    pub async fn enroll(&self, token: &JoinToken, meta: &NodeMeta) -> Result<Joined, IdentityError> {
+        let mut reasons = Vec::new();
+        for address in &token.addresses {
+            let attempt = ask(token, address, &self.csr, meta);
+            match tokio::time::timeout(limits::JOIN_TIMEOUT, attempt).await {
+                Ok(Ok(EnrollResultV1::Unavailable { reason })) | Ok(Err(reason)) => {
+                    reasons.push(format!("{address}: {reason}"));
+                }
+                Ok(Ok(result)) => return accept(token, result, self.key.clone()),
+                Err(_) => reasons.push(format!("{address}: no answer in time")),
+            }
+        }
+        Err(IdentityError::Unreachable(reasons.join("; ")))
+    }
 }
 
 async fn ask(

@@ -4,21 +4,29 @@ use crate::cluster::{Cluster, SOON, eventually};
 use futures_util::future::BoxFuture;
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
 };
 use tidegate_cluster::{
     EnrollError, EnrollRequest, Enrolled, Enroller, NodeMeta, group,
-    identity::{Authority, Identity, IdentityError, JoinToken, enroll},
+    identity::{Applicant, Authority, Identity, IdentityError, JoinToken, Joined},
 };
 
 /// Each secret is good for one node.
 struct Desk {
     authority: Arc<Authority>,
     secrets: Mutex<BTreeSet<Vec<u8>>>,
+    /// How many are turned away for now.
+    busy: AtomicU32,
 }
 
 impl Enroller for Desk {
     fn enroll(&self, request: EnrollRequest) -> BoxFuture<'static, Result<Enrolled, EnrollError>> {
+        if self.busy.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Box::pin(async { Err(EnrollError::Unavailable("no quorum yet".into())) });
+        }
         let known = self.secrets.lock().unwrap().remove(&request.secret);
         let signed = self.authority.issue(&request.csr_der, 2);
         let ca_der = self.authority.cert_der().to_vec();
@@ -34,10 +42,18 @@ impl Enroller for Desk {
     }
 }
 
-async fn door() -> (Cluster, JoinToken) {
+async fn enroll(token: &JoinToken, meta: NodeMeta) -> Result<Joined, IdentityError> {
+    Applicant::new()?.enroll(token, &meta).await
+}
+
+async fn door(busy: u32) -> (Cluster, JoinToken) {
     let mut cluster = Cluster::new();
     let secret = vec![9; 32];
-    let desk = Desk { authority: cluster.authority.clone(), secrets: Mutex::new([secret.clone()].into()) };
+    let desk = Desk {
+        authority: cluster.authority.clone(),
+        secrets: Mutex::new([secret.clone()].into()),
+        busy: busy.into(),
+    };
     cluster.start_with(1, Some(Arc::new(desk))).await.unwrap();
     cluster.node(1).handle.bootstrap(group::CONFIG).await.unwrap();
     let addresses = vec!["127.0.0.1:1".into(), cluster.node(1).handle.meta().address.clone()];
@@ -52,7 +68,7 @@ fn here() -> NodeMeta {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_lets_one_node_in() {
-    let (mut cluster, token) = door().await;
+    let (mut cluster, token) = door(0).await;
     let token = JoinToken { addresses: token.addresses[1..].to_vec(), ..token };
     let token: JoinToken = token.to_string().parse().unwrap();
     let joined = enroll(&token, here()).await.unwrap();
@@ -70,8 +86,20 @@ async fn a_token_lets_one_node_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_turned_away_for_now_may_ask_again() {
+    let (_cluster, token) = door(1).await;
+    let applicant = Applicant::new().unwrap();
+    let turned_away = applicant.enroll(&token, &here()).await;
+    assert!(
+        matches!(&turned_away, Err(IdentityError::Unreachable(text)) if text.contains("no quorum yet")),
+        "{turned_away:?}"
+    );
+    assert_eq!(applicant.enroll(&token, &here()).await.unwrap().identity.node, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_tokens_are_refused() {
-    let (_cluster, token) = door().await;
+    let (_cluster, token) = door(0).await;
     let token = JoinToken { addresses: token.addresses[1..].to_vec(), ..token };
     let wrong_secret = JoinToken { secret: vec![8; 32], ..token.clone() };
     assert_eq!(enroll(&wrong_secret, here()).await, Err(IdentityError::Refused(EnrollError::Secret)));

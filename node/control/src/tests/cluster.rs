@@ -57,6 +57,13 @@ fn refusals_are_problems() {
         ),
         (
             "POST",
+            "/_tidegate/cluster/nodes/6/remove",
+            json!(null),
+            503,
+            "The change was proposed and its outcome is unknown",
+        ),
+        (
+            "POST",
             "/_tidegate/cluster/nodes/x/drain",
             json!(null),
             400,

@@ -106,7 +106,8 @@ impl Cluster for Noted {
         let answer = match node {
             9 => Err(ClusterError::NoSuchNode { node }),
             8 => Err(ClusterError::Refused("it would cost the quorum".into())),
-            7 => Err(ClusterError::NoQuorum),
+            7 => Err(ClusterError::Store(StoreError::NoQuorum)),
+            6 => Err(ClusterError::Store(StoreError::Uncertain)),
             _ => Ok(()),
         };
         self.note(format!("remove {node} {force}"), answer)
