@@ -24,7 +24,7 @@ use crate::{
     input::Input,
     query::Query,
     rest::unsupported::Shape,
-    store::{BoxFuture, Caches, Cluster, ClusterError, Limits, Store, StoreError, Upstreams},
+    store::{BoxFuture, Caches, Cluster, ClusterError, Limits, Store, Upstreams},
 };
 
 /// Prefix of every path of this API.
