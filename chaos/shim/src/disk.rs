@@ -1,5 +1,8 @@
 //! A disk that stands still: `TIDEGATE_SYNC_STALL=EVERY:MILLISECONDS` makes every so-manieth `fsync` or `fdatasync` of a process take
 //! that much longer. Without the variable, or with one that cannot be read, none does.
+//!
+//! JUSTIFICATION: a slow disk below a single process takes a file system of its own, and rights; replacing the C library's entry points
+//! takes neither.
 
 use std::{
     sync::{
